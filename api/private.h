@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Between guestmapd and guestmap-vmd
+ *
+ * guestmap-vmd serves D-Bus on a stream socket without a bus (one guestmapd at a time; a newer
+ * connection replaces an older one). The objects there are those of the contract, under the paths
+ * of the contract, so that guestmapd forwards messages without looking into them. The sender field
+ * of a forwarded call is the client's unique name on the bus.
+ *
+ * Object GUESTMAP_PATH_PRIVATE, interface GUESTMAP_INTERFACE_PRIVATE:
+ *
+ *   Setup(s name, s id, u owner, a{sv} options)
+ *       The first call, once in a process' life; everything else is refused before it. `id` is 32
+ *       hexadecimal digits. Options: accelerator s, memory-space s, layout s: those of CreateVM.
+ *       Fails with the contract's errors; the process exits then.
+ *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
+ *       What a guestmapd that has restarted asks instead. Name is "" before Setup.
+ *   Caller(s unique, u uid, u rights)
+ *       Before the first call forwarded for that sender: who it is and what it may do
+ *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused.
+ *   CallerGone(s unique)
+ *       It left the bus: its transactions that live as long as it does are rolled back.
+ *   Quit()
+ *       Answers, then the process ends: the VM is destroyed.
+ *
+ * None of them waits for anything.
+ */
+
+#include "api/names.h"
+
+#define GUESTMAP_PATH_PRIVATE GUESTMAP_PATH "/private"
+
+/* What a caller may do; classes of verbs as guestmapd's table has them. */
+enum {
+        GUESTMAP_RIGHT_INSPECT = 1 << 0,
+        GUESTMAP_RIGHT_MODIFY = 1 << 1,
+        GUESTMAP_RIGHT_ACCESS_MEMORY = 1 << 2,
+        GUESTMAP_RIGHT_ADMIN = 1 << 3,
+        GUESTMAP_RIGHTS_ALL = (1 << 4) - 1,
+};

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * VM: what one guestmap-vmd owns
+ *
+ * The map, the accelerator with its slots, and the numbers that go up and never back: backing ids,
+ * transaction ids. Knows nothing of D-Bus or JSON; the files that do get at everything from here.
+ *
+ * Every change goes through vm_commit(): edits are in the map, a commit is made of them and
+ * applied, or they are rolled back.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/vm/vm-error.h"
+#include "lib/kvm/accelerator.h"
+#include "lib/kvm/slots.h"
+#include "lib/memory/commit.h"
+#include "lib/memory/map.h"
+#include "lib/memory/transaction.h"
+#include "lib/util/detail.h"
+
+typedef struct VM VM;
+
+struct VM {
+        char *name;
+        char *id;           /* 32 hexadecimal digits */
+        uint32_t owner;     /* uid */
+        char *memory_space; /* the address space that the slots follow */
+        Map *map;
+        Accelerator *accelerator;
+        Slots *slots;
+        uint64_t last_backing;
+};
+
+/*
+ * An empty VM: no regions, no address spaces, generation 0. `accelerator` is "kvm" or "none".
+ * MAP_E_KVM, VM_E_NOT_SUPPORTED (no usable /dev/kvm), VM_E_INVALID_ARGUMENTS.
+ */
+int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const char *accelerator,
+           const char *memory_space, Detail *detail);
+VM *vm_free(VM *vm);
+DEFINE_CLEANUP(VM *, vm_free);
+
+/* The map of a new VM without a layout: `system` and `io`, roots of `memory` and `io`. Commits. */
+int vm_populate(VM *vm, Detail *detail);
+
+/*
+ * Gives an EDIT_ADD_REGION of a kind with host memory its backing (a new memfd, a new id), if it
+ * has none yet. Nothing to do for other edits.
+ */
+int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Accelerator: where memory slots go
+ *
+ * Either a KVM VM (accelerator-kvm.c) or a table that follows the same rules (accelerator-none.c),
+ * so that maps behave alike where there is no /dev/kvm. Its limits are asked for once, at
+ * construction, and never assumed.
+ *
+ * An Accelerator belongs to one thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/util/cleanup.h"
+#include "lib/util/detail.h"
+#include "lib/util/range.h"
+
+typedef struct Accelerator Accelerator;
+typedef struct AcceleratorOps AcceleratorOps;
+typedef struct SlotOp SlotOp;
+
+struct AcceleratorOps {
+        const char *name; /* "kvm", "none" */
+        /* One KVM_SET_USER_MEMORY_REGION. -errno as the kernel gives it. */
+        int (*set_slot)(Accelerator *accelerator, const SlotOp *op);
+        Accelerator *(*free)(Accelerator *accelerator);
+};
+
+struct Accelerator {
+        const AcceleratorOps *ops;
+        uint32_t n_slots;       /* slots 0 … n_slots - 1 may be used */
+        uint64_t slot_size_max; /* bytes; a multiple of the page size */
+        uint64_t address_last;  /* last guest-physical address that a guest can reach */
+        uint64_t page_size;     /* of the host */
+        bool has_readonly;      /* KVM_MEM_READONLY */
+};
+
+/* As KVM takes it: size 0 deletes; flags are KVM_MEM_READONLY and KVM_MEM_LOG_DIRTY_PAGES. */
+struct SlotOp {
+        uint32_t slot;
+        uint32_t flags;
+        uint64_t address; /* guest-physical */
+        uint64_t size;    /* bytes */
+        uint64_t host;    /* virtual address in this process */
+};
+
+/* Whether /dev/kvm can be opened and speaks the API version. 0, or -errno. */
+int kvm_probe(void);
+
+/* A new VM. MAP_E_KVM with the failing call and errno in the detail. */
+int accelerator_new_kvm(Accelerator **ret, Detail *detail);
+/* A table of n_slots with the same rules; 0 for the usual number. */
+int accelerator_new_none(Accelerator **ret, uint32_t n_slots);
+Accelerator *accelerator_free(Accelerator *accelerator);
+DEFINE_CLEANUP(Accelerator *, accelerator_free);
+
+/* The KVM VM's descriptor, for what is not a slot; -1 for the table. Stays the accelerator's. */
+int accelerator_vm_fd(const Accelerator *accelerator);
+
+static inline int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op) {
+        return accelerator->ops->set_slot(accelerator, op);
+}

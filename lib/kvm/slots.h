@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Slots: the KVM committer
+ *
+ * A listener on one address space that keeps the accelerator's slots equal to the memory sections
+ * of the view. prepare() makes the plan and refuses when slots run out; apply() carries it out and,
+ * if the kernel refuses one operation, takes those before it back in reverse; undo() takes it all
+ * back. Nothing here aborts.
+ *
+ * I1: slots are disjoint, in guest addresses as in slot numbers.
+ * I2: after a commit the slots cover exactly what extent_from_section() gives for each section.
+ */
+
+#include "lib/kvm/accelerator.h"
+#include "lib/kvm/slot-plan.h"
+#include "lib/memory/listener.h"
+
+typedef struct Slot Slot;
+typedef struct Slots Slots;
+
+struct Slot {
+        uint32_t number;
+        Extent extent;
+};
+
+/* `accelerator` must outlive the slots; `space` is copied. */
+int slots_new(Slots **ret, Accelerator *accelerator, const char *space);
+/* The listener must have been unregistered. Deletes what slots are left. */
+Slots *slots_free(Slots *slots);
+DEFINE_CLEANUP(Slots *, slots_free);
+
+/* To be registered with the map. */
+Listener *slots_listener(Slots *slots);
+
+uint32_t slots_used(const Slots *slots);
+/* Bytes of guest memory in the view that no slot covers: heads, tails, misaligned, out of reach. */
+uint64_t slots_trapped(const Slots *slots);
+
+/* The slots, ascending by guest address, starting from the one that ends at or behind `from`. */
+const Slot *slots_first(const Slots *slots, uint64_t from);
+const Slot *slots_next(const Slots *slots, const Slot *slot);
+
+/* What the commit between its commit_new() and its commit_free() does to the slots. */
+const SlotPlan *slots_plan(const Slots *slots);
+/* slots_trapped() as that commit leaves it. */
+uint64_t slots_planned_trapped(const Slots *slots);

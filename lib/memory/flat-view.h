@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Flat view: the sections of an address space
+ *
+ * What remains of a tree once overlaps, aliases and clipping are worked out: a sorted array of
+ * disjoint sections, and beside it the ioeventfds and coalesced zones that are announced there.
+ *
+ * I1: sections ascend and do not overlap; no two neighbours could be one (section_can_merge()).
+ * I2: an ioeventfd lies wholly inside one section of its region; a zone is cut to its section.
+ * I3: immutable once published, shared by reference; freed by whichever thread drops the last one.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <urcu/ref.h>
+
+#include "lib/memory/epoch.h"
+#include "lib/memory/ioeventfd.h"
+#include "lib/memory/region.h"
+#include "lib/util/rcu.h"
+
+typedef struct Announced Announced;
+typedef struct FlatView FlatView;
+typedef struct Section Section;
+
+struct Section {
+        Range range;     /* in the address space */
+        Region *region;  /* the leaf; kept alive by the view's epoch */
+        uint64_t offset; /* of range.first in the region */
+        uint8_t kind;    /* RegionKind as reported, a snapshot */
+        uint8_t flags;   /* REGION_READONLY … REGION_DIRTY_LOG, a snapshot */
+};
+
+/* An ioeventfd, or a coalesced zone, at an address; exactly one of the two pointers is set. */
+struct Announced {
+        Range range; /* in the address space; one byte for an ioeventfd of length 0 */
+        Region *region;
+        IOEventFD *ioeventfd; /* counted reference */
+        Coalesced *coalesced; /* counted reference */
+};
+
+struct FlatView {
+        struct urcu_ref ref;
+        RcuHead rcu;
+        Epoch *epoch; /* counted reference: what keeps the sections' regions alive */
+        size_t n_sections;
+        size_t n_announced;
+        Section *sections;
+        Announced *announced; /* ascending by address, ioeventfds by key, then zones */
+};
+
+/* Copies both arrays; takes references to the epoch and to what is announced. */
+int flat_view_new(FlatView **ret, Epoch *epoch, const Section *sections, size_t n_sections,
+                  const Announced *announced, size_t n_announced);
+FlatView *flat_view_ref(FlatView *view);
+FlatView *flat_view_unref(FlatView *view);
+DEFINE_CLEANUP(FlatView *, flat_view_unref);
+/* Drops the writer's reference after a grace period. */
+void flat_view_retire(FlatView *view);
+
+/* The section at an address, NULL where nothing answers. Safe inside rcu_enter()/rcu_leave(). */
+const Section *flat_view_find(const FlatView *view, uint64_t address);
+/* Index of the first section that ends at or behind an address; n_sections if there is none. */
+size_t flat_view_lower_bound(const FlatView *view, uint64_t address);
+
+/* Whether two neighbours are one section: they touch, same leaf, offsets go on, equal flags. */
+bool section_can_merge(const Section *a, const Section *b);
+/* Identity as listeners see it: all but the dirty-log flag. */
+bool section_same(const Section *a, const Section *b);
+/* The part of a section that lies in `part`, which must be inside it. */
+Section section_cut(const Section *section, Range part);
+/* Where the section's bytes are in this process; NULL without a backing. */
+void *section_host(const Section *section);

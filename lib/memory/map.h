@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Map: one VM's tree of regions, its address spaces, its listeners, its generation
+ *
+ * Everything hangs off a Map; there is no global state. The tree, the names and the undo log belong
+ * to one thread, the writer. Other threads see published views only (map_snapshot()).
+ *
+ * Edits change the tree at once and leave their inverse in the undo log; views, listeners and the
+ * generation change with a commit. Between the two the tree is ahead of the views. Whoever edits
+ * ends with commit_apply() or map_rollback() before anybody else looks at the tree.
+ */
+
+#include <bsd/sys/tree.h>
+#include <stdint.h>
+
+#include "lib/memory/address-space.h"
+#include "lib/memory/edit.h"
+#include "lib/memory/region.h"
+#include "lib/util/detail.h"
+#include "lib/util/rcu.h"
+
+typedef struct Map Map;
+typedef struct MapLimits MapLimits;
+typedef struct Snapshot Snapshot;
+typedef struct Transaction Transaction;
+typedef struct Undo Undo;
+
+/* What one map may hold; exceeding one is MAP_E_QUOTA_EXCEEDED. */
+struct MapLimits {
+        uint64_t regions;
+        uint64_t address_spaces;
+        uint64_t ioeventfds; /* and coalesced zones, each */
+        uint64_t ram_bytes;  /* sum over all backings */
+        uint64_t edits;      /* staged in one transaction */
+};
+
+extern const MapLimits map_limits_default;
+
+/* All address spaces' views at one generation: one pointer, published at once. Immutable. */
+struct Snapshot {
+        RcuHead rcu;
+        uint64_t generation;
+        size_t n_spaces;
+        struct {
+                const char *name;
+                FlatView *view; /* counted reference */
+        } spaces[];             /* by name */
+};
+
+struct Map {
+        struct RegionsByName regions;
+        struct AddressSpaces spaces;
+        struct cds_list_head views;     /* of View.link: one per root in use */
+        struct cds_list_head listeners; /* of Listener.link, ascending priority */
+        FlatView *empty_view;
+        MapLimits limits;
+        uint64_t generation;
+        uint64_t n_regions;
+        uint64_t n_spaces;
+        uint64_t n_ioeventfds;
+        uint64_t n_coalesced;
+        uint64_t ram_bytes;
+        uint64_t last_place;
+        uint32_t last_visit;
+        unsigned log_global; /* reasons for dirty tracking of everything */
+
+        Undo *undo; /* inverses of the edits since the last commit, oldest first */
+        size_t n_undo;
+        size_t n_undo_allocated;
+        Transaction *checked_out; /* whose edits these are; NULL: nobody's */
+        struct cds_list_head transactions; /* of Transaction.link: the open ones */
+
+        Snapshot *snapshot; /* rcu_publish()ed; written by the map's thread */
+};
+
+int map_new(Map **ret, const MapLimits *limits);
+/* Waits for readers to leave. There must be no listener and no transaction left. */
+Map *map_free(Map *map);
+DEFINE_CLEANUP(Map *, map_free);
+
+Region *map_find_region(const Map *map, const char *name);
+/* The first region whose name is bytewise greater than `after`; "" for the first of all. */
+Region *map_next_region(const Map *map, const char *after);
+AddressSpace *map_find_space(const Map *map, const char *name);
+
+/*
+ * Makes one edit, all of it or nothing, and logs its inverse. A positive MapError says why not; the
+ * detail names object, value and limit.
+ */
+int map_edit(Map *map, const Edit *edit, Detail *detail);
+/* How many edits are in the undo log: a point to roll back to. */
+size_t map_mark(const Map *map);
+/* Undoes the edits behind the mark, latest first. Cannot fail. */
+void map_rollback(Map *map, size_t mark);
+/* Whether the edits in the log, taken together, left the tree as it was. */
+bool map_is_unchanged(const Map *map);
+
+/* For readers, between rcu_enter() and rcu_leave(). */
+const Snapshot *map_snapshot(const Map *map);
+/* NULL if there is no such address space. */
+const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);

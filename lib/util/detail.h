@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What went wrong, in words
+ *
+ * A function with named outcomes fills a Detail together with a positive return value: which
+ * object, which value, which limit. The text has no error token in front and no full stop; the one
+ * file per process that turns outcomes into replies puts the token there.
+ *
+ * Every function takes a NULL detail for a caller that does not care.
+ */
+
+#include "lib/util/cleanup.h"
+
+typedef struct Detail Detail;
+
+struct Detail {
+        char text[768];
+};
+
+/* Sets the text; returns `outcome`, so that `return detail_set(detail, X_E_NAME, …)` reads well. */
+int detail_set(Detail *detail, int outcome, const char *format, ...) _printf_(3, 4);
+
+/* Puts words in front of what is there ("edit 3: …"). */
+void detail_prefix(Detail *detail, const char *format, ...) _printf_(2, 3);
