@@ -9,6 +9,10 @@
  * of the contract, so that guestmapd forwards messages without looking into them. The sender field
  * of a forwarded call is the client's unique name on the bus.
  *
+ * guestmap-vmd calls listen() on the socket it is given although it listens already: whoever called
+ * it last is the one that SO_PEERCRED names to a guestmapd which connects later, and so is known
+ * by its pid without being asked.
+ *
  * Object GUESTMAP_PATH_PRIVATE, interface GUESTMAP_INTERFACE_PRIVATE:
  *
  *   Setup(s name, s id, u owner, a{sv} options)
@@ -19,11 +23,15 @@
  *       What a guestmapd that has restarted asks instead. Name is "" before Setup.
  *   Caller(s unique, u uid, u rights)
  *       Before the first call forwarded for that sender: who it is and what it may do
- *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused.
+ *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused. Wants no reply.
  *   CallerGone(s unique)
- *       It left the bus: its transactions that live as long as it does are rolled back.
+ *       It left the bus: its transactions that live as long as it does are rolled back. Wants no
+ *       reply. The end of the connection says the same of every caller at once.
  *   Quit()
  *       Answers, then the process ends: the VM is destroyed.
+ *   signal Leaving()
+ *       The last message of a process that ends in order without a Quit (SIGTERM, its unit is
+ *       stopped): the VM is destroyed. A connection that ends without it means a crash.
  *
  * None of them waits for anything.
  */
@@ -37,6 +45,6 @@ enum {
         GUESTMAP_RIGHT_INSPECT = 1 << 0,
         GUESTMAP_RIGHT_MODIFY = 1 << 1,
         GUESTMAP_RIGHT_ACCESS_MEMORY = 1 << 2,
-        GUESTMAP_RIGHT_ADMIN = 1 << 3,
+        GUESTMAP_RIGHT_ADMIN = 1 << 3, /* create a VM, destroy this one */
         GUESTMAP_RIGHTS_ALL = (1 << 4) - 1,
 };
