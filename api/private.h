@@ -23,7 +23,8 @@
  *       What a guestmapd that has restarted asks instead. Name is "" before Setup.
  *   Caller(s unique, u uid, u rights)
  *       Before the first call forwarded for that sender: who it is and what it may do
- *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused. Wants no reply.
+ *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused; one without a
+ *       sender is guestmapd's own (GetAll of the VM's properties). Wants no reply.
  *   CallerGone(s unique)
  *       It left the bus: its transactions that live as long as it does are rolled back. Wants no
  *       reply. The end of the connection says the same of every caller at once.
