@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The introspection XML is well-formed, and describes every member and every argument.
+
+The description of a member is the comment right before it, in the form that gdbus-codegen reads:
+its name and a colon, a line "@argument: …" for each argument, then text.
+"""
+
+import pathlib
+import re
+import sys
+import xml.dom.minidom
+
+import tap
+
+MEMBERS = ("interface", "method", "property", "signal")
+
+
+def described(element):
+    """The comment before an element, or None."""
+    node = element.previousSibling
+    while node is not None and node.nodeType == node.TEXT_NODE and not node.data.strip():
+        node = node.previousSibling
+    return node.data if node is not None and node.nodeType == node.COMMENT_NODE else None
+
+
+def problems_of(element):
+    name = element.getAttribute("name")
+    comment = described(element)
+    if comment is None or not comment.lstrip().startswith(name + ":"):
+        yield f"{element.tagName} {name}: no comment \"{name}: …\" before it"
+        return
+    asked = [arg.getAttribute("name") for arg in element.getElementsByTagName("arg")
+             if arg.parentNode is element]
+    told = re.findall(r"^\s*@(\w+):", comment, re.MULTILINE)
+    if asked != told and element.tagName != "interface":
+        yield f"{element.tagName} {name}: has arguments {asked}, describes {told}"
+    if len(re.sub(r"^\s*\w+:|@\w+:", "", comment).split()) < 2:
+        yield f"{element.tagName} {name}: the comment says nothing"
+
+
+def check(path):
+    document = xml.dom.minidom.parse(str(path))
+    interfaces = document.getElementsByTagName("interface")
+    if [i.getAttribute("name") for i in interfaces] != [path.stem]:
+        yield f"holds other interfaces than {path.stem}"
+    for tag in MEMBERS:
+        for element in document.getElementsByTagName(tag):
+            yield from problems_of(element)
+    for arg in document.getElementsByTagName("arg"):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", arg.getAttribute("name")):
+            yield f"argument {arg.getAttribute('name')!r} is not in snake_case"
+
+
+def main(root):
+    paths = sorted(pathlib.Path(root, "api").glob("*.xml"))
+    tap.run([(path.name, lambda path=path: check(path)) for path in paths]
+            + [("there are interfaces", lambda: [] if paths else ["api/ has no XML"])])
+
+
+main(sys.argv[1])

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Who may include whom, and who sees which library.
+
+    lib/util ◀ lib/memory ◀ lib/kvm ◀ daemon/vm ─▶ api ◀─ client
+    daemon/manager ─▶ api, lib/util
+
+Only the folders named may be included from; what the static libraries leave undefined shows that
+they know neither D-Bus nor JSON, and never end the process.
+"""
+
+import fnmatch
+import re
+import subprocess
+import sys
+
+import sources
+import tap
+
+MAY_INCLUDE = {
+    "lib/util": {"lib/util"},
+    "lib/memory": {"lib/util", "lib/memory"},
+    "lib/kvm": {"lib/util", "lib/memory", "lib/kvm"},
+    "api": {"api"},
+    "daemon/vm": {"lib/util", "lib/memory", "lib/kvm", "api", "daemon/vm"},
+    "daemon/manager": {"lib/util", "api", "daemon/manager"},
+    "client": {"lib/util", "api", "client"},
+}
+
+# Header of a library: the files that may see it.
+MAY_SEE = {
+    "json-c/*": ["daemon/vm/layout*", "daemon/vm/document*", "daemon/vm/report*",
+                 "daemon/vm/journal*", "daemon/vm/json*", "client/*"],
+    "systemd/*": ["daemon/*", "client/*"],
+    "systemd/sd-bus*.h": ["daemon/*-dbus.[ch]", "daemon/manager/forward*", "daemon/manager/auth*",
+                          "daemon/*/loop.[ch]", "daemon/*/main.c", "client/*"],
+    "linux/kvm.h": ["lib/kvm/*"],
+    "urcu/urcu*.h": ["lib/util/rcu.h"],
+}
+
+FORBIDDEN_SYMBOLS = re.compile(r"sd_|json_|(abort|exit|_exit|_Exit|__assert_fail|syslog)$")
+
+
+def folder_of(path):
+    return next((folder for folder in MAY_INCLUDE if str(path).startswith(folder + "/")), None)
+
+
+def includes(root, path):
+    for number, line in enumerate(sources.lines(root, path), 1):
+        match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)', line)
+        if match:
+            yield number, match.group(1), match.group(2)
+
+
+def check_folder(root, folder):
+    for path in sources.files(root, ".c", ".h"):
+        if folder_of(path) != folder:
+            continue
+        for number, mark, name in includes(root, path):
+            if mark == '"' and folder_of(name) not in MAY_INCLUDE[folder]:
+                yield f"{path}:{number}: includes {name}"
+
+
+def check_library(root, header):
+    for path in sources.files(root, ".c", ".h", folders=("api", "client", "daemon", "lib")):
+        allowed = any(fnmatch.fnmatchcase(str(path), pattern) for pattern in MAY_SEE[header])
+        for number, _, name in includes(root, path):
+            if fnmatch.fnmatchcase(name, header) and not allowed:
+                yield f"{path}:{number}: includes <{name}>"
+
+
+def check_symbols(archive):
+    listing = subprocess.run(["nm", "-u", archive], check=True, capture_output=True, text=True)
+    for line in listing.stdout.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[0] == "U" and FORBIDDEN_SYMBOLS.match(words[1]):
+            yield f"needs {words[1]}"
+
+
+def main(root, *archives):
+    tap.run([(f"{folder} includes only what it may", lambda f=folder: check_folder(root, f))
+             for folder in MAY_INCLUDE]
+            + [(f"<{header}> is seen only where it may be", lambda h=header: check_library(root, h))
+               for header in MAY_SEE]
+            + [(f"{archive.split('/')[-1]} needs no bus, no JSON, no exit",
+                lambda a=archive: check_symbols(a)) for archive in archives])
+
+
+main(*sys.argv[1:])
