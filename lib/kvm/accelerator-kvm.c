@@ -1,1 +1,144 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * accelerator=kvm: a VM of the kernel
+ *
+ * Every limit is the kernel's own answer. How far guests reach is what a vCPU can be given at most:
+ * the width in KVM_GET_SUPPORTED_CPUID. A vCPU that is given less sees less.
+ *
+ * There is no KVM_SET_TSS_ADDR here: only Intel's processors that cannot run real mode in a guest
+ * (none since 2010) need those three pages, and they would be taken from addresses that belong to
+ * the map. Elsewhere the call does nothing.
+ */
+
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "lib/kvm/accelerator.h"
+#include "lib/memory/map-error.h"
+
+enum {
+        CPUID_WIDTHS = 0x80000008, /* bits 7:0 of EAX: physical address bits */
+        CPUID_ENTRIES_MAX = 256,   /* KVM itself knows no more */
+        BITS_WITHOUT_CPUID = 36,
+        BITS_MAX = 52,
+};
+
+static int kvm_open(int *ret_fd) {
+        _cleanup_(closep) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+        int version;
+
+        if (fd < 0)
+                return -errno;
+        version = ioctl(fd, KVM_GET_API_VERSION, 0);
+        if (version < 0)
+                return -errno;
+        if (version != KVM_API_VERSION)
+                return -EPROTONOSUPPORT;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int kvm_probe(void) {
+        _cleanup_(closep) int fd = -1;
+
+        return kvm_open(&fd);
+}
+
+/* The guest-physical bits of a vCPU that is given all that this host supports. */
+static unsigned kvm_address_bits(int kvm_fd) {
+        _cleanup_(freep) struct kvm_cpuid2 *cpuid = NULL;
+
+        cpuid = calloc(1, sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
+        if (!cpuid)
+                return BITS_WITHOUT_CPUID;
+        cpuid->nent = CPUID_ENTRIES_MAX;
+        if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
+                return BITS_WITHOUT_CPUID;
+        for (uint32_t i = 0; i < cpuid->nent; i++) {
+                unsigned bits = cpuid->entries[i].eax & 0xff;
+
+                if (cpuid->entries[i].function == CPUID_WIDTHS && bits >= BITS_WITHOUT_CPUID)
+                        return MIN_OF(bits, (unsigned)BITS_MAX);
+        }
+        return BITS_WITHOUT_CPUID;
+}
+
+/* What the VM says to an extension; 0 for what it does not know. */
+static unsigned kvm_extension(int vm_fd, int extension) {
+        int answer = ioctl(vm_fd, KVM_CHECK_EXTENSION, extension);
+
+        return answer < 0 ? 0 : (unsigned)answer;
+}
+
+/* A signal during the making of a VM ends it with EINTR; it is made again. */
+static int kvm_create_vm(int kvm_fd, int *ret_fd) {
+        int fd;
+
+        do
+                fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+        while (fd < 0 && errno == EINTR);
+        if (fd < 0)
+                return -errno;
+        *ret_fd = fd;
+        return 0;
+}
+
+static int kvm_set_slot(Accelerator *accelerator, const SlotOp *op) {
+        struct kvm_userspace_memory_region region = {
+                .slot = op->slot,
+                .flags = op->flags,
+                .guest_phys_addr = op->address,
+                .memory_size = op->size,
+                .userspace_addr = op->host,
+        };
+
+        return ioctl(accelerator->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
+static Accelerator *kvm_free(Accelerator *accelerator) {
+        safe_close(accelerator->vm_fd);
+        free(accelerator);
+        return NULL;
+}
+
+static const AcceleratorOps kvm_ops = {
+        .name = "kvm",
+        .set_slot = kvm_set_slot,
+        .free = kvm_free,
+};
+
+static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
+        if (!kvm_extension(kvm->vm_fd, KVM_CAP_USER_MEMORY))
+                return detail_set(detail, MAP_E_KVM, "/dev/kvm has no KVM_CAP_USER_MEMORY");
+        kvm->n_slots = kvm_extension(kvm->vm_fd, KVM_CAP_NR_MEMSLOTS);
+        if (kvm->n_slots == 0)
+                return detail_set(detail, MAP_E_KVM, "/dev/kvm does not say how many slots it has");
+        kvm->has_readonly = kvm_extension(kvm->vm_fd, KVM_CAP_READONLY_MEM);
+        kvm->address_last = (UINT64_C(1) << kvm_address_bits(kvm_fd)) - 1;
+        return 0;
+}
+
+int accelerator_new_kvm(Accelerator **ret, Detail *detail) {
+        _cleanup_(accelerator_freep) Accelerator *kvm = NULL;
+        _cleanup_(closep) int kvm_fd = -1;
+        int r;
+
+        r = kvm_open(&kvm_fd);
+        if (r < 0)
+                return detail_set(detail, MAP_E_KVM, "/dev/kvm: %s", strerror(-r));
+        kvm = malloc(sizeof(*kvm));
+        if (!kvm)
+                return -ENOMEM;
+        accelerator_init(kvm, &kvm_ops);
+        r = kvm_create_vm(kvm_fd, &kvm->vm_fd);
+        if (r < 0)
+                return detail_set(detail, MAP_E_KVM, "KVM_CREATE_VM: %s", strerror(-r));
+        r = kvm_ask_limits(kvm, kvm_fd, detail);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(kvm);
+        return 0;
+}

@@ -1,1 +1,55 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * accelerator=none: a slot table, and no VM
+ *
+ * Its limits are those of a current x86 machine, the same everywhere, so that a map which is tried
+ * here fares as it will under KVM.
+ */
+
+#include <unistd.h>
+
+#include "lib/kvm/accelerator.h"
+#include "lib/kvm/slot-table.h"
+
+enum {
+        USUAL_SLOTS = 32764, /* KVM_CAP_NR_MEMSLOTS on x86 since Linux 5.12 */
+        ADDRESS_BITS = 52,   /* the most that x86 defines */
+};
+
+typedef struct AcceleratorNone AcceleratorNone;
+
+struct AcceleratorNone {
+        Accelerator base; /* first: the ops cast */
+        SlotTable table;
+};
+
+static int none_set_slot(Accelerator *accelerator, const SlotOp *op) {
+        return slot_table_set(&((AcceleratorNone *)accelerator)->table, op);
+}
+
+static Accelerator *none_free(Accelerator *accelerator) {
+        slot_table_deinit(&((AcceleratorNone *)accelerator)->table);
+        free(accelerator);
+        return NULL;
+}
+
+static const AcceleratorOps none_ops = {
+        .name = "none",
+        .set_slot = none_set_slot,
+        .free = none_free,
+};
+
+int accelerator_new_none(Accelerator **ret, uint32_t n_slots) {
+        AcceleratorNone *none = calloc(1, sizeof(*none));
+
+        if (!none)
+                return -ENOMEM;
+        accelerator_init(&none->base, &none_ops);
+        none->base.n_slots = n_slots ? n_slots : USUAL_SLOTS;
+        none->base.address_last = (UINT64_C(1) << ADDRESS_BITS) - 1;
+        none->base.has_readonly = true;
+        slot_table_init(&none->table, &none->base);
+        *ret = &none->base;
+        return 0;
+}

@@ -1,1 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What both accelerators have in common
+ *
+ * The kernel counts a slot's pages in 31 bits, one less than 8 TiB. Slots are cut a little shorter,
+ * at whole GiB: the pieces of a long region then keep the alignment that huge pages need.
+ */
+
+#include "lib/kvm/accelerator.h"
+
+#define GIB (UINT64_C(1) << 30)
+#define PAGES_MAX ((UINT64_C(1) << 31) - 1)
+
+void accelerator_init(Accelerator *accelerator, const AcceleratorOps *ops) {
+        uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+
+        *accelerator = (Accelerator){
+                .ops = ops,
+                .page_size = page_size,
+                .slot_size_max = PAGES_MAX * page_size / GIB * GIB,
+                .vm_fd = -1,
+        };
+}
+
+Accelerator *accelerator_free(Accelerator *accelerator) {
+        return accelerator ? accelerator->ops->free(accelerator) : NULL;
+}

@@ -36,6 +36,7 @@ struct Accelerator {
         uint64_t address_last;  /* last guest-physical address that a guest can reach */
         uint64_t page_size;     /* of the host */
         bool has_readonly;      /* KVM_MEM_READONLY */
+        int vm_fd;              /* the KVM VM; -1 for the table */
 };
 
 /* As KVM takes it: size 0 deletes; flags are KVM_MEM_READONLY and KVM_MEM_LOG_DIRTY_PAGES. */
@@ -57,8 +58,13 @@ int accelerator_new_none(Accelerator **ret, uint32_t n_slots);
 Accelerator *accelerator_free(Accelerator *accelerator);
 DEFINE_CLEANUP(Accelerator *, accelerator_free);
 
+/* What is the same for every accelerator; for their constructors. */
+void accelerator_init(Accelerator *accelerator, const AcceleratorOps *ops);
+
 /* The KVM VM's descriptor, for what is not a slot; -1 for the table. Stays the accelerator's. */
-int accelerator_vm_fd(const Accelerator *accelerator);
+static inline int accelerator_vm_fd(const Accelerator *accelerator) {
+        return accelerator->vm_fd;
+}
 
 static inline int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op) {
         return accelerator->ops->set_slot(accelerator, op);

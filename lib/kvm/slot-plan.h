@@ -10,9 +10,12 @@
  *
  *   same extent                        nothing
  *   same but for dirty logging         flags   one ioctl, in place
- *   same host memory, size and flags,
- *   another guest address              move    one ioctl, if the new place is free by then
+ *   same host memory, size and
+ *   read-only, another guest address   move    one ioctl, if the new place is free by then
  *   anything else                      delete, create
+ *
+ * A plan is data: it can be shown without being carried out, tried on a slot table, and taken back
+ * operation by operation.
  *
  * I1: an operation that the rules of KVM forbid is never planned: slot_plan_check() replays a plan
  *     against them before the first ioctl.
@@ -22,11 +25,11 @@
 #include <stdint.h>
 
 #include "lib/kvm/accelerator.h"
-#include "lib/memory/flat-view.h"
+#include "lib/kvm/extent.h"
 #include "lib/util/detail.h"
 
-typedef struct Extent Extent;
 typedef struct PlannedOp PlannedOp;
+typedef struct Slot Slot;
 typedef struct SlotPlan SlotPlan;
 
 typedef enum SlotOpKind {
@@ -37,13 +40,9 @@ typedef enum SlotOpKind {
         N_SLOT_OP_KINDS,
 } SlotOpKind;
 
-/* Guest memory that a slot maps, or should. */
-struct Extent {
-        Range range;      /* guest-physical, page-aligned */
-        uint64_t host;    /* of range.first */
-        uint64_t backing; /* id */
-        uint64_t offset;  /* of range.first in the backing */
-        uint32_t flags;   /* KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES */
+struct Slot {
+        uint32_t number;
+        Extent extent;
 };
 
 struct PlannedOp {
@@ -54,21 +53,38 @@ struct PlannedOp {
 };
 
 struct SlotPlan {
-        PlannedOp *ops;
         size_t n_ops;
         size_t counts[N_SLOT_OP_KINDS];
-        uint64_t bytes_remapped; /* deleted, moved or created: whose translation goes or comes */
+        uint64_t bytes_remapped; /* of deletes, moves and creates: guest memory that comes or goes */
+        PlannedOp ops[];         /* in the order of their kinds */
 };
 
 const char *slot_op_kind_to_string(SlotOpKind kind);
 int slot_op_kind_from_string(const char *word);
 
 /*
- * The part of a section that can be a slot: ram, rom, romd in direct-read mode; start rounded up,
- * end rounded down to host pages; guest address and host address alike modulo the page size; below
- * the guest's width. False if nothing is left: the section's accesses trap. Longer than
- * slot_size_max is not cut here: see extent_split().
+ * The plan that turns `slots` into `wanted`; both ascend by address and do not overlap. Creates
+ * have no slot number yet. -ENOMEM.
  */
-bool extent_from_section(const Section *section, const Accelerator *accelerator, Extent *ret);
-/* Bytes of a memory section (ram, rom, direct-read romd) that no slot covers. */
-uint64_t section_trapped(const Section *section, const Accelerator *accelerator);
+int slot_plan_new(SlotPlan **ret, const Slot *slots, size_t n_slots, const Extent *wanted,
+                  size_t n_wanted);
+SlotPlan *slot_plan_free(SlotPlan *plan);
+DEFINE_CLEANUP(SlotPlan *, slot_plan_free);
+
+/* The creates: the last counts[SLOT_CREATE] operations. */
+PlannedOp *slot_plan_creates(SlotPlan *plan);
+
+/*
+ * Carries the plan out on a table that holds just `slots`, under the accelerator's limits. MAP_E_KVM
+ * with the operation that would be refused in the detail. -ENOMEM.
+ */
+int slot_plan_check(const SlotPlan *plan, const Slot *slots, size_t n_slots,
+                    const Accelerator *accelerator, Detail *detail);
+
+/* The operation as the accelerator takes it, and the one that takes it back. */
+SlotOp planned_op_request(const PlannedOp *op);
+PlannedOp planned_op_inverse(const PlannedOp *op);
+/* The guest range that an operation is about: where it leads, for a delete what it leaves. */
+const Extent *planned_op_extent(const PlannedOp *op);
+/* Fills the detail: "slot 7: create 0x100000-0x1fffff of backing 3: File exists". MAP_E_KVM. */
+int planned_op_refused(const PlannedOp *op, int error, Detail *detail);

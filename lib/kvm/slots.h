@@ -5,9 +5,10 @@
  * Slots: the KVM committer
  *
  * A listener on one address space that keeps the accelerator's slots equal to the memory sections
- * of the view. prepare() makes the plan and refuses when slots run out; apply() carries it out and,
- * if the kernel refuses one operation, takes those before it back in reverse; undo() takes it all
- * back. Nothing here aborts.
+ * of the view. prepare() makes the plan and refuses when slots run out (MAP_E_NO_SLOTS); apply()
+ * carries it out and, if the kernel refuses one operation (MAP_E_KVM), takes those before it back
+ * in reverse; undo() takes it all back. Nothing here aborts, and nothing costs more than what the
+ * commit changes, times the logarithm of the slots there are.
  *
  * I1: slots are disjoint, in guest addresses as in slot numbers.
  * I2: after a commit the slots cover exactly what extent_from_section() gives for each section.
@@ -17,13 +18,7 @@
 #include "lib/kvm/slot-plan.h"
 #include "lib/memory/listener.h"
 
-typedef struct Slot Slot;
 typedef struct Slots Slots;
-
-struct Slot {
-        uint32_t number;
-        Extent extent;
-};
 
 /* `accelerator` must outlive the slots; `space` is copied. */
 int slots_new(Slots **ret, Accelerator *accelerator, const char *space);

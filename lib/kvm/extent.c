@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Extents of sections
+ *
+ * Parts are counted from the extent's start, so that an extent which grows or shrinks at its end
+ * keeps the slots of all its parts but the last.
+ */
+
+#include <linux/kvm.h>
+
+#include "lib/kvm/extent.h"
+
+static bool section_is_memory(const Section *section) {
+        switch (section->kind) {
+        case REGION_RAM:
+        case REGION_ROM:
+                return true;
+        case REGION_ROMD:
+                return section->flags & REGION_DIRECT_READ;
+        default:
+                return false;
+        }
+}
+
+static uint32_t section_slot_flags(const Section *section) {
+        uint32_t flags = 0;
+
+        /* A ROM device answers reads itself; writes are commands, they always trap. */
+        if (section->flags & REGION_READONLY || section->kind != REGION_RAM)
+                flags |= KVM_MEM_READONLY;
+        if (section->flags & REGION_DIRTY_LOG)
+                flags |= KVM_MEM_LOG_DIRTY_PAGES;
+        return flags;
+}
+
+/* The whole pages in a range; false if there is none. */
+static bool range_pages(Range range, uint64_t page, Range *ret) {
+        if (range.first > UINT64_MAX - (page - 1) || range.last < page - 1)
+                return false;
+        range.first = (range.first + page - 1) & ~(page - 1);
+        range.last = ((range.last + 1) & ~(page - 1)) - 1; /* right for a last byte of 2^64 - 1, too */
+        if (range.first > range.last)
+                return false;
+        *ret = range;
+        return true;
+}
+
+bool extent_from_section(const Section *section, const Accelerator *accelerator, Extent *ret) {
+        uint64_t page = accelerator->page_size, host, shift;
+        uint32_t flags = section_slot_flags(section);
+        Range range;
+
+        if (!section_is_memory(section) || !section->region->backing)
+                return false;
+        if (flags & KVM_MEM_READONLY && !accelerator->has_readonly)
+                return false;
+        host = (uintptr_t)section_host(section);
+        if ((section->range.first ^ host) & (page - 1))
+                return false;
+        if (!range_intersect(section->range, (Range){0, accelerator->address_last}, &range) ||
+            !range_pages(range, page, &range))
+                return false;
+
+        shift = range.first - section->range.first;
+        *ret = (Extent){
+                .range = range,
+                .host = host + shift,
+                .backing = section->region->backing->id,
+                .offset = section->offset + shift,
+                .flags = flags,
+        };
+        return true;
+}
+
+uint64_t section_trapped(const Section *section, const Accelerator *accelerator) {
+        Extent extent;
+
+        if (!section_is_memory(section))
+                return 0;
+        if (!extent_from_section(section, accelerator, &extent))
+                return range_size(section->range);
+        return range_size(section->range) - range_size(extent.range);
+}
+
+size_t extent_n_parts(const Extent *extent, uint64_t size_max) {
+        return (extent->range.last - extent->range.first) / size_max + 1;
+}
+
+Extent extent_part(const Extent *extent, uint64_t size_max, size_t n) {
+        uint64_t shift = n * size_max;
+        Extent part = *extent;
+
+        part.range.first += shift;
+        part.host += shift;
+        part.offset += shift;
+        if (part.range.last - part.range.first >= size_max)
+                part.range.last = part.range.first + size_max - 1;
+        return part;
+}
+
+bool extent_same_memory(const Extent *a, const Extent *b) {
+        return a->host == b->host && range_size(a->range) == range_size(b->range) &&
+               ((a->flags ^ b->flags) & KVM_MEM_READONLY) == 0;
+}
