@@ -7,7 +7,7 @@ Who may include whom, and who sees which library.
     daemon/manager ─▶ api, lib/util
 
 Only the folders named may be included from; what the static libraries leave undefined shows that
-they know neither D-Bus nor JSON, and never end the process.
+they know neither D-Bus nor JSON, do not log and do not end the process.
 """
 
 import fnmatch
@@ -39,7 +39,9 @@ MAY_SEE = {
     "urcu/urcu*.h": ["lib/util/rcu.h"],
 }
 
-FORBIDDEN_SYMBOLS = re.compile(r"sd_|json_|(abort|exit|_exit|_Exit|__assert_fail|syslog)$")
+# abort() is looked for in the text instead: liburcu's reference counts bring one in, for overflow.
+FORBIDDEN_SYMBOLS = re.compile(r"sd_|json_|(exit|_exit|_Exit|quick_exit|syslog|perror|stderr)$")
+FORBIDDEN_CALLS = re.compile(r"\b(abort|assert|exit|_exit)\s*\(")
 
 
 def folder_of(path):
@@ -70,6 +72,13 @@ def check_library(root, header):
                 yield f"{path}:{number}: includes <{name}>"
 
 
+def check_calls(root):
+    for path in sources.files(root, ".c", ".h", folders=("lib",)):
+        for number, line in enumerate(sources.lines(root, path), 1):
+            if FORBIDDEN_CALLS.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
 def check_symbols(archive):
     listing = subprocess.run(["nm", "-u", archive], check=True, capture_output=True, text=True)
     for line in listing.stdout.splitlines():
@@ -83,7 +92,8 @@ def main(root, *archives):
              for folder in MAY_INCLUDE]
             + [(f"<{header}> is seen only where it may be", lambda h=header: check_library(root, h))
                for header in MAY_SEE]
-            + [(f"{archive.split('/')[-1]} needs no bus, no JSON, no exit",
+            + [("the libraries never end the process", lambda: check_calls(root))]
+            + [(f"{archive.split('/')[-1]} needs no bus, no JSON, no log, no exit",
                 lambda a=archive: check_symbols(a)) for archive in archives])
 
 
