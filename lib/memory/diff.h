@@ -25,6 +25,7 @@ struct Diff {
         Sections added;
         Relogged *relogged;
         size_t n_relogged;
+        size_t n_allocated; /* of relogged */
         AnnouncedList announced_removed;
         AnnouncedList announced_added;
 };
@@ -34,5 +35,7 @@ int diff_sections(Diff *diff, const Section *old, size_t n_old, const Section *n
 /* The same for ioeventfds and zones. Fills announced_removed and announced_added. */
 int diff_announced(Diff *diff, const Announced *old, size_t n_old, const Announced *new,
                    size_t n_new);
+/* The order of announced things: by address, ioeventfds before zones, then by key. */
+int announced_compare(const Announced *a, const Announced *b);
 bool diff_is_empty(const Diff *diff);
 void diff_deinit(Diff *diff);

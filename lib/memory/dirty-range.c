@@ -1,1 +1,99 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "lib/memory/dirty-range.h"
+#include "lib/memory/map.h"
+#include "lib/memory/render.h"
+#include "lib/util/array.h"
+
+/* Ways upwards that one edit may follow before it is cheaper to render everything. */
+enum { CLIMB_STEPS_MAX = 100 * 1000 };
+
+void dirty_ranges_add(DirtyRanges *ranges, Range range) {
+        if (ranges->everything || (ranges->n > 0 && range_covers(ranges->items[ranges->n - 1], range)))
+                return;
+        if (array_reserve(&ranges->items, &ranges->allocated, ranges->n, 1) < 0) {
+                ranges->n = 0;
+                ranges->everything = true;
+                return;
+        }
+        ranges->items[ranges->n++] = range;
+}
+
+static int compare_first(const void *a, const void *b) {
+        const Range *left = a, *right = b;
+
+        return (left->first > right->first) - (left->first < right->first);
+}
+
+void dirty_ranges_sort(DirtyRanges *ranges) {
+        size_t end = 0;
+
+        if (ranges->n > 1)
+                qsort(ranges->items, ranges->n, sizeof(*ranges->items), compare_first);
+        for (size_t i = 0; i < ranges->n; i++) {
+                Range *last = end > 0 ? &ranges->items[end - 1] : NULL, next = ranges->items[i];
+
+                if (last && (next.first <= last->last || range_touches(*last, next)))
+                        last->last = MAX_OF(last->last, next.last);
+                else
+                        ranges->items[end++] = next;
+        }
+        ranges->n = end;
+}
+
+void dirty_ranges_clear(DirtyRanges *ranges) {
+        ranges->n = 0;
+        ranges->everything = false;
+}
+
+bool dirty_ranges_is_empty(const DirtyRanges *ranges) {
+        return ranges->n == 0 && !ranges->everything;
+}
+
+void dirty_ranges_deinit(DirtyRanges *ranges) {
+        free(ranges->items);
+        *ranges = (DirtyRanges){};
+}
+
+static void dirty_everything(Map *map) {
+        View *view;
+
+        cds_list_for_each_entry(view, &map->views, link)
+                dirty_ranges_add(&view->dirty, RANGE_WHOLE);
+}
+
+/* False: too many ways lead up from here. */
+static bool climb(Region *region, Range range, unsigned depth, unsigned *n_steps) {
+        if (depth > RENDER_DEPTH_MAX)
+                return false;
+        for (; region; region = region->state.parent) {
+                Region *alias;
+                Range extent;
+
+                if (++*n_steps > CLIMB_STEPS_MAX)
+                        return false;
+                if (!region_is(region, REGION_ENABLED) || !region_extent(region, &extent) ||
+                    !range_intersect(range, extent, &range))
+                        return true;
+                if (region->view)
+                        dirty_ranges_add(&region->view->dirty, range);
+
+                cds_list_for_each_entry(alias, &region->aliases, alias_link) {
+                        Range seen;
+
+                        if (range_shift_down(range, alias->state.target_offset, &seen) &&
+                            !climb(alias, seen, depth + 1, n_steps))
+                                return false;
+                }
+                if (region->state.parent && !range_shift_up(range, region->state.offset, &range))
+                        return true;
+        }
+        return true;
+}
+
+void dirty_climb(Map *map, Region *region, Range range) {
+        unsigned n_steps = 0;
+
+        if (!climb(region, range, 0, &n_steps))
+                dirty_everything(map);
+}

@@ -24,11 +24,13 @@ struct DirtyRanges {
         Range *items; /* in order of arrival until dirty_ranges_sort() */
         size_t n;
         size_t allocated;
+        bool everything; /* the whole address space; items count for nothing */
 };
 
 void dirty_ranges_add(DirtyRanges *ranges, Range range);
 /* Sorts, joins what overlaps or touches. */
 void dirty_ranges_sort(DirtyRanges *ranges);
+bool dirty_ranges_is_empty(const DirtyRanges *ranges);
 void dirty_ranges_clear(DirtyRanges *ranges);
 void dirty_ranges_deinit(DirtyRanges *ranges);
 

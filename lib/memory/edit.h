@@ -64,5 +64,8 @@ int edit_init(Edit *edit, EditVerb verb, const char *name);
 /* Gives up the strings and references. */
 void edit_deinit(Edit *edit);
 
-/* 1–128 bytes of UTF-8 without control characters. */
+/* Longest name of a region or an address space, in bytes. */
+enum { MAP_NAME_MAX = 128 };
+
+/* 1 to MAP_NAME_MAX bytes of UTF-8 without control characters. */
 bool map_name_is_valid(const char *name);

@@ -65,6 +65,8 @@ void flat_view_retire(FlatView *view);
 const Section *flat_view_find(const FlatView *view, uint64_t address);
 /* Index of the first section that ends at or behind an address; n_sections if there is none. */
 size_t flat_view_lower_bound(const FlatView *view, uint64_t address);
+/* Index of the first announced thing at or behind an address; n_announced if there is none. */
+size_t flat_view_announced_lower_bound(const FlatView *view, uint64_t address);
 
 /* Whether two neighbours are one section: they touch, same leaf, offsets go on, equal flags. */
 bool section_can_merge(const Section *a, const Section *b);

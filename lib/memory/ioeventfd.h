@@ -31,13 +31,15 @@ struct IOEventFD {
         uint64_t data;
         uint32_t length; /* 0, 1, 2, 4, 8 */
         bool match;
-        int fd; /* owned */
+        bool fresh; /* added since the last commit; the map's thread only */
+        int fd;     /* owned */
 };
 
 struct Coalesced {
         struct urcu_ref ref;
         struct cds_list_head region_link; /* in Region.coalesced; the map's thread only */
         Range range;                      /* offsets in the region */
+        bool fresh;                       /* added since the last commit; the map's thread only */
 };
 
 /* Takes over fd on success. -EINVAL: a length that is none of 0, 1, 2, 4, 8, or 0 with match. */

@@ -1,1 +1,178 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/memory/map.h"
+#include "lib/memory/undo.h"
+
+const MapLimits map_limits_default = {
+        .regions = 2 * 1024 * 1024,
+        .address_spaces = 4096,
+        .ioeventfds = 64 * 1024,
+        .ram_bytes = 64ULL << 40,
+        .edits = 1024 * 1024,
+};
+
+int map_new(Map **ret, const MapLimits *limits) {
+        _cleanup_(map_freep) Map *map = NULL;
+        _cleanup_(epoch_unrefp) Epoch *epoch = NULL;
+        int r;
+
+        map = calloc(1, sizeof(*map));
+        if (!map)
+                return -ENOMEM;
+        map->limits = limits ? *limits : map_limits_default;
+        RB_INIT(&map->regions);
+        RB_INIT(&map->spaces);
+        CDS_INIT_LIST_HEAD(&map->views);
+        CDS_INIT_LIST_HEAD(&map->listeners);
+        CDS_INIT_LIST_HEAD(&map->transactions);
+
+        r = epoch_new(&epoch);
+        if (r < 0)
+                return r;
+        r = flat_view_new(&map->empty_view, epoch, NULL, 0, NULL, 0);
+        if (r < 0)
+                return r;
+        r = snapshot_new(&map->snapshot, 0, 0);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(map);
+        return 0;
+}
+
+/* Children before parents and aliases before targets: once unlinked, the order does not matter. */
+static void free_regions(Map *map) {
+        Region *region, *next;
+
+        RB_FOREACH(region, RegionsByName, &map->regions)
+                region_set_state(region, &(RegionState){});
+        RB_FOREACH_SAFE(region, RegionsByName, &map->regions, next) {
+                RB_REMOVE(RegionsByName, &map->regions, region);
+                region_unref(region);
+        }
+}
+
+Map *map_free(Map *map) {
+        AddressSpace *space, *next;
+
+        map_rollback(map, 0);
+        RB_FOREACH_SAFE(space, AddressSpaces, &map->spaces, next) {
+                RB_REMOVE(AddressSpaces, &map->spaces, space);
+                view_unlink(space->view);
+                address_space_unref(space);
+        }
+        free_regions(map);
+        /* Whatever is still retired may hold what the last snapshot held. */
+        rcu_barrier_all();
+        snapshot_free(map->snapshot);
+        flat_view_unref(map->empty_view);
+        free(map->undo);
+        free(map);
+        return NULL;
+}
+
+Region *map_find_region(const Map *map, const char *name) {
+        Region *region = RB_ROOT(&map->regions);
+
+        while (region) {
+                int order = strcmp(name, region->name);
+
+                if (order == 0)
+                        return region;
+                region = order < 0 ? RB_LEFT(region, by_name) : RB_RIGHT(region, by_name);
+        }
+        return NULL;
+}
+
+Region *map_next_region(const Map *map, const char *after) {
+        Region *region = RB_ROOT(&map->regions), *found = NULL;
+
+        while (region) {
+                if (strcmp(after, region->name) < 0) {
+                        found = region;
+                        region = RB_LEFT(region, by_name);
+                } else {
+                        region = RB_RIGHT(region, by_name);
+                }
+        }
+        return found;
+}
+
+AddressSpace *map_find_space(const Map *map, const char *name) {
+        AddressSpace *space = RB_ROOT(&map->spaces);
+
+        while (space) {
+                int order = strcmp(name, space->name);
+
+                if (order == 0)
+                        return space;
+                space = order < 0 ? RB_LEFT(space, by_name) : RB_RIGHT(space, by_name);
+        }
+        return NULL;
+}
+
+void map_begin_walk(Map *map) {
+        if (++map->last_visit == 0)
+                map->last_visit++;
+}
+
+bool map_walk_visits(Map *map, Region *region) {
+        if (region->visit == map->last_visit)
+                return false;
+        region->visit = map->last_visit;
+        return true;
+}
+
+int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces) {
+        Snapshot *snapshot;
+
+        snapshot = calloc(1, sizeof(*snapshot) + n_spaces * sizeof(snapshot->spaces[0]));
+        if (!snapshot)
+                return -ENOMEM;
+        snapshot->generation = generation;
+        snapshot->n_spaces = n_spaces;
+        *ret = snapshot;
+        return 0;
+}
+
+Snapshot *snapshot_free(Snapshot *snapshot) {
+        if (!snapshot)
+                return NULL;
+        for (size_t i = 0; i < snapshot->n_spaces; i++) {
+                address_space_unref(snapshot->spaces[i].space);
+                flat_view_unref(snapshot->spaces[i].view);
+        }
+        free(snapshot);
+        return NULL;
+}
+
+static void snapshot_retired(RcuHead *head) {
+        snapshot_free(caa_container_of(head, Snapshot, rcu));
+}
+
+void snapshot_retire(Snapshot *snapshot) {
+        rcu_retire(&snapshot->rcu, snapshot_retired);
+}
+
+const Snapshot *map_snapshot(const Map *map) {
+        return rcu_fetch(&map->snapshot);
+}
+
+const FlatView *snapshot_find(const Snapshot *snapshot, const char *space) {
+        size_t low = 0, high = snapshot->n_spaces;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                int order = strcmp(space, snapshot->spaces[middle].space->name);
+
+                if (order == 0)
+                        return snapshot->spaces[middle].view;
+                if (order < 0)
+                        high = middle;
+                else
+                        low = middle + 1;
+        }
+        return NULL;
+}

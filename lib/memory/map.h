@@ -12,7 +12,6 @@
  * ends with commit_apply() or map_rollback() before anybody else looks at the tree.
  */
 
-#include <bsd/sys/tree.h>
 #include <stdint.h>
 
 #include "lib/memory/address-space.h"
@@ -20,6 +19,7 @@
 #include "lib/memory/region.h"
 #include "lib/util/detail.h"
 #include "lib/util/rcu.h"
+#include "lib/util/tree.h"
 
 typedef struct Map Map;
 typedef struct MapLimits MapLimits;
@@ -44,9 +44,9 @@ struct Snapshot {
         uint64_t generation;
         size_t n_spaces;
         struct {
-                const char *name;
-                FlatView *view; /* counted reference */
-        } spaces[];             /* by name */
+                AddressSpace *space; /* counted reference; readers use its name only */
+                FlatView *view;      /* counted reference */
+        } spaces[];                  /* by name */
 };
 
 struct Map {
@@ -63,7 +63,7 @@ struct Map {
         uint64_t n_coalesced;
         uint64_t ram_bytes;
         uint64_t last_place;
-        uint32_t last_visit;
+        uint32_t last_visit; /* number of the walk that is on */
         unsigned log_global; /* reasons for dirty tracking of everything */
 
         Undo *undo; /* inverses of the edits since the last commit, oldest first */
@@ -95,9 +95,21 @@ size_t map_mark(const Map *map);
 /* Undoes the edits behind the mark, latest first. Cannot fail. */
 void map_rollback(Map *map, size_t mark);
 /* Whether the edits in the log, taken together, left the tree as it was. */
-bool map_is_unchanged(const Map *map);
+bool map_is_unchanged(Map *map);
+
+/*
+ * A walk over the tree that meets each region once: map_walk_visits() is true the first time that
+ * a region is met since map_begin_walk(). One walk at a time.
+ */
+void map_begin_walk(Map *map);
+bool map_walk_visits(Map *map, Region *region);
 
 /* For readers, between rcu_enter() and rcu_leave(). */
 const Snapshot *map_snapshot(const Map *map);
+/* A snapshot of n spaces still to be filled in; taken down at once, or after a grace period. */
+int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces);
+Snapshot *snapshot_free(Snapshot *snapshot);
+DEFINE_CLEANUP(Snapshot *, snapshot_free);
+void snapshot_retire(Snapshot *snapshot);
 /* NULL if there is no such address space. */
 const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);

@@ -17,7 +17,6 @@
  * and hold the region through the view (epoch.h).
  */
 
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +24,9 @@
 #include <urcu/ref.h>
 
 #include "lib/memory/backing.h"
+#include "lib/memory/ioeventfd.h"
 #include "lib/util/range.h"
+#include "lib/util/tree.h"
 
 typedef struct Region Region;
 typedef struct RegionState RegionState;
@@ -72,11 +73,12 @@ RB_HEAD(RegionsByOffset, Region);
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
-        uint32_t visit;   /* mark of a walk over the tree, see map.c */
+        uint32_t visit;   /* number of the last walk over the tree that came by, see map_begin_walk() */
         RegionState state;
         Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
         Region *target;   /* alias; owned reference */
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
+        Region *walk_next; /* still to be visited by the walk that is on */
 
         RB_ENTRY(Region) by_name;
         RB_ENTRY(Region) by_offset;      /* among the parent's children */
@@ -91,7 +93,7 @@ struct Region {
         char name[];
 };
 
-RB_PROTOTYPE(RegionsByName, Region, by_name, region_compare_name);
+RB_PROTOTYPE(RegionsByName, Region, by_name, compare_name)
 
 /* A region that is not present. Takes a reference to backing and target (either may be NULL). */
 int region_new(Region **ret, const char *name, RegionKind kind, Backing *backing, Region *target);
@@ -112,6 +114,8 @@ RegionKind region_reported_kind(const Region *region);
 bool region_is_leaf(const Region *region);
 /* Whether it is a kind that has host memory behind it. */
 bool region_kind_has_backing(RegionKind kind);
+/* The flags of a new region of that kind of which nothing else was said. */
+uint32_t region_default_flags(RegionKind kind);
 /* The region's own extent [0, size - 1]; false for size 0. */
 bool region_extent(const Region *region, Range *ret);
 static inline bool region_is(const Region *region, uint32_t flag) {
@@ -124,8 +128,13 @@ static inline bool region_is(const Region *region, uint32_t flag) {
  */
 Region *region_child_first(const Region *region, Range window);
 Region *region_child_next(const Region *child, Range window);
+/* All children, those of size 0 too, ascending by offset; `after` NULL: the first one. */
+Region *region_child_any(const Region *region, const Region *after);
 /* Whether a comes before (wins over) b among the children of one parent. */
 bool region_precedes(const Region *a, const Region *b);
+
+/* The region's ioeventfd with the same key (the fd is not looked at), NULL if there is none. */
+IOEventFD *region_find_ioeventfd(const Region *region, const IOEventFD *key);
 
 const char *region_kind_to_string(RegionKind kind);
 int region_kind_from_string(const char *word);

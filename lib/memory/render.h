@@ -18,7 +18,7 @@
 
 enum {
         RENDER_DEPTH_MAX = 128, /* containers and aliases on one path */
-        RENDER_VISITS_MAX = 16 * 1024 * 1024,
+        RENDER_VISITS_MAX = 4 * 1024 * 1024,
 };
 
 /*

@@ -1,1 +1,242 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/memory/map-error.h"
+#include "lib/memory/map.h"
+#include "lib/memory/transaction.h"
+#include "lib/memory/undo.h"
+#include "lib/util/array.h"
+
+/* Changes of others that a transaction remembers; beyond them it cannot be committed any more. */
+enum { TOUCHED_MAX = 64 * 1024 };
+
+/* What a commit has set of one region since the transaction began. */
+struct Touched {
+        Region *region; /* counted reference */
+        uint64_t generation;
+        uint32_t mask;  /* PROPERTY_* */
+        uint32_t flags; /* REGION_* */
+};
+
+int transaction_new(Transaction **ret, Map *map) {
+        Transaction *transaction;
+
+        transaction = calloc(1, sizeof(*transaction));
+        if (!transaction)
+                return -ENOMEM;
+        transaction->map = map;
+        transaction->base_generation = map->generation;
+        cds_list_add_tail(&transaction->link, &map->transactions);
+        *ret = transaction;
+        return 0;
+}
+
+Transaction *transaction_free(Transaction *transaction) {
+        if (!transaction)
+                return NULL;
+        transaction_unstage(transaction, 0);
+        for (size_t i = 0; i < transaction->n_touched; i++)
+                region_unref(transaction->touched[i].region);
+        cds_list_del(&transaction->link);
+        free(transaction->touched);
+        free(transaction->edits);
+        free(transaction);
+        return NULL;
+}
+
+void map_check_in(Map *map) {
+        if (!map->checked_out)
+                return;
+        map_rollback(map, 0);
+        map->checked_out = NULL;
+}
+
+int transaction_check_out(Transaction *transaction, Detail *detail) {
+        Map *map = transaction->map;
+        int r;
+
+        if (map->checked_out == transaction)
+                return 0;
+        map_check_in(map);
+        for (size_t i = 0; i < transaction->n_edits; i++) {
+                r = map_edit(map, &transaction->edits[i], detail);
+                if (r == 0)
+                        continue;
+                map_rollback(map, 0);
+                if (r < 0)
+                        return r;
+                detail_prefix(detail, "edit %zu: ", i + 1);
+                return MAP_E_CONFLICT;
+        }
+        map->checked_out = transaction;
+        return 0;
+}
+
+int transaction_stage(Transaction *transaction, Edit *edit, Detail *detail) {
+        Map *map = transaction->map;
+        int r;
+
+        if (transaction->n_edits >= map->limits.edits)
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                                  "edits: %zu in the transaction, the limit is %" PRIu64,
+                                  transaction->n_edits, map->limits.edits);
+        r = array_reserve(&transaction->edits, &transaction->n_allocated, transaction->n_edits, 1);
+        if (r == 0)
+                r = transaction_check_out(transaction, detail);
+        if (r == 0)
+                r = map_edit(map, edit, detail);
+        if (r == 0)
+                transaction->edits[transaction->n_edits++] = TAKE_STRUCT(*edit);
+        return r;
+}
+
+void transaction_unstage(Transaction *transaction, size_t n) {
+        if (transaction->map->checked_out == transaction && n < transaction->n_edits)
+                map_check_in(transaction->map);
+        while (transaction->n_edits > n)
+                edit_deinit(&transaction->edits[--transaction->n_edits]);
+}
+
+/* By name: a region that was removed and added again is the same one to a transaction. */
+static int compare_touched(const void *a, const void *b) {
+        const Touched *left = a, *right = b;
+
+        return strcmp(left->region->name, right->region->name);
+}
+
+static const Touched *find_touched(const Transaction *transaction, const char *name) {
+        size_t low = 0, high = transaction->n_touched;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (strcmp(transaction->touched[middle].region->name, name) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low < transaction->n_touched ? &transaction->touched[low] : NULL;
+}
+
+/* What an edit sets of the region it names. */
+static Touched set_by(const Edit *edit) {
+        switch (edit->verb) {
+        case EDIT_ADD_REGION:
+        case EDIT_ADD_ALIAS:
+                return (Touched){.mask = UINT32_MAX, .flags = UINT32_MAX};
+        case EDIT_MOVE_REGION:
+                return (Touched){.mask = PROPERTY_PARENT | PROPERTY_OFFSET | PROPERTY_PRIORITY};
+        case EDIT_SET_REGION:
+                return (Touched){.mask = edit->mask & ~PROPERTY_FLAGS, .flags = edit->flags_mask};
+        default:
+                return (Touched){};
+        }
+}
+
+static int check_edit(const Transaction *transaction, size_t i, Detail *detail) {
+        const Edit *edit = &transaction->edits[i];
+        const Touched *touched = find_touched(transaction, edit->name);
+        const Touched *end = transaction->touched + transaction->n_touched;
+        Touched set = set_by(edit);
+
+        for (; touched && touched < end && strcmp(touched->region->name, edit->name) == 0;
+             touched++)
+                if ((touched->mask & set.mask) || (touched->flags & set.flags))
+                        return detail_set(detail, MAP_E_CONFLICT,
+                                          "edit %zu: region \"%s\" was changed by the commit of"
+                                          " generation %" PRIu64 ", the transaction began at %" PRIu64,
+                                          i + 1, edit->name, touched->generation,
+                                          transaction->base_generation);
+        return 0;
+}
+
+static int check_touched(Transaction *transaction, Detail *detail) {
+        int r = 0;
+
+        if (transaction->overrun)
+                return detail_set(detail, MAP_E_CONFLICT,
+                                  "more than %d changes were committed since generation %" PRIu64,
+                                  TOUCHED_MAX, transaction->base_generation);
+        if (transaction->n_touched == 0)
+                return 0;
+        qsort(transaction->touched, transaction->n_touched, sizeof(*transaction->touched),
+              compare_touched);
+        for (size_t i = 0; r == 0 && i < transaction->n_edits; i++)
+                r = check_edit(transaction, i, detail);
+        return r;
+}
+
+int transaction_prepare(Transaction *transaction, Commit **ret, Detail *detail) {
+        int r;
+
+        r = check_touched(transaction, detail);
+        if (r == 0)
+                r = transaction_check_out(transaction, detail);
+        if (r == 0)
+                r = commit_new(ret, transaction->map, detail);
+        return r;
+}
+
+static Touched set_between(const RegionState *before, const RegionState *after) {
+        Touched set = {.flags = before->flags ^ after->flags};
+
+        if (set.flags & REGION_PRESENT)
+                return (Touched){.mask = UINT32_MAX, .flags = UINT32_MAX};
+        if (before->place != after->place)
+                set.mask |= PROPERTY_PARENT | PROPERTY_OFFSET | PROPERTY_PRIORITY;
+        if (before->parent != after->parent)
+                set.mask |= PROPERTY_PARENT;
+        if (before->offset != after->offset)
+                set.mask |= PROPERTY_OFFSET;
+        if (before->priority != after->priority)
+                set.mask |= PROPERTY_PRIORITY;
+        if (before->size != after->size)
+                set.mask |= PROPERTY_SIZE;
+        if (before->target_offset != after->target_offset)
+                set.mask |= PROPERTY_TARGET_OFFSET;
+        return set;
+}
+
+static void note(Transaction *transaction, Touched touched) {
+        if (transaction->overrun)
+                return;
+        if (transaction->n_touched == TOUCHED_MAX ||
+            array_reserve(&transaction->touched, &transaction->n_touched_allocated,
+                          transaction->n_touched, 1) < 0) {
+                transaction->overrun = true;
+                return;
+        }
+        region_ref(touched.region);
+        transaction->touched[transaction->n_touched++] = touched;
+}
+
+void transactions_note_changes(Map *map, uint64_t generation) {
+        const Undo *undo;
+        size_t i = 0;
+
+        if (cds_list_empty(&map->transactions))
+                return;
+        while ((undo = map_next_changed(map, &i))) {
+                Touched touched = set_between(&undo->before, &undo->region->state);
+                Transaction *transaction;
+
+                touched.region = undo->region;
+                touched.generation = generation;
+                if (touched.mask == 0 && touched.flags == 0)
+                        continue;
+                cds_list_for_each_entry(transaction, &map->transactions, link)
+                        if (transaction != map->checked_out)
+                                note(transaction, touched);
+        }
+}
+
+void transaction_committed(Map *map) {
+        Transaction *transaction = map->checked_out;
+
+        map->checked_out = NULL;
+        if (transaction)
+                transaction_unstage(transaction, 0);
+}

@@ -13,6 +13,7 @@
  * checked out.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <urcu/list.h>
@@ -34,6 +35,7 @@ struct Transaction {
         Touched *touched; /* what other commits have set since base_generation */
         size_t n_touched;
         size_t n_touched_allocated;
+        bool overrun; /* more was set than can be remembered */
         struct cds_list_head link; /* in Map.transactions */
 };
 
@@ -58,3 +60,8 @@ void transaction_unstage(Transaction *transaction, size_t n);
  * Once it was applied the transaction is empty and may be freed.
  */
 int transaction_prepare(Transaction *transaction, Commit **ret, Detail *detail);
+
+/* For commit.c: what the commit changed goes into the notes of all other open transactions… */
+void transactions_note_changes(Map *map, uint64_t generation);
+/* …and the one that was checked out has become the map: it is empty. */
+void transaction_committed(Map *map);

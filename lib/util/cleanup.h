@@ -37,6 +37,14 @@
                 taken_;                                                                            \
         })
 
+/* The value of an lvalue of struct type, which is all zero afterwards. */
+#define TAKE_STRUCT(lvalue)                                                                        \
+        ({                                                                                         \
+                typeof(lvalue) taken_ = (lvalue);                                                  \
+                (lvalue) = (typeof(lvalue)){};                                                     \
+                taken_;                                                                            \
+        })
+
 /* DEFINE_CLEANUP(Thing *, thing_free) makes _cleanup_(thing_freep) of a destructor. */
 #define DEFINE_CLEANUP(type, function)                                                             \
         static inline void function##p(type *pointer) {                                            \

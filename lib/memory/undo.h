@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Primitive changes of a map, each with its inverse
+ *
+ * Edits (edit.c) are made of these. Each logs what is needed to take it back, marks dirty what it
+ * may have changed, checks nothing and cannot fail: room in the log is reserved first.
+ *
+ * I1: taking all records back, latest first, gives the map as of the last commit.
+ */
+
+#include <stddef.h>
+
+#include "lib/memory/address-space.h"
+#include "lib/memory/ioeventfd.h"
+#include "lib/memory/region.h"
+
+typedef struct Map Map;
+typedef struct Undo Undo;
+
+typedef enum UndoKind {
+        UNDO_REGION,
+        UNDO_SPACE_ADDED,
+        UNDO_SPACE_REMOVED,
+        UNDO_IOEVENTFD_ADDED,
+        UNDO_IOEVENTFD_REMOVED,
+        UNDO_COALESCED_ADDED,
+        UNDO_COALESCED_REMOVED,
+} UndoKind;
+
+struct Undo {
+        UndoKind kind;
+        Region *region;       /* counted reference; not for address spaces */
+        AddressSpace *space;  /* counted reference */
+        IOEventFD *ioeventfd; /* counted reference */
+        Coalesced *coalesced; /* counted reference */
+        RegionState before;   /* UNDO_REGION */
+};
+
+/* Room for n more records. -ENOMEM. */
+int map_reserve_undo(Map *map, size_t n);
+
+/* From any state to any other: adding and removing set or clear REGION_PRESENT. */
+void map_change_region(Map *map, Region *region, const RegionState *state);
+void map_add_space(Map *map, AddressSpace *space);
+void map_remove_space(Map *map, AddressSpace *space);
+void map_add_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd);
+void map_remove_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd);
+void map_add_coalesced(Map *map, Region *region, Coalesced *coalesced);
+void map_remove_coalesced(Map *map, Region *region, Coalesced *coalesced);
+
+/* Forgets the log: what it could undo has become the map's state. */
+void map_forget_undo(Map *map);
+
+/*
+ * The next record, from *i on, that is the first about its region in the log; its `before` is how
+ * the region was at the last commit. NULL at the end. Begin with *i = 0 and a new walk.
+ */
+const Undo *map_next_changed(Map *map, size_t *i);
