@@ -13,8 +13,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
+
+/* Compares and frees a text that was made for the purpose. */
+#define assert_text(text, expected)                                                                \
+        do {                                                                                       \
+                char *text_ = (text);                                                              \
+                                                                                                   \
+                assert_string_equal(text_, expected);                                              \
+                free(text_);                                                                       \
+        } while (0)
 
 #define UNIT_TESTS(...)                                                                            \
         int main(void) {                                                                           \

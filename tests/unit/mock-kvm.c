@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "tests/common/unit.h"
+#include "tests/unit/mock-kvm.h"
+
+MockKVM mock_kvm;
+
+int __real_open(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __real_close(int fd);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_close(int fd);
+
+enum { FD_FIRST = 5000, FD_LAST = 5999 }; /* never handed out by the real kernel in a test */
+
+static int answer(int value) {
+        if (value >= 0)
+                return value;
+        errno = -value;
+        return -1;
+}
+
+static int new_fd(int value) {
+        if (value < 0)
+                return answer(value);
+        return FD_FIRST + mock_kvm.n_fds++;
+}
+
+int __wrap_open(const char *path, int flags, ...) {
+        assert_string_equal(path, "/dev/kvm");
+        assert_int_equal(flags, O_RDWR | O_CLOEXEC);
+        return new_fd(mock_kvm.open);
+}
+
+int __wrap_close(int fd) {
+        if (fd < FD_FIRST || fd > FD_LAST)
+                return __real_close(fd);
+        assert_int_not_equal(mock_kvm.n_fds, 0);
+        mock_kvm.n_fds--;
+        return 0;
+}
+
+static int check_extension(int extension) {
+        switch (extension) {
+        case KVM_CAP_USER_MEMORY:
+                return answer(mock_kvm.user_memory);
+        case KVM_CAP_NR_MEMSLOTS:
+                return answer(mock_kvm.nr_memslots);
+        case KVM_CAP_READONLY_MEM:
+                return answer(mock_kvm.readonly_mem);
+        default:
+                fail_msg("KVM_CHECK_EXTENSION %d is not expected", extension);
+                return -1;
+        }
+}
+
+static int create_vm(void) {
+        if (mock_kvm.create_vm_interrupted > 0) {
+                mock_kvm.create_vm_interrupted--;
+                return answer(-EINTR);
+        }
+        return new_fd(mock_kvm.create_vm);
+}
+
+static int supported_cpuid(struct kvm_cpuid2 *cpuid) {
+        if (mock_kvm.cpuid < 0)
+                return answer(mock_kvm.cpuid);
+        assert_true(cpuid->nent >= 2);
+        cpuid->nent = 2;
+        cpuid->entries[0] = (struct kvm_cpuid_entry2){.function = 1, .eax = 0x30};
+        cpuid->entries[1] = (struct kvm_cpuid_entry2){
+                .function = mock_kvm.cpuid_width ? 0x80000008 : 2,
+                .eax = mock_kvm.cpuid_width,
+        };
+        return 0;
+}
+
+static void write_op(FILE *stream, const SlotOp *op) {
+        if (op->size == 0)
+                fprintf(stream, "%" PRIu32 " delete", op->slot);
+        else
+                fprintf(stream, "%" PRIu32 " %" PRIx64 "-%" PRIx64 " %" PRIx64 "%s%s", op->slot,
+                        op->address, op->address + op->size - 1, op->host,
+                        op->flags & KVM_MEM_READONLY ? " ro" : "",
+                        op->flags & KVM_MEM_LOG_DIRTY_PAGES ? " log" : "");
+}
+
+static int set_region(const struct kvm_userspace_memory_region *region) {
+        SlotOp op = {region->slot, region->flags, region->guest_phys_addr, region->memory_size,
+                     region->userspace_addr};
+        int r;
+
+        mock_kvm.n_calls++;
+        if (mock_kvm.fail_at && (mock_kvm.n_calls == mock_kvm.fail_at ||
+                                 (mock_kvm.fail_on && mock_kvm.n_calls > mock_kvm.fail_at)))
+                r = mock_kvm.fail_errno;
+        else
+                r = slot_table_set(&mock_kvm.table, &op);
+        write_op(mock_kvm.stream, &op);
+        fprintf(mock_kvm.stream, r < 0 ? ": %s\n" : "\n", strerror(-r));
+        return answer(r);
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...) {
+        va_list arguments;
+        void *argument;
+
+        va_start(arguments, request);
+        argument = va_arg(arguments, void *);
+        va_end(arguments);
+        assert_in_range(fd, FD_FIRST, FD_LAST);
+
+        switch (request) {
+        case KVM_GET_API_VERSION:
+                return answer(mock_kvm.api_version);
+        case KVM_CREATE_VM:
+                return create_vm();
+        case KVM_CHECK_EXTENSION:
+                return check_extension((int)(intptr_t)argument);
+        case KVM_GET_SUPPORTED_CPUID:
+                return supported_cpuid(argument);
+        case KVM_SET_USER_MEMORY_REGION:
+                return set_region(argument);
+        default:
+                fail_msg("ioctl %#lx is not expected", request);
+                return -1;
+        }
+}
+
+int mock_kvm_setup(void **state) {
+        mock_kvm = (MockKVM){
+                .api_version = KVM_API_VERSION,
+                .user_memory = 1,
+                .nr_memslots = 32764,
+                .readonly_mem = 1,
+                .cpuid_width = 0x3030,
+                .limits = {.n_slots = 32764, .page_size = 4096, .has_readonly = true,
+                           .address_last = (UINT64_C(1) << 52) - 1},
+        };
+        slot_table_init(&mock_kvm.table, &mock_kvm.limits);
+        mock_kvm.stream = open_memstream(&mock_kvm.text, &mock_kvm.length);
+        return mock_kvm.stream ? 0 : -1;
+}
+
+int mock_kvm_teardown(void **state) {
+        slot_table_deinit(&mock_kvm.table);
+        fclose(mock_kvm.stream);
+        free(mock_kvm.text);
+        return mock_kvm.n_fds;
+}
+
+char *mock_kvm_take(void) {
+        char *text;
+
+        fclose(mock_kvm.stream);
+        text = mock_kvm.text;
+        mock_kvm.n_calls = 0;
+        mock_kvm.stream = open_memstream(&mock_kvm.text, &mock_kvm.length);
+        assert_non_null(mock_kvm.stream);
+        return text;
+}
+
+char *mock_kvm_slots(void) {
+        size_t length;
+        char *text;
+        FILE *stream = open_memstream(&text, &length);
+        const SlotOp *op;
+
+        assert_non_null(stream);
+        for (op = slot_table_next(&mock_kvm.table, NULL); op;
+             op = slot_table_next(&mock_kvm.table, op)) {
+                write_op(stream, op);
+                fputc('\n', stream);
+        }
+        fclose(stream);
+        return text;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A kernel for tests: /dev/kvm made of a slot table
+ *
+ * Linked with --wrap for open and ioctl. It answers as told, keeps slots by the rules and writes
+ * down every KVM_SET_USER_MEMORY_REGION, a line each, so that a test compares what was asked of it
+ * with what should have been:
+ *
+ *   slot first-last host flags        "3 100000-1fffff 7000 ro log"
+ *   slot delete                       "3 delete"
+ *   … and then, where it was refused  "3 delete: Invalid argument"
+ */
+
+#include "lib/kvm/slot-table.h"
+
+typedef struct MockKVM MockKVM;
+
+struct MockKVM {
+        /* Answers; a negative one is an errno. */
+        int open;
+        int api_version;
+        int create_vm;
+        int create_vm_interrupted; /* so many times EINTR first */
+        int user_memory;
+        int nr_memslots;
+        int readonly_mem;
+        int cpuid;            /* 0, or an errno */
+        uint32_t cpuid_width; /* EAX of leaf 0x80000008; 0: there is no such leaf */
+
+        /* The n-th slot ioctl from now, from 1, fails; 0: none. Then perhaps all behind it. */
+        unsigned fail_at;
+        bool fail_on;
+        int fail_errno;
+
+        unsigned n_calls; /* slot ioctls since mock_kvm_take() */
+        int n_fds;        /* open now: of /dev/kvm and VMs */
+
+        Accelerator limits;
+        SlotTable table;
+        char *text;
+        size_t length;
+        FILE *stream;
+};
+
+extern MockKVM mock_kvm;
+
+/* A machine that has everything, 48 bits wide; no slots. For cmocka's setup and teardown. */
+int mock_kvm_setup(void **state);
+/* Fails if a descriptor is left. */
+int mock_kvm_teardown(void **state);
+
+/* What was written down since the last call; the caller frees. */
+char *mock_kvm_take(void);
+/* The slots there are, in the form of the calls that make them, ascending by number. */
+char *mock_kvm_slots(void);
