@@ -1,0 +1,258 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What an installed guestmapd does under a real systemd; runs there, as root
+#
+# Each function test_NAME is a test. They run in this order, each by a shell of its own that ends at
+# the first command that fails; the trace is shown then. A line written to descriptor 3 is shown
+# always.
+
+# Tests are called by the names found in this file:
+# shellcheck disable=SC2317
+
+set -eu
+
+PATH=/usr/sbin:/usr/bin
+if [ -c /dev/kvm ]; then accelerator=kvm; else accelerator=none; fi
+# Nobody can be called that: too long, and dots.
+odd_name=A.name.no-user_of.a-system.can-have
+
+manager() {
+        busctl call org.guestmap1 /org/guestmap1 org.guestmap1.Manager "$@"
+}
+
+# vm NAME METHOD [SIGNATURE ARGUMENT...]
+vm() {
+        vm=$1
+        shift
+        busctl call org.guestmap1 "/org/guestmap1/vm/$vm" org.guestmap1.VM "$@"
+}
+
+# property VM PROPERTY
+property() {
+        busctl get-property org.guestmap1 "/org/guestmap1/vm/$1" org.guestmap1.VM "$2"
+}
+
+create() {
+        manager CreateVM 'sa{sv}' "$1" 1 accelerator s "$accelerator"
+}
+
+destroy() {
+        manager DestroyVM 'sa{sv}' "$1" 0
+}
+
+# add_region VM REGION [RUNNER...]
+add_region() {
+        vm=$1 region=$2
+        shift 2
+        "$@" busctl call org.guestmap1 "/org/guestmap1/vm/$vm" org.guestmap1.Map \
+                AddRegion 'sstsita{sv}' "$region" ram 0x100000 system 0 0 0
+}
+
+listed() {
+        manager ListVMs | grep -qF "\"$1\""
+}
+
+not() {
+        ! "$@"
+}
+
+# eventually COMMAND: what takes a moment, for 5 seconds at most
+eventually() {
+        for _ in $(seq 50); do
+                ! "$@" || return 0
+                sleep 0.1
+        done
+        return 1
+}
+
+# unit VM PROPERTY
+unit() {
+        systemctl show --property "$2" --value "guestmap-vm@$1.service"
+}
+
+has_units() {
+        systemctl list-units --all --plain --no-legend "guestmap-vm@$1.*" | grep -q .
+}
+
+is_crashed() {
+        [ "$(property "$1" State)" = 's "crashed"' ]
+}
+
+as_nobody() {
+        runuser -u nobody -- "$@"
+}
+
+test_units_are_valid() {
+        systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service \
+                guestmap-vm@a.socket guestmap.slice
+        [ -z "$(systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service 2>&1)" ]
+}
+
+test_sandbox_is_tight() {
+        for service in guestmapd.service guestmap-vm@a.service; do
+                systemd-analyze security --no-pager --threshold=10 "$service" >/tmp/security
+                sed -n 's/^→ //p' /tmp/security >&3
+        done
+}
+
+# As the packages' scripts do it; a boot does it too, but for what is in /dev.
+test_directories_and_devices() {
+        systemd-tmpfiles --create guestmap.conf
+        [ "$(stat -c '%U %a' /run/guestmap)" = 'root 755' ]
+        [ "$accelerator" = none ] || [ "$(stat -c '%G %a' /dev/kvm)" = 'kvm 660' ]
+}
+
+test_bus_starts_the_service() {
+        not systemctl is-active guestmapd.service
+        busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Version
+        systemctl is-active guestmapd.service
+        [ "$(systemctl show --property User --value guestmapd.service)" = guestmap ]
+}
+
+test_a_vm_is_a_unit_with_a_user_of_its_own() {
+        create one
+        create two
+        one=$(unit one MainPID) two=$(unit two MainPID)
+        grep -qx guestmap-vmd "/proc/$one/comm" "/proc/$two/comm"
+        [ "$(stat -c %U "/proc/$one")" = gm-one ]
+        [ "$(stat -c %U "/proc/$two")" = gm-two ]
+        [ "$(unit one ControlGroup)" = /guestmap.slice/guestmap-vm@one.service ]
+        [ "$(stat -c '%U %a' /run/guestmap/one)" = 'guestmap 600' ]
+        echo "VMs run on accelerator $accelerator" >&3
+}
+
+test_any_name_has_a_user_of_its_own() {
+        create "$odd_name"
+        for service in $(systemctl list-units --plain --no-legend 'guestmap-vm@*.service' |
+                         cut -d ' ' -f 1); do
+                systemctl show --property UID --value "$service"
+        done >/tmp/users
+        [ "$(wc -l </tmp/users)" = 3 ]
+        [ "$(sort -u /tmp/users | wc -l)" = 3 ]
+        destroy "$odd_name"
+}
+
+test_a_restarted_service_finds_its_vms() {
+        add_region one ram
+        generation=$(property one Generation) id=$(property one ID) pid=$(unit one MainPID)
+        [ "$generation" != 't 0' ]
+        systemctl restart guestmapd.service
+        [ "$(property one Generation)" = "$generation" ]
+        [ "$(property one ID)" = "$id" ]
+        systemctl kill --signal KILL guestmapd.service
+        [ "$(property one Generation)" = "$generation" ]
+        [ "$(unit one MainPID)" = "$pid" ]
+        add_region one more
+}
+
+test_others_inspect_and_change_nothing() {
+        as_nobody busctl call org.guestmap1 /org/guestmap1/vm/one org.guestmap1.VM \
+                GetLayout 'a{sv}' 0
+        as_nobody busctl tree --list org.guestmap1 | grep -qx /org/guestmap1/vm/one
+        generation=$(property one Generation)
+        not add_region one theirs as_nobody
+        not as_nobody busctl call org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
+                DestroyVM 'sa{sv}' one 0
+        # busctl does not say an error's name.
+        not as_nobody dbus-send --system --print-reply --dest=org.guestmap1 \
+                /org/guestmap1/vm/one/region/ram org.freedesktop.DBus.Properties.Set \
+                string:org.guestmap1.Region string:Enabled variant:boolean:false 2>/tmp/error
+        grep -q '^Error org.freedesktop.DBus.Error.AccessDenied: ' /tmp/error
+        [ "$(property one Generation)" = "$generation" ]
+}
+
+test_others_do_not_manage_units() {
+        not as_nobody systemctl --no-ask-password stop guestmap-vm@one.service
+        not runuser -u guestmap -- systemctl --no-ask-password stop dbus.socket
+        not runuser -u guestmap -- systemctl --no-ask-password start guestmap-vm@x.timer
+        not as_nobody busctl call org.freedesktop.DBus /org/freedesktop/DBus \
+                org.freedesktop.DBus RequestName su org.guestmap1 0
+        [ -n "$(property one Generation)" ]
+}
+
+# watch USER: what that user hears of the next commit is in /tmp/heard.USER
+watch() {
+        runuser -u "$1" -- timeout 3 dbus-monitor --system \
+                "type='signal',interface='org.guestmap1.VM'" >"/tmp/heard.$1" 2>&1 &
+}
+
+test_only_watchers_hear_signals() {
+        usermod --append --groups guestmap-watch games
+        watch root
+        watch games
+        watch nobody
+        sleep 1
+        add_region one heard
+        wait
+        grep -q member=Committed /tmp/heard.root
+        grep -q member=Committed /tmp/heard.games
+        not grep -q member=Committed /tmp/heard.nobody
+}
+
+test_a_killed_vm_is_crashed_and_the_others_are_not() {
+        generation=$(property two Generation)
+        systemctl kill --signal KILL guestmap-vm@one.service
+        eventually is_crashed one
+        [ "$(property two State)" = 's "running"' ]
+        [ "$(property two Generation)" = "$generation" ]
+        not vm one GetLayout 'a{sv}' 0
+        not [ -e /run/guestmap/one ]
+        destroy one
+        not listed one
+        eventually not has_units one
+        create one
+}
+
+test_a_stopped_unit_is_a_destroyed_vm() {
+        systemctl stop guestmap-vm@two.service
+        eventually not listed two
+        listed one
+}
+
+test_nothing_is_left_of_a_destroyed_vm() {
+        destroy one
+        not listed one
+        eventually not has_units '*'
+        [ -z "$(ls /run/guestmap)" ]
+}
+
+# in_session COMMAND...
+in_session() {
+        runuser -u games -- env XDG_RUNTIME_DIR="/run/user/$(id -u games)" "$@"
+}
+
+test_a_session_has_a_service_of_its_own() {
+        systemctl start "user@$(id -u games).service"
+        in_session busctl --user call org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
+                CreateVM 'sa{sv}' mine 1 accelerator s none
+        in_session systemctl --user restart guestmapd.service
+        in_session busctl --user get-property org.guestmap1 /org/guestmap1/vm/mine \
+                org.guestmap1.VM Generation
+        not listed mine
+        systemctl stop "user@$(id -u games).service"
+        not ps -u games
+}
+
+run() {
+        timeout 30 sh -eux "$0" "$1" 3>&1 >"/tmp/trace.$1" 2>&1
+}
+
+if [ $# != 0 ]; then
+        "test_$1"
+        exit
+fi
+
+failed=0
+# shellcheck disable=SC2013 # names without blanks
+for name in $(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' "$0"); do
+        if run "$name"; then
+                echo "ok     $name"
+        else
+                echo "FAILED $name"
+                sed 's/^/       /' "/tmp/trace.$name"
+                failed=1
+        fi
+done
+[ $failed = 0 ] || journalctl --no-pager --boot --lines 100
+exit $failed

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Install what was built into a tree, boot it with one of the two message buses, test it there
+#
+#   run.sh BUILD SOURCE MESON BUS        BUS: dbus or dbus-broker, as their units are called
+
+set -eu
+
+build=$1 source=$2 meson=$3 bus=$4
+unit=/usr/lib/systemd/system/$bus.service
+
+if ! [ -e "$unit" ]; then
+        echo "SKIP: $bus is not installed"
+        exit 77
+fi
+
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+trap 'exit 1' HUP INT TERM
+
+"$meson" install -C "$build" --no-rebuild --quiet --destdir "$tree"
+
+# Whichever bus the machine prefers.
+mkdir -p "$tree/etc/systemd/system" "$tree/opt/system-test"
+ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
+cp "$source/tests/system/inside.sh" "$tree/opt/system-test"
+
+"$source/tests/system/boot.sh" "$tree" 120 /opt/system-test/inside.sh
