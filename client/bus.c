@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "client/client.h"
+
+/*
+ * Longer than sd-bus' 25 seconds: polkit may be asking a person for a password, and a large
+ * document takes its time.
+ */
+#define CALL_TIMEOUT_USEC (UINT64_C(600) * 1000000)
+
+static int open_address(const char *address, sd_bus **ret) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_address(bus, address);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_bus_client(bus, 1);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+/* --user goes with --machine; apart from that the most specific option decides. */
+static int open_bus(const Client *client, sd_bus **ret) {
+        const char *const *options = client->options;
+        bool user = client_given(client, OPTION_USER);
+
+        if (options[OPTION_ADDRESS])
+                return open_address(options[OPTION_ADDRESS], ret);
+        if (options[OPTION_HOST])
+                return sd_bus_open_system_remote(ret, options[OPTION_HOST]);
+        if (options[OPTION_MACHINE] && user)
+                return sd_bus_open_user_machine(ret, options[OPTION_MACHINE]);
+        if (options[OPTION_MACHINE])
+                return sd_bus_open_system_machine(ret, options[OPTION_MACHINE]);
+        return user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
+}
+
+static const char *bus_name(const Client *client) {
+        static const Option named[] = {OPTION_ADDRESS, OPTION_HOST, OPTION_MACHINE};
+
+        for (size_t i = 0; i < ELEMENTS_OF(named); i++)
+                if (client_given(client, named[i]))
+                        return client->options[named[i]];
+        return client_given(client, OPTION_USER) ? "session bus" : "system bus";
+}
+
+int client_connect(Client *client) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        if (client->bus)
+                return 0;
+        r = open_bus(client, &bus);
+        if (r < 0)
+                return fail_errno(r, "cannot connect to the %s", bus_name(client));
+        r = sd_bus_set_allow_interactive_authorization(bus, 1);
+        if (r < 0)
+                return fail_errno(r, "cannot set up the connection");
+        r = sd_bus_set_method_call_timeout(bus, CALL_TIMEOUT_USEC);
+        if (r < 0)
+                return fail_errno(r, "cannot set up the connection");
+        client->bus = TAKE_PTR(bus);
+        return 0;
+}
+
+void client_deinit(Client *client) {
+        client->bus = sd_bus_flush_close_unref(client->bus);
+}
+
+int client_cannot_ask(int r) {
+        if (r == -EINVAL)
+                return fail("an argument is not valid UTF-8");
+        return fail_errno(r, "cannot make the request");
+}
+
+int client_cannot_read(int r) {
+        return fail_errno(r, "cannot read the reply");
+}
+
+int client_print_error(const sd_bus_error *error, int r) {
+        if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                   SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+                fail("guestmapd is not running on this bus (%s)", error->message);
+        else if (sd_bus_error_is_set(error))
+                fail("%s", error->message ? error->message : error->name);
+        else
+                fail_errno(r, "the call failed");
+        return r;
+}
+
+int client_request(Client *client, sd_bus_message **ret, const char *path, const char *interface,
+                   const char *member) {
+        int r;
+
+        r = client_connect(client);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(client->bus, ret, GUESTMAP_SERVICE, path, interface,
+                                           member);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+int client_try(Client *client, sd_bus_message *request, sd_bus_error *error,
+               sd_bus_message **ret_reply) {
+        return sd_bus_call(client->bus, request, 0, error, ret_reply);
+}
+
+int client_call(Client *client, sd_bus_message *request, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_try(client, request, &error, ret_reply);
+        return r < 0 ? client_print_error(&error, r) : 0;
+}
+
+int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
+                  const char *interface, const char *member, const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        va_list arguments;
+        int r;
+
+        r = client_request(client, &request, path, interface, member);
+        if (r < 0)
+                return r;
+        va_start(arguments, types);
+        r = sd_bus_message_appendv(request, types, arguments);
+        va_end(arguments);
+        if (r < 0)
+                return client_cannot_ask(r);
+        return client_call(client, request, ret_reply);
+}
+
+/* Calls a method that takes a name and returns the path of the object of that name. */
+static int find_object(Client *client, const char *path, const char *interface, const char *member,
+                       const char *name, char **ret_path) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *found;
+        int r;
+
+        r = client_method(client, &reply, path, interface, member, "s", name);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", &found);
+        if (r < 0)
+                return client_cannot_read(r);
+        *ret_path = must(strdup(found));
+        return 0;
+}
+
+int client_find_vm(Client *client, const char *name, char **ret_path) {
+        return find_object(client, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "GetVM", name,
+                           ret_path);
+}
+
+int client_find_region(Client *client, const char *vm_path, const char *name, char **ret_path) {
+        return find_object(client, vm_path, GUESTMAP_INTERFACE_VM, "GetRegion", name, ret_path);
+}
+
+int client_find_space(Client *client, const char *vm_path, const char *name, char **ret_path) {
+        return find_object(client, vm_path, GUESTMAP_INTERFACE_VM, "GetAddressSpace", name,
+                           ret_path);
+}
+
+int client_transaction_path(const char *vm, const char *id, char **ret_path) {
+        int r;
+
+        r = sd_bus_path_encode_many(ret_path, GUESTMAP_PATH_VM "/%/transaction/%", vm, id);
+        return r < 0 ? fail_errno(r, "cannot address transaction %s of VM %s", id, vm) : 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+
+#include "api/names.h"
+#include "client/edit.h"
+#include "client/json-print.h"
+
+int edit_open(Client *client, const char *vm, const char *member, sd_bus_message **ret) {
+        const char *transaction = client->options[OPTION_TRANSACTION];
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        if (transaction)
+                r = client_transaction_path(vm, transaction, &path);
+        else
+                r = client_find_vm(client, vm, &path);
+        if (r < 0)
+                return r;
+        return client_request(client, ret, path, GUESTMAP_INTERFACE_MAP, member);
+}
+
+int edit_options(Client *client, sd_bus_message *message) {
+        const char *expected = client->options[OPTION_EXPECT_GENERATION];
+        uint64_t generation;
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r < 0)
+                return client_cannot_ask(r);
+        if (!expected)
+                return 0;
+        r = client_number(expected, "generation", &generation);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(message, "{sv}", "expect-generation", "t", generation);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+int edit_print_generation(const Client *client, sd_bus_message *reply) {
+        _cleanup_(json_putp) json_object *object = NULL;
+        uint64_t generation;
+        int r;
+
+        r = sd_bus_message_read(reply, "t", &generation);
+        if (r < 0)
+                return client_cannot_read(r);
+        if (client->output.json == JSON_OFF)
+                return 0;
+        object = json_new_object();
+        json_add_count(object, "generation", generation);
+        json_print(&client->output, object);
+        return 0;
+}
+
+int edit_close(Client *client, sd_bus_message *message) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_close_container(message);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = client_call(client, message, &reply);
+        return r < 0 ? r : edit_print_generation(client, reply);
+}
+
+int edit_make(Client *client, const char *vm, const char *member, const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        va_list arguments;
+        int r;
+
+        r = edit_open(client, vm, member, &message);
+        if (r < 0)
+                return r;
+        va_start(arguments, types);
+        r = sd_bus_message_appendv(message, types, arguments);
+        va_end(arguments);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = edit_options(client, message);
+        if (r < 0)
+                return r;
+        return edit_close(client, message);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/verb.h"
+
+/*
+ * The page that --help prints, made from the tables of verbs and options
+ */
+
+enum {
+        HELP_COLUMN = 30, /* where explanations begin */
+        HELP_WIDTH = 80,
+        HELP_FEW = 4, /* so many verbs are named; more are "edits" */
+};
+
+/* Words from the column where the line stands, broken before HELP_WIDTH. */
+static void print_wrapped(const char *text) {
+        size_t column = HELP_COLUMN;
+
+        while (*text) {
+                size_t length = strcspn(text, " ");
+
+                if (column > HELP_COLUMN && column + 1 + length > HELP_WIDTH) {
+                        printf("\n%*s", HELP_COLUMN, "");
+                        column = HELP_COLUMN;
+                }
+                column += printf("%s%.*s", column > HELP_COLUMN ? " " : "", (int)length, text);
+                text += length;
+                text += *text == ' ';
+        }
+        putchar('\n');
+}
+
+/* What is explained, then the explanation: on a line of its own if need be. */
+static void print_entry(const char *entry, const char *text) {
+        if (strlen(entry) + 2 > HELP_COLUMN)
+                printf("%s\n%*s", entry, HELP_COLUMN, "");
+        else
+                printf("%-*s", HELP_COLUMN, entry);
+        print_wrapped(text);
+}
+
+static void print_verbs(const Output *output) {
+        for (const Verb *verb = verbs; verb->help; verb++) {
+                char entry[128];
+
+                if (!verb->name) {
+                        putchar('\n');
+                        print_line(output, PAINT_HEADER, "%s", verb->help);
+                        continue;
+                }
+                snprintf(entry, sizeof(entry), "  %s %s", verb->name, verb->arguments);
+                print_entry(entry, verb->help);
+        }
+}
+
+/* Appends " (create)": which verbs take the option. */
+static void append_takers(char *text, size_t size, Option option) {
+        char names[128] = "";
+        size_t n = 0;
+
+        for (const Verb *verb = verbs; verb->help; verb++) {
+                if (!(verb->options & OPTION_BIT(option)) || n++ >= HELP_FEW)
+                        continue;
+                strcat(names, *names ? ", " : "");
+                strcat(names, verb->name);
+        }
+        snprintf(text + strlen(text), size - strlen(text), " (%s)", n > HELP_FEW ? "edits" : names);
+}
+
+static void print_option(Option option) {
+        const OptionInfo *info = &option_info[option];
+        char entry[64], text[256];
+
+        snprintf(entry, sizeof(entry), "  %c%c %s%s%s%s", info->letter ? '-' : ' ',
+                 info->letter ? info->letter : ' ', info->name ? "--" : "",
+                 info->name ? info->name : "", info->argument ? "=" : "",
+                 info->argument ? info->argument : "");
+        snprintf(text, sizeof(text), "%s", info->help);
+        if (option >= OPTION_GLOBAL_END)
+                append_takers(text, sizeof(text), option);
+        print_entry(entry, text);
+}
+
+static void print_options(const Output *output) {
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Options");
+        for (Option option = 0; option < OPTION_GLOBAL_END; option++)
+                print_option(option);
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Options of some verbs");
+        for (Option option = OPTION_GLOBAL_END; option < OPTION_N; option++)
+                print_option(option);
+}
+
+static void print_rest(const Output *output) {
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Values");
+        print_entry("  KIND", "container, ram, rom, romd, mmio or reserved");
+        print_entry("  SIZE, OFFSET, ADDRESS",
+                    "4096, 0x1000, or with KiB, MiB, GiB, TiB; a size may also be 2^64");
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Exit status");
+        print_entry("  0", "Done; nothing to change for diff, preview and apply --dry-run");
+        print_entry("  1", "Failed: the reason is on standard error, nothing has changed");
+        print_entry("  2", "diff, preview and apply --dry-run: something would change");
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Examples");
+        puts("  guestmapctl create pc\n"
+             "  guestmapctl add pc dimm0 ram 1GiB system 4GiB\n"
+             "  guestmapctl flat pc memory\n"
+             "  id=$(guestmapctl begin pc)\n"
+             "  guestmapctl move pc dimm0 \"\" --transaction=$id\n"
+             "  guestmapctl add pc dimm1 ram 1GiB system 4GiB --transaction=$id\n"
+             "  guestmapctl commit pc $id\n"
+             "\n"
+             "On the system bus only root and the group guestmap-watch receive what monitor "
+             "shows.");
+}
+
+void verb_print_help(const Output *output) {
+        puts("guestmapctl [OPTIONS] VERB ...\n\n"
+             "Look at and change the memory maps of virtual machines.");
+        print_verbs(output);
+        print_options(output);
+        print_rest(output);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "api/errors.h"
+#include "api/names.h"
+#include "client/layout.h"
+#include "client/number.h"
+
+static int parse(const char *text, json_object **ret) {
+        enum json_tokener_error error;
+
+        *ret = json_tokener_parse_verbose(text, &error);
+        if (!*ret)
+                return fail("cannot read the layout: %s", json_tokener_error_desc(error));
+        return 0;
+}
+
+static int parse_fd(int fd, json_object **ret) {
+        *ret = json_object_from_fd(fd);
+        return *ret ? 0 : fail("cannot read the layout: %s", json_util_get_last_err());
+}
+
+/* A layout beyond what one message carries comes in a memfd. */
+static int fetch_dump(Client *client, const char *vm_path, json_object **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int fd, r;
+
+        r = client_method(client, &reply, vm_path, GUESTMAP_INTERFACE_VM, "Dump", "sa{sv}",
+                          "layout", 0);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "h", &fd);
+        if (r < 0)
+                return client_cannot_read(r);
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return fail_errno(-errno, "cannot read the layout");
+        return parse_fd(fd, ret);
+}
+
+/* Not Dump at once: no descriptor comes through ssh. */
+int layout_fetch(Client *client, const char *vm_path, json_object **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        const char *text;
+        int r;
+
+        r = client_request(client, &request, vm_path, GUESTMAP_INTERFACE_VM, "GetLayout");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "a{sv}", 0);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = client_try(client, request, &error, &reply);
+        if (sd_bus_error_has_name(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE))
+                return fetch_dump(client, vm_path, ret);
+        if (r < 0)
+                return client_print_error(&error, r);
+        r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? client_cannot_read(r) : parse(text, ret);
+}
+
+static int read_all(FILE *file, const char *path, char **ret) {
+        _cleanup_(freep) char *text = must(malloc(GUESTMAP_DOCUMENT_MAX + 2));
+        size_t n;
+
+        n = fread(text, 1, GUESTMAP_DOCUMENT_MAX + 1, file);
+        if (ferror(file))
+                return fail_errno(-errno, "cannot read %s", path);
+        if (n > GUESTMAP_DOCUMENT_MAX)
+                return fail("%s: the document is larger than 8 MiB, the most that one message "
+                            "carries",
+                            path);
+        if (memchr(text, '\0', n))
+                return fail("%s: not a text file", path);
+        text[n] = '\0';
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+int layout_read_file(const char *path, char **ret) {
+        _cleanup_(fclosep) FILE *file = NULL;
+
+        if (strcmp(path, "-") == 0)
+                return read_all(stdin, "standard input", ret);
+        file = fopen(path, "re");
+        if (!file)
+                return fail_errno(-errno, "cannot open %s", path);
+        return read_all(file, path, ret);
+}
+
+json_object *layout_list(json_object *layout, const char *key) {
+        json_object *list;
+
+        if (!json_object_object_get_ex(layout, key, &list) ||
+            !json_object_is_type(list, json_type_array))
+                return NULL;
+        return list;
+}
+
+const char *layout_text(json_object *item, const char *key, const char *preset) {
+        json_object *member;
+
+        return json_object_object_get_ex(item, key, &member) ? json_object_get_string(member)
+                                                             : preset;
+}
+
+uint64_t layout_number(json_object *item, const char *key) {
+        uint64_t value = 0;
+        json_object *member;
+
+        if (!json_object_object_get_ex(item, key, &member))
+                return 0;
+        if (json_object_is_type(member, json_type_int))
+                return json_object_get_uint64(member);
+        (void)number_parse_size(json_object_get_string(member), &value);
+        return value;
+}
+
+int64_t layout_int(json_object *item, const char *key) {
+        json_object *member;
+
+        return json_object_object_get_ex(item, key, &member) ? json_object_get_int64(member) : 0;
+}
+
+bool layout_bool(json_object *item, const char *key, bool preset) {
+        json_object *member;
+
+        return json_object_object_get_ex(item, key, &member) ? json_object_get_boolean(member)
+                                                             : preset;
+}
+
+static void print_list(json_object *list) {
+        size_t n = json_object_array_length(list);
+
+        fputs("[", stdout);
+        for (size_t i = 0; i < n; i++) {
+                json_object *item = json_object_array_get_idx(list, i);
+                int flags = JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+
+                printf("%s\n    %s", i ? "," : "",
+                       (char *)must((void *)json_object_to_json_string_ext(item, flags)));
+        }
+        fputs("]", stdout);
+}
+
+void layout_print(json_object *layout) {
+        const char *before = "{ ";
+
+        json_object_object_foreach(layout, key, value) {
+                printf("%s\"%s\": ", before, key);
+                if (json_object_is_type(value, json_type_array))
+                        print_list(value);
+                else
+                        fputs(json_object_to_json_string(value), stdout);
+                before = ",\n  ";
+        }
+        puts(" }");
+}

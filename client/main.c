@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/pager.h"
+#include "client/verb.h"
+
+/*
+ * guestmapctl: the map of a VM from a shell
+ *
+ * Each run is one verb; everything goes through D-Bus, org.guestmap1(5).
+ */
+
+static int parse_json_mode(const char *word, JSONMode *ret) {
+        static const char *const modes[] = {
+                [JSON_OFF] = "off",
+                [JSON_SHORT] = "short",
+                [JSON_PRETTY] = "pretty",
+        };
+
+        for (size_t i = 0; i < ELEMENTS_OF(modes); i++) {
+                if (strcmp(word, modes[i]) != 0)
+                        continue;
+                *ret = i;
+                return 0;
+        }
+        return fail("--json=%s: there are short, pretty and off", word);
+}
+
+static int output_init(Client *client) {
+        Output *output = &client->output;
+
+        output->legend = !client_given(client, OPTION_NO_LEGEND);
+        output->colour = print_wants_colour();
+        if (client_given(client, OPTION_JSON))
+                return parse_json_mode(client->options[OPTION_JSON], &output->json);
+        if (client_given(client, OPTION_JSON_AUTO))
+                output->json = isatty(STDOUT_FILENO) ? JSON_PRETTY : JSON_SHORT;
+        return 0;
+}
+
+static int run_help(const Client *client) {
+        pid_t pager = client_given(client, OPTION_NO_PAGER) ? 0 : pager_open();
+
+        verb_print_help(&client->output);
+        pager_close(pager);
+        return 0;
+}
+
+static int run_verb(Client *client, char **words) {
+        const Verb *verb;
+        char **arguments;
+        pid_t pager = 0;
+        int r;
+
+        r = verb_find(words, &verb, &arguments);
+        if (r < 0)
+                return r;
+        r = verb_check_options(verb, client);
+        if (r < 0)
+                return r;
+        if (verb->paged && !client_given(client, OPTION_NO_PAGER))
+                pager = pager_open();
+        r = verb->run(client, arguments);
+        pager_close(pager);
+        return r;
+}
+
+static int run(Client *client, int argc, char **argv) {
+        char **words;
+        int r;
+
+        r = option_parse(argc, argv, client->options, &words);
+        if (r < 0)
+                return r;
+        r = output_init(client);
+        if (r < 0)
+                return r;
+        if (client_given(client, OPTION_HELP) || (words[0] && strcmp(words[0], "help") == 0))
+                return run_help(client);
+        if (client_given(client, OPTION_VERSION)) {
+                puts("guestmapctl " GUESTMAP_VERSION);
+                return 0;
+        }
+        if (!words[0])
+                return fail("which verb? See guestmapctl --help");
+        return run_verb(client, words);
+}
+
+int main(int argc, char **argv) {
+        Client client = {};
+        int r;
+
+        r = run(&client, argc, argv);
+        client_deinit(&client);
+        if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+                r = fail_errno(-errno, "cannot write the output");
+        return r < 0 ? EXIT_FAILURE : r;
+}

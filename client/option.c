@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <string.h>
+
+#include "client/option.h"
+#include "client/print.h"
+#include "lib/util/cleanup.h"
+
+const OptionInfo option_info[OPTION_N] = {
+        [OPTION_HELP] = {"help", 'h', NULL, "Show this page"},
+        [OPTION_VERSION] = {"version", 0, NULL, "Show the version"},
+        [OPTION_SYSTEM] = {"system", 0, NULL, "Use the system bus (the default)"},
+        [OPTION_USER] = {"user", 0, NULL, "Use the session bus"},
+        [OPTION_HOST] = {"host", 'H', "[USER@]HOST",
+                         "Use the system bus of another host, over ssh"},
+        [OPTION_MACHINE] = {"machine", 'M', "CONTAINER", "Use the bus of a local container"},
+        [OPTION_ADDRESS] = {"address", 0, "ADDRESS", "Use the bus at a D-Bus address"},
+        [OPTION_JSON] = {"json", 0, "MODE", "Print JSON: short, pretty, or off"},
+        [OPTION_JSON_AUTO] = {NULL, 'j', NULL,
+                              "The same as --json=pretty on a terminal, else --json=short"},
+        [OPTION_NO_PAGER] = {"no-pager", 0, NULL, "Do not pipe output into a pager"},
+        [OPTION_NO_LEGEND] = {"no-legend", 0, NULL, "Do not print headers and footers"},
+
+        [OPTION_ACCELERATOR] = {"accelerator", 0, "NAME", "kvm (the default) or none"},
+        [OPTION_LAYOUT] = {"layout", 0, "FILE",
+                           "Give the new VM this layout; - reads it from input"},
+        [OPTION_MEMORY_SPACE] = {"memory-space", 0, "SPACE",
+                                 "Address space that the memory slots follow"},
+        [OPTION_PRIORITY] = {"priority", 0, "N", "Priority among siblings, may be negative; 0"},
+        [OPTION_DISABLED] = {"disabled", 0, NULL, "Add it disabled"},
+        [OPTION_READONLY] = {"readonly", 0, NULL, "The guest must not write to it"},
+        [OPTION_NONVOLATILE] = {"nonvolatile", 0, NULL, "Mark it as non-volatile memory"},
+        [OPTION_UNMERGEABLE] = {"unmergeable", 0, NULL, "Keep its sections apart"},
+        [OPTION_TRANSACTION] = {"transaction", 'T', "ID", "Stage the edit in a transaction"},
+        [OPTION_EXPECT_GENERATION] = {"expect-generation", 0, "N",
+                                      "Fail with Conflict if the map is at another generation"},
+        [OPTION_DRY_RUN] = {"dry-run", 'n', NULL, "Change nothing, tell what would change"},
+        [OPTION_KEEP_MEMORY] = {"keep-memory", 0, NULL, "Refuse to lose contents of RAM"},
+        [OPTION_TIMEOUT] = {"timeout", 0, "TIME",
+                            "Roll it back when idle for so long (s, min, h); 5min"},
+};
+
+/* getopt's values for long options stand above all letters. */
+enum { LONG_OPTION = 256 };
+
+static void fill_getopt(struct option *options, char *letters) {
+        *letters++ = ':'; /* tell a missing argument from an unknown option */
+        for (int i = 0; i < OPTION_N; i++) {
+                const OptionInfo *info = &option_info[i];
+
+                if (info->name)
+                        *options++ = (struct option){
+                                .name = info->name,
+                                .has_arg = info->argument ? required_argument : no_argument,
+                                .val = LONG_OPTION + i,
+                        };
+                if (!info->letter)
+                        continue;
+                *letters++ = info->letter;
+                if (info->argument)
+                        *letters++ = ':';
+        }
+        *options = (struct option){};
+        *letters = '\0';
+}
+
+static int option_from_getopt(int value) {
+        if (value >= LONG_OPTION)
+                return value - LONG_OPTION;
+        for (int i = 0; i < OPTION_N; i++)
+                if (option_info[i].letter == value)
+                        return i;
+        return -EINVAL;
+}
+
+static int refuse(int value, char **argv) {
+        int option = option_from_getopt(optopt);
+
+        if (value == ':')
+                return fail("option --%s needs an argument: %s", option_info[option].name,
+                            option_info[option].argument);
+        if (optopt >= LONG_OPTION)
+                return fail("option --%s takes no argument",
+                            option_info[optopt - LONG_OPTION].name);
+        if (optopt)
+                return fail("unknown option -%c; see guestmapctl --help", optopt);
+        return fail("unknown option %s; see guestmapctl --help", argv[optind - 1]);
+}
+
+int option_parse(int argc, char **argv, const char *given[static OPTION_N], char ***ret_words) {
+        struct option options[OPTION_N + 1];
+        char letters[2 * OPTION_N + 2];
+        int value;
+
+        fill_getopt(options, letters);
+        while ((value = getopt_long(argc, argv, letters, options, NULL)) >= 0) {
+                if (value == '?' || value == ':')
+                        return refuse(value, argv);
+                given[option_from_getopt(value)] = optarg ? optarg : "";
+        }
+        *ret_words = argv + optind;
+        return 0;
+}

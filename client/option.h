@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Options of the command line
+ *
+ * All verbs share one set of options, kept as the strings that were given; a verb says in its table
+ * entry which ones it takes, and the others are refused. Options before OPTION_GLOBAL_END go with
+ * every verb.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct OptionInfo OptionInfo;
+
+typedef enum Option {
+        OPTION_HELP,
+        OPTION_VERSION,
+        OPTION_SYSTEM,
+        OPTION_USER,
+        OPTION_HOST,
+        OPTION_MACHINE,
+        OPTION_ADDRESS,
+        OPTION_JSON,
+        OPTION_JSON_AUTO,
+        OPTION_NO_PAGER,
+        OPTION_NO_LEGEND,
+        OPTION_GLOBAL_END,
+
+        OPTION_ACCELERATOR = OPTION_GLOBAL_END,
+        OPTION_LAYOUT,
+        OPTION_MEMORY_SPACE,
+        OPTION_PRIORITY,
+        OPTION_DISABLED,
+        OPTION_READONLY,
+        OPTION_NONVOLATILE,
+        OPTION_UNMERGEABLE,
+        OPTION_TRANSACTION,
+        OPTION_EXPECT_GENERATION,
+        OPTION_DRY_RUN,
+        OPTION_KEEP_MEMORY,
+        OPTION_TIMEOUT,
+        OPTION_N,
+} Option;
+
+#define OPTION_BIT(option) (UINT64_C(1) << (option))
+
+struct OptionInfo {
+        const char *name;     /* NULL: has a letter only */
+        char letter;          /* 0: none */
+        const char *argument; /* NULL: takes none */
+        const char *help;
+};
+
+/* Indexed by Option. */
+extern const OptionInfo option_info[OPTION_N];
+
+/*
+ * Sorts argv into options (given[]: the argument, "" for those without one, NULL for those not
+ * given; borrowed from argv) and words; *ret_words is the NULL-terminated rest of argv. Prints what
+ * is wrong and returns -EINVAL.
+ */
+int option_parse(int argc, char **argv, const char *given[static OPTION_N], char ***ret_words);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/number.h"
+#include "client/section.h"
+#include "lib/util/range.h"
+
+/* By the bits of GUESTMAP_SECTION_*. */
+static const char *const flag_names[] = {"readonly", "nonvolatile", "unmergeable", "romd",
+                                         "dirty-log"};
+
+const Column section_columns[SECTION_N_COLUMNS] = {
+        {"FIRST", true}, {"LAST", true},   {"SIZE", true}, {"KIND"},
+        {"REGION"},      {"OFFSET", true}, {"FLAGS"},
+};
+
+int section_read(sd_bus_message *message, Section *ret) {
+        Section section;
+        int r;
+
+        r = sd_bus_message_read(message, "(ttstsu)", &section.first, &section.last, &section.region,
+                                &section.offset, &section.kind, &section.flags);
+        if (r > 0)
+                *ret = section;
+        return r;
+}
+
+FlagWords section_flag_words(const Section *section) {
+        return flag_words(section->flags, flag_names, ELEMENTS_OF(flag_names));
+}
+
+json_object *section_json(const Section *section) {
+        json_object *object = json_new_object();
+
+        json_add_hex(object, "first", section->first);
+        json_add_hex(object, "last", section->last);
+        json_add_text(object, "region", section->region);
+        json_add_hex(object, "offset", section->offset);
+        json_add_text(object, "kind", section->kind);
+        json_add_flags(object, "flags", section->flags, flag_names, ELEMENTS_OF(flag_names));
+        return object;
+}
+
+void section_row(const Section *section, Table *table) {
+        Range range = {section->first, section->last};
+
+        table_cell(table, "%s", number_hex(section->first).text);
+        table_cell(table, "%s", number_hex(section->last).text);
+        table_cell(table, "%s", number_size(range_size(range)).text);
+        table_cell(table, "%s", section->kind);
+        table_cell(table, "%s", section->region);
+        table_cell(table, "%s", number_hex(section->offset).text);
+        table_cell(table, "%s", section_flag_words(section).text);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Verbs: what guestmapctl can do
+ *
+ * The table is what --help prints, what names a missing argument and what says which options go
+ * where, so none of them can disagree.
+ *
+ * A verb's function gets its arguments as a NULL-terminated list; those that the synopsis requires
+ * are there. It returns an exit status, or a negative errno once it has said what went wrong.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/client.h"
+
+typedef struct Verb Verb;
+
+/* Exit status of a comparison or dry run that found something to change. */
+enum { EXIT_WOULD_CHANGE = 2 };
+
+struct Verb {
+        const char *name;      /* one word or two; NULL: `help` is a heading of the list */
+        const char *arguments; /* synopsis; [OPTIONAL], REPEATED... */
+        const char *help;
+        uint64_t options; /* OPTION_BIT()s that it takes beside the global ones */
+        bool paged;       /* may print more than a terminal shows */
+        int (*run)(Client *client, char **arguments);
+};
+
+/* The table ends with an entry without help. */
+extern const Verb verbs[];
+
+/* Finds the verb that the words begin with and checks the number of arguments behind it. */
+int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments);
+/* Refuses options that the verb does not take. */
+int verb_check_options(const Verb *verb, const Client *client);
+void verb_print_help(const Output *output);
+
+int verb_list(Client *client, char **arguments);
+int verb_create(Client *client, char **arguments);
+int verb_destroy(Client *client, char **arguments);
+int verb_show(Client *client, char **arguments);
+
+int verb_add(Client *client, char **arguments);
+int verb_alias(Client *client, char **arguments);
+int verb_remove(Client *client, char **arguments);
+int verb_enable(Client *client, char **arguments);
+int verb_disable(Client *client, char **arguments);
+int verb_move(Client *client, char **arguments);
+int verb_set(Client *client, char **arguments);
+int verb_space_add(Client *client, char **arguments);
+int verb_space_remove(Client *client, char **arguments);
+
+int verb_ioeventfd_add(Client *client, char **arguments);
+int verb_ioeventfd_remove(Client *client, char **arguments);
+int verb_ioeventfd_list(Client *client, char **arguments);
+int verb_coalesced_add(Client *client, char **arguments);
+int verb_coalesced_clear(Client *client, char **arguments);
+
+int verb_apply(Client *client, char **arguments);
+int verb_diff(Client *client, char **arguments);
+int verb_export(Client *client, char **arguments);
+
+int verb_begin(Client *client, char **arguments);
+int verb_commit(Client *client, char **arguments);
+int verb_abort(Client *client, char **arguments);
+int verb_preview(Client *client, char **arguments);
+int verb_transactions(Client *client, char **arguments);
+
+int verb_tree(Client *client, char **arguments);
+int verb_flat(Client *client, char **arguments);
+int verb_find_address(Client *client, char **arguments);
+int verb_slots(Client *client, char **arguments);
+int verb_monitor(Client *client, char **arguments);

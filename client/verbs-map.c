@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/names.h"
+#include "client/edit.h"
+#include "client/layout.h"
+#include "client/report.h"
+#include "client/verb.h"
+
+/*
+ * Verbs that take or give the whole map as a document
+ */
+
+static int append_apply_options(Client *client, sd_bus_message *message, bool dry_run) {
+        int r;
+
+        r = edit_options(client, message);
+        if (r < 0)
+                return r;
+        if (dry_run) {
+                r = sd_bus_message_append(message, "{sv}", "dry-run", "b", true);
+                if (r < 0)
+                        return client_cannot_ask(r);
+        }
+        if (client_given(client, OPTION_KEEP_MEMORY)) {
+                r = sd_bus_message_append(message, "{sv}", "keep-memory", "b", true);
+                if (r < 0)
+                        return client_cannot_ask(r);
+        }
+        r = sd_bus_message_close_container(message);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+static int apply(Client *client, char **arguments, bool dry_run) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(freep) char *document = NULL;
+        const char *report;
+        int r;
+
+        r = layout_read_file(arguments[1], &document);
+        if (r < 0)
+                return r;
+        r = edit_open(client, arguments[0], "Apply", &request);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "s", document);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = append_apply_options(client, request, dry_run);
+        if (r < 0)
+                return r;
+        r = client_call(client, request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "ts", NULL, &report);
+        if (r < 0)
+                return client_cannot_read(r);
+        return report_print(&client->output, report, dry_run);
+}
+
+int verb_apply(Client *client, char **arguments) {
+        return apply(client, arguments, client_given(client, OPTION_DRY_RUN));
+}
+
+int verb_diff(Client *client, char **arguments) {
+        return apply(client, arguments, true);
+}
+
+int verb_export(Client *client, char **arguments) {
+        _cleanup_(json_putp) json_object *layout = NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = client_find_vm(client, arguments[0], &path);
+        if (r < 0)
+                return r;
+        r = layout_fetch(client, path, &layout);
+        if (r < 0)
+                return r;
+        if (client->output.json == JSON_OFF)
+                layout_print(layout);
+        else
+                json_print(&client->output, layout);
+        return 0;
+}

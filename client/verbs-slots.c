@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+
+#include "api/names.h"
+#include "client/client.h"
+#include "client/json-print.h"
+#include "client/number.h"
+#include "client/verb.h"
+#include "lib/util/range.h"
+
+/*
+ * slots: what the accelerator has been told
+ */
+
+typedef struct Slot {
+        uint32_t id;
+        uint64_t first;
+        uint64_t last;
+        uint64_t offset; /* in the backing */
+        uint64_t backing;
+        uint32_t flags; /* KVM's */
+} Slot;
+
+/* KVM_MEM_LOG_DIRTY_PAGES and KVM_MEM_READONLY in the words of sections. */
+static const char *const flag_names[] = {"dirty-log", "readonly"};
+
+static void slot_row(const Slot *slot, Table *table) {
+        Range range = {slot->first, slot->last};
+
+        table_cell(table, "%" PRIu32, slot->id);
+        table_cell(table, "%s", number_hex(slot->first).text);
+        table_cell(table, "%s", number_hex(slot->last).text);
+        table_cell(table, "%s", number_size(range_size(range)).text);
+        table_cell(table, "%" PRIu64, slot->backing);
+        table_cell(table, "%s", number_hex(slot->offset).text);
+        table_cell(table, "%s", flag_words(slot->flags, flag_names, ELEMENTS_OF(flag_names)).text);
+}
+
+static json_object *slot_json(const Slot *slot) {
+        json_object *object = json_new_object();
+
+        json_add_count(object, "slot", slot->id);
+        json_add_hex(object, "first", slot->first);
+        json_add_hex(object, "last", slot->last);
+        json_add_count(object, "backing", slot->backing);
+        json_add_hex(object, "offset", slot->offset);
+        json_add_flags(object, "flags", slot->flags, flag_names, ELEMENTS_OF(flag_names));
+        return object;
+}
+
+static int read_slots(sd_bus_message *reply, Table *table, json_object *list) {
+        Slot slot;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(uttttu)");
+        if (r < 0)
+                return client_cannot_read(r);
+        while ((r = sd_bus_message_read(reply, "(uttttu)", &slot.id, &slot.first, &slot.last,
+                                        &slot.offset, &slot.backing, &slot.flags)) > 0) {
+                slot_row(&slot, table);
+                json_append(list, slot_json(&slot));
+        }
+        return r < 0 ? client_cannot_read(r) : 0;
+}
+
+int verb_slots(Client *client, char **arguments) {
+        static const Column columns[] = {
+                {"SLOT", true},    {"FIRST", true},  {"LAST", true}, {"SIZE", true},
+                {"BACKING", true}, {"OFFSET", true}, {"FLAGS"},
+        };
+        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        _cleanup_(freep) char *path = NULL;
+        json_object *list = json_new_array();
+        int r;
+
+        json_add(object, "slots", list);
+        r = client_find_vm(client, arguments[0], &path);
+        if (r < 0)
+                return r;
+        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_VM, "GetSlots", NULL);
+        if (r < 0)
+                return r;
+        r = read_slots(reply, table, list);
+        if (r < 0)
+                return r;
+        output_print(&client->output, table, object);
+        return 0;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "client/client.h"
+#include "client/json-print.h"
+#include "client/layout.h"
+#include "client/verb.h"
+
+/*
+ * Verbs about VMs as such
+ */
+
+static int read_vms(sd_bus_message *reply, Table *table, json_object *list) {
+        const char *name, *path, *state;
+        uint64_t generation;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(sots)");
+        if (r < 0)
+                return client_cannot_read(r);
+        while ((r = sd_bus_message_read(reply, "(sots)", &name, &path, &generation, &state)) > 0) {
+                json_object *vm = json_new_object();
+
+                table_cell(table, "%s", name);
+                table_cell(table, "%s", state);
+                table_cell(table, "%" PRIu64, generation);
+
+                json_add_text(vm, "name", name);
+                json_add_text(vm, "path", path);
+                json_add_count(vm, "generation", generation);
+                json_add_text(vm, "state", state);
+                json_append(list, vm);
+        }
+        return r < 0 ? client_cannot_read(r) : 0;
+}
+
+int verb_list(Client *client, char **arguments) {
+        static const Column columns[] = {{"NAME"}, {"STATE"}, {"GENERATION", true}};
+        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        json_object *list = json_new_array();
+        int r;
+
+        json_add(object, "vms", list);
+        r = client_method(client, &reply, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "ListVMs",
+                          NULL);
+        if (r < 0)
+                return r;
+        r = read_vms(reply, table, list);
+        if (r < 0)
+                return r;
+        output_print(&client->output, table, object);
+        if (client->output.json == JSON_OFF && client->output.legend)
+                printf("\n%zu VMs.\n", json_object_array_length(list));
+        return 0;
+}
+
+static int append_text_option(const Client *client, sd_bus_message *message, Option option) {
+        const char *given = client->options[option];
+        int r;
+
+        if (!given)
+                return 0;
+        r = sd_bus_message_append(message, "{sv}", option_info[option].name, "s", given);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+static int append_layout(const Client *client, sd_bus_message *message) {
+        const char *path = client->options[OPTION_LAYOUT];
+        _cleanup_(freep) char *document = NULL;
+        int r;
+
+        if (!path)
+                return 0;
+        r = layout_read_file(path, &document);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(message, "{sv}", "layout", "s", document);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+static int append_create_options(const Client *client, sd_bus_message *message) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = append_text_option(client, message, OPTION_ACCELERATOR);
+        if (r < 0)
+                return r;
+        r = append_text_option(client, message, OPTION_MEMORY_SPACE);
+        if (r < 0)
+                return r;
+        r = append_layout(client, message);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(message);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+static int print_path(const Client *client, sd_bus_message *reply) {
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        const char *path;
+        int r;
+
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return client_cannot_read(r);
+        json_add_text(object, "path", path);
+        json_print(&client->output, object);
+        return 0;
+}
+
+int verb_create(Client *client, char **arguments) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        int r;
+
+        r = client_request(client, &request, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "s", arguments[0]);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = append_create_options(client, request);
+        if (r < 0)
+                return r;
+        r = client_call(client, request, &reply);
+        if (r < 0)
+                return r;
+        return client->output.json == JSON_OFF ? 0 : print_path(client, reply);
+}
+
+int verb_destroy(Client *client, char **arguments) {
+        return client_method(client, NULL, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM",
+                             "sa{sv}", arguments[0], 0);
+}
