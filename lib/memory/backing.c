@@ -116,7 +116,8 @@ static void backing_release(struct urcu_ref *ref) {
 }
 
 Backing *backing_ref(Backing *backing) {
-        urcu_ref_get(&backing->ref);
+        if (backing)
+                urcu_ref_get(&backing->ref);
         return backing;
 }
 

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "lib/memory/climb.h"
 #include "lib/memory/dirty-range.h"
 #include "lib/memory/map.h"
-#include "lib/memory/render.h"
 #include "lib/util/array.h"
-
-/* Ways upwards that one edit may follow before it is cheaper to render everything. */
-enum { CLIMB_STEPS_MAX = 100 * 1000 };
 
 void dirty_ranges_add(DirtyRanges *ranges, Range range) {
         if (ranges->everything || (ranges->n > 0 && range_covers(ranges->items[ranges->n - 1], range)))
@@ -62,38 +59,12 @@ static void dirty_everything(Map *map) {
                 dirty_ranges_add(&view->dirty, RANGE_WHOLE);
 }
 
-/* False: too many ways lead up from here. */
-static bool climb(Region *region, Range range, unsigned depth, unsigned *n_steps) {
-        if (depth > RENDER_DEPTH_MAX)
-                return false;
-        for (; region; region = region->state.parent) {
-                Region *alias;
-                Range extent;
-
-                if (++*n_steps > CLIMB_STEPS_MAX)
-                        return false;
-                if (!region_is(region, REGION_ENABLED) || !region_extent(region, &extent) ||
-                    !range_intersect(range, extent, &range))
-                        return true;
-                if (region->view)
-                        dirty_ranges_add(&region->view->dirty, range);
-
-                cds_list_for_each_entry(alias, &region->aliases, alias_link) {
-                        Range seen;
-
-                        if (range_shift_down(range, alias->state.target_offset, &seen) &&
-                            !climb(alias, seen, depth + 1, n_steps))
-                                return false;
-                }
-                if (region->state.parent && !range_shift_up(range, region->state.offset, &range))
-                        return true;
-        }
-        return true;
+static void dirty_view(Region *region, Range range, void *userdata) {
+        if (region->view)
+                dirty_ranges_add(&region->view->dirty, range);
 }
 
 void dirty_climb(Map *map, Region *region, Range range) {
-        unsigned n_steps = 0;
-
-        if (!climb(region, range, 0, &n_steps))
+        if (climb(region, range, true, dirty_view, NULL) != 0)
                 dirty_everything(map);
 }

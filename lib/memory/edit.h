@@ -42,6 +42,9 @@ enum {
         PROPERTY_PARENT = 1 << 5, /* set by placing; never in Edit.mask */
 };
 
+/* How far apart places are that are given out one after the other: others can come between them. */
+#define PLACE_STEP (UINT64_C(1) << 20)
+
 struct Edit {
         EditVerb verb;
         RegionKind kind;     /* may be REGION_ROM: RAM with READONLY */
@@ -52,6 +55,7 @@ struct Edit {
         uint64_t size;
         uint64_t offset;
         uint64_t target_offset;
+        uint64_t place; /* adding, moving: among siblings of equal priority; 0: on top of them */
         char *name;
         char *parent;
         char *target;

@@ -39,13 +39,13 @@ static int compare_name(const Region *a, const Region *b) {
         return strcmp(a->name, b->name);
 }
 
-/* Offset, then place, which no two children of one parent share. */
+/* Offset, then place, which no two children of one parent and priority share. */
 static int compare_offset(const Region *a, const Region *b) {
         if (a->state.offset != b->state.offset)
                 return a->state.offset < b->state.offset ? -1 : 1;
         if (a->state.place != b->state.place)
                 return a->state.place < b->state.place ? -1 : 1;
-        return 0;
+        return strcmp(a->name, b->name);
 }
 
 RB_GENERATE(RegionsByName, Region, by_name, compare_name)
@@ -258,7 +258,9 @@ Region *region_child_any(const Region *region, const Region *after) {
 bool region_precedes(const Region *a, const Region *b) {
         if (a->state.priority != b->state.priority)
                 return a->state.priority > b->state.priority;
-        return a->state.place > b->state.place;
+        if (a->state.place != b->state.place)
+                return a->state.place > b->state.place;
+        return compare_name(a, b) > 0;
 }
 
 IOEventFD *region_find_ioeventfd(const Region *region, const IOEventFD *key) {

@@ -73,12 +73,12 @@ RB_HEAD(RegionsByOffset, Region);
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
+        bool climbed;     /* an alias on the way of the climb that is on, see climb.h */
         uint32_t visit;   /* number of the last walk over the tree that came by, see map_begin_walk() */
         RegionState state;
         Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
         Region *target;   /* alias; owned reference */
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
-        Region *walk_next; /* still to be visited by the walk that is on */
 
         RB_ENTRY(Region) by_name;
         RB_ENTRY(Region) by_offset;      /* among the parent's children */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+
+#include "lib/memory/edit-verbs.h"
+#include "lib/memory/map-error.h"
+#include "lib/memory/undo.h"
+
+/* The region of an edit about doorbells, and that `size` bytes at `offset` are inside it. */
+static int find_device(Map *map, const Edit *edit, uint64_t offset, uint64_t size, Region **ret,
+                       Detail *detail) {
+        Range extent, range;
+        Region *region;
+        int r;
+
+        r = edit_find_region(map, edit->name, &region, detail);
+        if (r != 0)
+                return r;
+        if (region->kind != REGION_MMIO && region->kind != REGION_ROMD)
+                return detail_set(detail, MAP_E_INVALID_KIND,
+                                  "region \"%s\": this is for mmio and romd, not for %s",
+                                  region->name,
+                                  region_kind_to_string(region_reported_kind(region)));
+        if (!region_extent(region, &extent) || !range_place(offset, size, &range) ||
+            !range_covers(extent, range))
+                return detail_set(detail, MAP_E_INVALID_RANGE,
+                                  "region \"%s\": 0x%" PRIx64 " bytes at offset 0x%" PRIx64
+                                  " lie beyond its size 0x%" PRIx64,
+                                  region->name, size, offset, region->state.size);
+        *ret = region;
+        return 0;
+}
+
+int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
+        IOEventFD *new = edit->ioeventfd, *other;
+        Region *region;
+        int r;
+
+        r = find_device(map, edit, new->offset, MAX_OF(new->length, 1u), &region, detail);
+        if (r != 0)
+                return r;
+        cds_list_for_each_entry(other, &region->ioeventfds, region_link)
+                if (ioeventfd_collides(new, other))
+                        return detail_set(detail, MAP_E_IOEVENTFD_EXISTS,
+                                          "region \"%s\": an ioeventfd of length %" PRIu32
+                                          " at offset 0x%" PRIx64 " takes the same writes",
+                                          region->name, other->length, other->offset);
+        r = edit_check_quota(map->n_ioeventfds, 1, map->limits.ioeventfds, "ioeventfds", detail);
+        if (r == 0)
+                r = map_reserve_undo(map, 1);
+        if (r == 0)
+                map_add_ioeventfd(map, region, new);
+        return r;
+}
+
+int edit_remove_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
+        const IOEventFD *key = edit->ioeventfd;
+        IOEventFD *found;
+        Region *region;
+        int r;
+
+        r = edit_find_region(map, edit->name, &region, detail);
+        if (r != 0)
+                return r;
+        found = region_find_ioeventfd(region, key);
+        if (!found)
+                return detail_set(detail, MAP_E_NO_SUCH_IOEVENTFD,
+                                  "region \"%s\": no ioeventfd of length %" PRIu32
+                                  " at offset 0x%" PRIx64 " with that match and data",
+                                  region->name, key->length, key->offset);
+        r = map_reserve_undo(map, 1);
+        if (r == 0)
+                map_remove_ioeventfd(map, region, found);
+        return r;
+}
+
+int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
+        _cleanup_(coalesced_unrefp) Coalesced *zone = NULL;
+        Coalesced *other;
+        Region *region;
+        Range range;
+        int r;
+
+        r = find_device(map, edit, edit->offset, edit->size, &region, detail);
+        if (r != 0)
+                return r;
+        range_place(edit->offset, edit->size, &range);
+        cds_list_for_each_entry(other, &region->coalesced, region_link)
+                if (range_equal(other->range, range))
+                        return 0;
+        r = edit_check_quota(map->n_coalesced, 1, map->limits.ioeventfds, "coalesced zones", detail);
+        if (r == 0)
+                r = coalesced_new(&zone, range);
+        if (r == 0)
+                r = map_reserve_undo(map, 1);
+        if (r == 0)
+                map_add_coalesced(map, region, zone);
+        return r;
+}
+
+int edit_clear_coalesced(Map *map, const Edit *edit, Detail *detail) {
+        Coalesced *zone, *next;
+        Region *region;
+        size_t n = 0;
+        int r;
+
+        r = edit_find_region(map, edit->name, &region, detail);
+        if (r != 0)
+                return r;
+        cds_list_for_each_entry(zone, &region->coalesced, region_link)
+                n++;
+        r = map_reserve_undo(map, n);
+        if (r < 0)
+                return r;
+        cds_list_for_each_entry_safe(zone, next, &region->coalesced, region_link)
+                map_remove_coalesced(map, region, zone);
+        return 0;
+}
