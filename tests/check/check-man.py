@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The man pages say what there is, and nothing else.
+
+    check-man.py SOURCE-ROOT GUESTMAPCTL BUILT-PAGE …
+
+org.guestmap1.5 has each member of api/*.xml under its interface, with its signature; guestmapctl.1
+has the verbs and options that guestmapctl --help prints; built pages are free of mandoc's warnings.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import xml.dom.minidom
+
+import tap
+
+# What scdoc puts before every list and literal block.
+EMPTY_PARAGRAPH = "skipping paragraph macro"
+
+
+def arguments(args):
+    return ", ".join(f"{arg.getAttribute('type')} _{arg.getAttribute('name')}_" for arg in args)
+
+
+def signature(member):
+    """The line that introduces a member in the page."""
+    name = f"*{member.getAttribute('name')}*"
+    if member.tagName == "property":
+        notes = [note.getAttribute("value") for note in member.getElementsByTagName("annotation")]
+        words = {"const": ["constant"], "false": []}[notes[0]] if notes else ["signalled"]
+        words += ["writable"] if member.getAttribute("access") == "readwrite" else []
+        words = f" _{', '.join(words)}_" if words else ""
+        return f"{name} {member.getAttribute('type')}{words}"
+    args = member.getElementsByTagName("arg")
+    results = [arg for arg in args if arg.getAttribute("direction") == "out"]
+    given = [arg for arg in args if arg not in results]
+    return f"{name}({arguments(given)})" + (f" → {arguments(results)}" if results else "")
+
+
+def interface_members(path):
+    interface = xml.dom.minidom.parse(str(path)).getElementsByTagName("interface")[0]
+    return [signature(member) for tag in ("method", "property", "signal")
+            for member in interface.getElementsByTagName(tag)]
+
+
+def page_sections(path):
+    """The text of a page by heading."""
+    parts = re.split(r"^# (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def check_interface(root, path):
+    page = page_sections(root / "man" / "org.guestmap1.5.scd")
+    text = page.get(path.stem.upper())
+    if text is None:
+        yield f"no heading {path.stem.upper()}"
+        return
+    told = re.findall(r"^(\*\w+\*(?:\(| [a-z({]).*)$", text, re.MULTILINE)
+    there = interface_members(path)
+    yield from (f"not in the page: {line}" for line in there if line not in told)
+    yield from (f"in the page only: {line}" for line in told if line not in there)
+
+
+def check_errors(root):
+    header = (root / "api" / "errors.h").read_text(encoding="utf-8")
+    there = set(re.findall(r'^#define GUESTMAP_ERROR_\w+ "(\w+)"', header, re.MULTILINE))
+    text = page_sections(root / "man" / "org.guestmap1.5.scd")["ERRORS"]
+    told = {name for row in re.findall(r"^\|  (.*)$", text, re.MULTILINE)
+            for name in row.split(", ")}
+    yield from (f"not in the page: {name}" for name in sorted(there - told))
+    yield from (f"in the page only: {name}" for name in sorted(told - there))
+
+
+def help_text(client):
+    return subprocess.run([client, "--help"], check=True, capture_output=True, text=True,
+                          timeout=20).stdout
+
+
+def check_options(root, client):
+    page = page_sections(root / "man" / "guestmapctl.1.scd")["OPTIONS"]
+    there = set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", help_text(client).split("Values")[0]))
+    told = {option for line in re.findall(r"^\*-.*$", page, re.MULTILINE)
+            for option in re.findall(r"\*(--?[a-zA-Z][a-z-]*)", line)}
+    there |= set(re.findall(r"^  (-[a-zA-Z]) ", help_text(client), re.MULTILINE))
+    yield from (f"not in the page: {option}" for option in sorted(there - told))
+    yield from (f"in the page only: {option}" for option in sorted(told - there))
+
+
+def verb_lines(text):
+    """"add VM NAME" from the lines of --help that begin with a verb."""
+    verbs = text.split("\nOptions\n")[0]
+    return {re.split(r"  +", line.strip())[0]
+            for line in re.findall(r"^  [a-z].*$", verbs, re.MULTILINE)}
+
+
+def check_verbs(root, client):
+    page = page_sections(root / "man" / "guestmapctl.1.scd")["VERBS"]
+    told = {re.sub(r"[*_…]", lambda mark: "..." if mark[0] == "…" else "", line)
+            for line in re.findall(r"^\*[a-z].*$", page, re.MULTILINE)}
+    there = verb_lines(help_text(client))
+    yield from (f"not in the page: {verb}" for verb in sorted(there - told))
+    yield from (f"in the page only: {verb}" for verb in sorted(told - there))
+
+
+def check_lint(page):
+    if not shutil.which("mandoc"):
+        raise tap.Skip("no mandoc here")
+    result = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True,
+                            timeout=20)
+    return [line for line in result.stdout.splitlines() if EMPTY_PARAGRAPH not in line]
+
+
+def main(root, client, *pages):
+    root = pathlib.Path(root)
+    interfaces = sorted((root / "api").glob("*.xml"))
+    tap.run([(f"org.guestmap1.5 has {path.stem}", lambda p=path: check_interface(root, p))
+             for path in interfaces]
+            + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
+               ("guestmapctl.1 has the verbs", lambda: check_verbs(root, client)),
+               ("guestmapctl.1 has the options", lambda: check_options(root, client))]
+            + [(f"mandoc likes {pathlib.Path(page).name}", lambda p=page: check_lint(p))
+               for page in pages])
+
+
+main(*sys.argv[1:])
