@@ -61,8 +61,7 @@ static int climb_from(Climber *climber, Region *region, Range range) {
         return 0;
 }
 
-int climb(Region *region, Range range, bool enabled_only, ClimbFunction function,
-          void *userdata) {
+int climb(Region *region, Range range, bool enabled_only, ClimbFunction function, void *userdata) {
         Climber climber = {enabled_only, function, userdata, 0, 0};
         int r;
 

@@ -29,7 +29,7 @@ struct ViewPlan {
 struct CommitPlan {
         ViewPlan *views; /* in the order of Map.views */
         size_t n_views;
-        Diff *diffs;     /* of spaces that came, went or changed roots */
+        Diff *diffs; /* of spaces that came, went or changed roots */
         size_t n_diffs;
         Snapshot *snapshot; /* the one to be published; once it is, the one that it replaced */
         bool published;
@@ -83,8 +83,8 @@ static int copy_announced(AnnouncedList *to, const FlatView *from, uint64_t firs
 }
 
 /* One window, whose neighbours are whole sections: render it, compare, add to the new view. */
-static int render_window(ViewPlan *plan, Range window, Sections *sections,
-                         AnnouncedList *announced, Detail *detail) {
+static int render_window(ViewPlan *plan, Range window, Sections *sections, AnnouncedList *announced,
+                         Detail *detail) {
         size_t i = flat_view_lower_bound(plan->old, window.first), n = 0;
         size_t a = flat_view_announced_lower_bound(plan->old, window.first), n_a = 0;
         size_t from = sections->n, from_a = announced->n;
@@ -162,8 +162,8 @@ static int make_view(ViewPlan *plan, const Sections *sections, const AnnouncedLi
         if (r == 0)
                 r = epoch_new(&epoch);
         if (r == 0)
-                r = flat_view_new(&plan->new, epoch, sections->items, sections->n,
-                                  announced->items, announced->n);
+                r = flat_view_new(&plan->new, epoch, sections->items, sections->n, announced->items,
+                                  announced->n);
         return r;
 }
 

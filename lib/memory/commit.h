@@ -33,9 +33,9 @@ struct SpaceChange {
 
 struct Commit {
         Map *map;
-        uint64_t generation;     /* that the map has once this is applied */
-        bool tree_changed;       /* false: nothing to do, the generation stays */
-        SpaceChange *changes;    /* by name of the space; those with a change only */
+        uint64_t generation;  /* that the map has once this is applied */
+        bool tree_changed;    /* false: nothing to do, the generation stays */
+        SpaceChange *changes; /* by name of the space; those with a change only */
         size_t n_changes;
         struct CommitPlan *plan; /* private to commit.c */
 };

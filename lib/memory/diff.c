@@ -23,8 +23,7 @@ int diff_sections(Diff *diff, const Section *old, size_t n_old, const Section *n
         while (r == 0 && (i < n_old || j < n_new)) {
                 if (i < n_old && j < n_new && section_same(&old[i], &new[j]))
                         r = diff_relogged(diff, &old[i++], &new[j++]);
-                else if (j == n_new ||
-                         (i < n_old && old[i].range.first <= new[j].range.first))
+                else if (j == n_new || (i < n_old && old[i].range.first <= new[j].range.first))
                         r = sections_append(&diff->removed, &old[i++], 1);
                 else
                         r = sections_append(&diff->added, &new[j++], 1);

@@ -6,7 +6,8 @@
 #include "lib/util/array.h"
 
 void dirty_ranges_add(DirtyRanges *ranges, Range range) {
-        if (ranges->everything || (ranges->n > 0 && range_covers(ranges->items[ranges->n - 1], range)))
+        if (ranges->everything ||
+            (ranges->n > 0 && range_covers(ranges->items[ranges->n - 1], range)))
                 return;
         if (array_reserve(&ranges->items, &ranges->allocated, ranges->n, 1) < 0) {
                 ranges->n = 0;

@@ -88,7 +88,8 @@ int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
         cds_list_for_each_entry(other, &region->coalesced, region_link)
                 if (range_equal(other->range, range))
                         return 0;
-        r = edit_check_quota(map->n_coalesced, 1, map->limits.ioeventfds, "coalesced zones", detail);
+        r = edit_check_quota(map->n_coalesced, 1, map->limits.ioeventfds, "coalesced zones",
+                             detail);
         if (r == 0)
                 r = coalesced_new(&zone, range);
         if (r == 0)

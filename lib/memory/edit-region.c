@@ -82,9 +82,10 @@ static int find_parent(Map *map, const Edit *edit, Region **ret, Detail *detail)
                 if (r != 0)
                         return r;
                 if (parent->kind == REGION_ALIAS)
-                        return detail_set(detail, MAP_E_INVALID_KIND,
-                                          "region \"%s\": parent \"%s\" is an alias, which has no children",
-                                          edit->name, parent->name);
+                        return detail_set(
+                                detail, MAP_E_INVALID_KIND,
+                                "region \"%s\": parent \"%s\" is an alias, which has no children",
+                                edit->name, parent->name);
         }
         *ret = parent;
         return 0;
@@ -121,7 +122,7 @@ static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
                 r = edit_check_quota(map->n_regions, 1, map->limits.regions, "regions", detail);
         if (r == 0 && edit->backing)
                 r = edit_check_quota(map->ram_bytes, edit->backing->size, map->limits.ram_bytes,
-                                "bytes of RAM", detail);
+                                     "bytes of RAM", detail);
         return r;
 }
 

@@ -75,11 +75,12 @@ int edit_find_region(Map *map, const char *name, Region **ret, Detail *detail) {
 }
 
 int edit_check_quota(uint64_t used, uint64_t more, uint64_t limit, const char *quota,
-                       Detail *detail) {
+                     Detail *detail) {
         if (used <= limit && more <= limit - used)
                 return 0;
         return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "%s: %" PRIu64 " in use, %" PRIu64 " more asked for, the limit is %" PRIu64,
+                          "%s: %" PRIu64 " in use, %" PRIu64
+                          " more asked for, the limit is %" PRIu64,
                           quota, used, more, limit);
 }
 
@@ -98,7 +99,7 @@ static int add_space(Map *map, const Edit *edit, Detail *detail) {
         r = edit_find_region(map, edit->parent, &root, detail);
         if (r == 0)
                 r = edit_check_quota(map->n_spaces, 1, map->limits.address_spaces, "address spaces",
-                                detail);
+                                     detail);
         if (r != 0)
                 return r;
         if (root->view)

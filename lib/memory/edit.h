@@ -22,8 +22,8 @@ typedef enum EditVerb {
         EDIT_ADD_REGION, /* kind, size, name; flags; parent, offset, priority if placed; backing */
         EDIT_ADD_ALIAS,  /* the same with target and target_offset */
         EDIT_REMOVE_REGION,
-        EDIT_MOVE_REGION, /* parent ("" or NULL: take out), offset, priority */
-        EDIT_SET_REGION,  /* the properties in `mask` */
+        EDIT_MOVE_REGION,       /* parent ("" or NULL: take out), offset, priority */
+        EDIT_SET_REGION,        /* the properties in `mask` */
         EDIT_ADD_ADDRESS_SPACE, /* name, root in `parent` */
         EDIT_REMOVE_ADDRESS_SPACE,
         EDIT_ADD_IOEVENTFD,    /* name of the region, ioeventfd */

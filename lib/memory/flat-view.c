@@ -116,9 +116,8 @@ size_t flat_view_announced_lower_bound(const FlatView *view, uint64_t address) {
 
 bool section_can_merge(const Section *a, const Section *b) {
         return range_touches(a->range, b->range) && a->region == b->region &&
-               a->offset + (b->range.first - a->range.first) == b->offset &&
-               a->kind == b->kind && a->flags == b->flags &&
-               !(a->flags & REGION_UNMERGEABLE);
+               a->offset + (b->range.first - a->range.first) == b->offset && a->kind == b->kind &&
+               a->flags == b->flags && !(a->flags & REGION_UNMERGEABLE);
 }
 
 bool section_same(const Section *a, const Section *b) {

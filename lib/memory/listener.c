@@ -202,9 +202,9 @@ void map_log_global_stop(Map *map, unsigned reason) {
         map->log_global &= ~reason;
         if (!was_on || map->log_global)
                 return;
-        cds_list_for_each_entry_reverse(listener, &map->listeners, link)
-                if (listener->ops->log_global_stop)
-                        listener->ops->log_global_stop(listener);
+        cds_list_for_each_entry_reverse(listener, &map->listeners,
+                                        link) if (listener->ops->log_global_stop)
+                listener->ops->log_global_stop(listener);
 }
 
 static void sync_sections(Map *map, Listener *listener) {

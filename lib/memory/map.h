@@ -69,7 +69,7 @@ struct Map {
         Undo *undo; /* inverses of the edits since the last commit, oldest first */
         size_t n_undo;
         size_t n_undo_allocated;
-        Transaction *checked_out; /* whose edits these are; NULL: nobody's */
+        Transaction *checked_out;          /* whose edits these are; NULL: nobody's */
         struct cds_list_head transactions; /* of Transaction.link: the open ones */
 
         Snapshot *snapshot; /* rcu_publish()ed; written by the map's thread */

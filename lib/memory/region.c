@@ -7,8 +7,8 @@
 #include "lib/util/string-table.h"
 
 static const char *const kind_table[] = {
-        [REGION_CONTAINER] = "container", [REGION_RAM] = "ram",           [REGION_ROM] = "rom",
-        [REGION_ROMD] = "romd",           [REGION_MMIO] = "mmio",         [REGION_RESERVED] = "reserved",
+        [REGION_CONTAINER] = "container", [REGION_RAM] = "ram",   [REGION_ROM] = "rom",
+        [REGION_ROMD] = "romd",           [REGION_MMIO] = "mmio", [REGION_RESERVED] = "reserved",
         [REGION_ALIAS] = "alias",
 };
 
@@ -18,8 +18,7 @@ STRING_TABLE(region_kind, RegionKind, kind_table);
 static uint64_t last_in_parent(const Region *region) {
         Range range;
 
-        if (!region_extent(region, &range) ||
-            !range_shift_up(range, region->state.offset, &range))
+        if (!region_extent(region, &range) || !range_shift_up(range, region->state.offset, &range))
                 return region->state.offset;
         return range.last;
 }

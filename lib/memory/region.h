@@ -73,18 +73,19 @@ RB_HEAD(RegionsByOffset, Region);
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
-        bool climbed;     /* an alias on the way of the climb that is on, see climb.h */
-        uint32_t visit;   /* number of the last walk over the tree that came by, see map_begin_walk() */
+        bool climbed; /* an alias on the way of the climb that is on, see climb.h */
+        uint32_t
+                visit; /* number of the last walk over the tree that came by, see map_begin_walk() */
         RegionState state;
         Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
         Region *target;   /* alias; owned reference */
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
 
         RB_ENTRY(Region) by_name;
-        RB_ENTRY(Region) by_offset;      /* among the parent's children */
-        uint64_t subtree_last;           /* greatest last byte below this node of by_offset */
+        RB_ENTRY(Region) by_offset; /* among the parent's children */
+        uint64_t subtree_last;      /* greatest last byte below this node of by_offset */
         struct RegionsByOffset children;
-        struct cds_list_head aliases;    /* of Region.alias_link */
+        struct cds_list_head aliases; /* of Region.alias_link */
         struct cds_list_head alias_link;
         struct cds_list_head ioeventfds; /* of IOEventFD.region_link */
         struct cds_list_head coalesced;  /* of Coalesced.region_link */

@@ -111,19 +111,18 @@ static int overlay(Sections *out, const Sections *winners, const Sections *loser
         return sections_append(out, winners->items + next, winners->n - next);
 }
 
-static int visit_child(Renderer *renderer, const Visit *parent, const Child *child,
-                       Sections *out) {
+static int visit_child(Renderer *renderer, const Visit *parent, const Child *child, Sections *out) {
         uint64_t offset = child->region->state.offset;
 
-        return visit_region(renderer,
-                            (Visit){
-                                    .region = child->region,
-                                    .window = {child->range.first - offset,
-                                               child->range.last - offset},
-                                    .delta = parent->delta + offset,
-                                    .flags = parent->flags,
-                            },
-                            out);
+        return visit_region(
+                renderer,
+                (Visit){
+                        .region = child->region,
+                        .window = {child->range.first - offset, child->range.last - offset},
+                        .delta = parent->delta + offset,
+                        .flags = parent->flags,
+                },
+                out);
 }
 
 static bool is_disjoint(const Child *children, size_t n) {
@@ -194,8 +193,7 @@ static int rank_children(Cluster *cluster) {
         return 0;
 }
 
-static int flush_cluster(Renderer *renderer, const Visit *parent, Cluster *cluster,
-                         Sections *out) {
+static int flush_cluster(Renderer *renderer, const Visit *parent, Cluster *cluster, Sections *out) {
         int r = 0;
 
         if (cluster->n > 1)
@@ -355,11 +353,10 @@ static int announce_zones(const Section *section, AnnouncedList *announced) {
                         continue;
                 range.first += section->range.first - section->offset;
                 range.last += section->range.first - section->offset;
-                r = announced_list_append(announced,
-                                          &(Announced){.range = range,
-                                                       .region = section->region,
-                                                       .coalesced = zone},
-                                          1);
+                r = announced_list_append(
+                        announced,
+                        &(Announced){.range = range, .region = section->region, .coalesced = zone},
+                        1);
                 if (r < 0)
                         break;
         }

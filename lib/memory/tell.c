@@ -34,9 +34,10 @@ static ListenerSection snapshot_of(const Audience *audience, const Section *sect
 #define TELL_DOWN(audience, callback, ...)                                                         \
         do {                                                                                       \
                 Listener *listener_;                                                               \
-                cds_list_for_each_entry_reverse(listener_, &(audience)->map->listeners, link)      \
-                        if (hears(audience, listener_) && listener_->ops->callback)                \
-                                listener_->ops->callback(listener_, ##__VA_ARGS__);                \
+                cds_list_for_each_entry_reverse(listener_, &(audience)->map->listeners,            \
+                                                link) if (hears(audience, listener_) &&            \
+                                                          listener_->ops->callback)                \
+                        listener_->ops->callback(listener_, ##__VA_ARGS__);                        \
         } while (0)
 
 static bool anybody_wants_nop(const Audience *audience) {

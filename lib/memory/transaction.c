@@ -147,7 +147,8 @@ static int check_edit(const Transaction *transaction, size_t i, Detail *detail) 
                 if ((touched->mask & set.mask) || (touched->flags & set.flags))
                         return detail_set(detail, MAP_E_CONFLICT,
                                           "edit %zu: region \"%s\" was changed by the commit of"
-                                          " generation %" PRIu64 ", the transaction began at %" PRIu64,
+                                          " generation %" PRIu64
+                                          ", the transaction began at %" PRIu64,
                                           i + 1, edit->name, touched->generation,
                                           transaction->base_generation);
         return 0;

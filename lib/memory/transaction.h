@@ -35,7 +35,7 @@ struct Transaction {
         Touched *touched; /* what other commits have set since base_generation */
         size_t n_touched;
         size_t n_touched_allocated;
-        bool overrun; /* more was set than can be remembered */
+        bool overrun;              /* more was set than can be remembered */
         struct cds_list_head link; /* in Map.transactions */
 };
 

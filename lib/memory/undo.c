@@ -25,9 +25,20 @@ static void drop(Undo *undo) {
         coalesced_unref(undo->coalesced);
 }
 
+static uint64_t length_of(const struct cds_list_head *list) {
+        const struct cds_list_head *item;
+        uint64_t n = 0;
+
+        cds_list_for_each(item, list)
+                n++;
+        return n;
+}
+
 static void enter(Map *map, Region *region) {
         RB_INSERT(RegionsByName, &map->regions, region_ref(region));
         map->n_regions++;
+        map->n_ioeventfds += length_of(&region->ioeventfds);
+        map->n_coalesced += length_of(&region->coalesced);
         if (region->backing)
                 map->ram_bytes += region->backing->size;
 }
@@ -35,6 +46,8 @@ static void enter(Map *map, Region *region) {
 static void leave(Map *map, Region *region) {
         RB_REMOVE(RegionsByName, &map->regions, region);
         map->n_regions--;
+        map->n_ioeventfds -= length_of(&region->ioeventfds);
+        map->n_coalesced -= length_of(&region->coalesced);
         if (region->backing)
                 map->ram_bytes -= region->backing->size;
 }

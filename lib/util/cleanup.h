@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(function) __attribute__((cleanup(function)))
-#define _unused_ __attribute__((unused))
+#define _cleanup_(function)     __attribute__((cleanup(function)))
+#define _unused_                __attribute__((unused))
 #define _printf_(string, first) __attribute__((__format__(__printf__, string, first)))
-#define _pure_ __attribute__((pure))
+#define _pure_                  __attribute__((pure))
 
 #define ELEMENTS_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
-#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+#define MIN_OF(a, b)       ((a) < (b) ? (a) : (b))
+#define MAX_OF(a, b)       ((a) > (b) ? (a) : (b))
 
 #define TAKE_PTR(pointer)                                                                          \
         ({                                                                                         \

@@ -23,7 +23,7 @@ struct Range {
         uint64_t last;
 };
 
-#define SIZE_WHOLE UINT64_MAX
+#define SIZE_WHOLE  UINT64_MAX
 #define RANGE_WHOLE ((Range){0, UINT64_MAX})
 
 /* [0, size - 1]; false for size 0. */
