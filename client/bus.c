@@ -54,7 +54,7 @@ static const char *bus_name(const Client *client) {
         for (size_t i = 0; i < ELEMENTS_OF(named); i++)
                 if (client_given(client, named[i]))
                         return client->options[named[i]];
-        return client_given(client, OPTION_USER) ? "session bus" : "system bus";
+        return client_given(client, OPTION_USER) ? "the session bus" : "the system bus";
 }
 
 int client_connect(Client *client) {
@@ -65,7 +65,7 @@ int client_connect(Client *client) {
                 return 0;
         r = open_bus(client, &bus);
         if (r < 0)
-                return fail_errno(r, "cannot connect to the %s", bus_name(client));
+                return fail_errno(r, "cannot connect to %s", bus_name(client));
         r = sd_bus_set_allow_interactive_authorization(bus, 1);
         if (r < 0)
                 return fail_errno(r, "cannot set up the connection");

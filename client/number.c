@@ -31,21 +31,22 @@ static const Unit time_units[] = {
         {"", 1000000},
 };
 
-/* The digits that a word begins with; strtoull() alone would take blanks, signs and octal. */
+/* The digits that a word begins with; strtoull() alone takes blanks, signs, octal, a second 0x. */
 static int parse_digits(const char *word, uint64_t *ret, const char **ret_rest) {
         bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
         const char *digits = hex ? word + 2 : word;
         const char *alphabet = hex ? "0123456789abcdefABCDEF" : "0123456789";
+        size_t n = strspn(digits, alphabet);
         char *end;
 
-        if (strspn(digits, alphabet) == 0)
+        if (n == 0)
                 return -EINVAL;
         errno = 0;
         *ret = strtoull(digits, &end, hex ? 16 : 10);
-        if (errno != 0)
-                return -errno;
+        if (end != digits + n)
+                return -EINVAL;
         *ret_rest = end;
-        return 0;
+        return -errno;
 }
 
 static int parse_with_unit(const char *word, const Unit *units, size_t n_units, uint64_t *ret) {
