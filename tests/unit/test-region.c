@@ -17,8 +17,9 @@ static Region *make_region(const char *name, RegionKind kind, Region *target) {
 }
 
 static void place(Region *region, Region *parent, uint64_t offset, uint64_t size) {
+        static uint64_t last_place;
         RegionState state = {.parent = parent, .offset = offset, .size = size,
-                             .flags = REGION_PRESENT | REGION_ENABLED};
+                             .place = ++last_place, .flags = REGION_PRESENT | REGION_ENABLED};
 
         region_set_state(region, &state);
 }
