@@ -8,39 +8,63 @@
  * errors that name the key's path ("regions[3].size"). A patch is a list of edits. A layout says
  * what the map shall be; document_edits() works out the fewest edits that lead there from what the
  * map is.
+ *
+ *   {"guestmap": 1, "regions": […], "address-spaces": […]}     a layout; the latter may be left out
+ *   {"guestmap": 1, "edits": [{VERB: {…}}, …]}                 a patch
+ *
+ * A region is an object of
+ *   name, kind, size                   always; size of a ROM, too
+ *   target, target-offset (0)          of an alias, and only there
+ *   parent (not placed), offset (0), priority (0)
+ *   enabled (true), readonly, nonvolatile, unmergeable, dirty-log (false)
+ *   romd (true)                        of kind romd: direct-read mode
+ *   ioeventfds                         [{offset, length, match (false), data (0)}, …]
+ *   coalesced                          [{offset, size}, …]
+ * and an address space one of name and root. The verbs of a patch and what they take:
+ *   add-region            name, kind, size, parent, offset, priority, and the flags above
+ *   add-alias             name, target, target-offset, size, parent, offset, priority, flags
+ *   remove-region         name
+ *   enable-region         name, enabled
+ *   move-region           name, parent ("": take out), offset (0), priority (0)
+ *   set-region            name, properties: {size, offset, priority, target-offset, flags}; the
+ *                         properties may stand beside the name as well
+ *   add-address-space     name, root
+ *   remove-address-space  name
+ *   add-ioeventfd, remove-ioeventfd   region, offset, length, match (false), data (0)
+ *   add-coalesced         region, offset, size
+ *   clear-coalesced       region
  */
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
+#include "daemon/vm/edit-list.h"
 #include "daemon/vm/vm.h"
-#include "lib/memory/edit.h"
 #include "lib/util/detail.h"
 
 typedef struct Document Document;
-typedef struct EditList EditList;
 
-struct EditList {
-        Edit *items;
-        size_t n;
-        size_t allocated;
-};
-
-void edit_list_deinit(EditList *list);
-
-/* VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (bytes, depth, regions: says which limit). */
+/* VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (bytes, depth: says which), MAP_E_INVALID_KIND,
+ * MAP_E_INVALID_NAME, and of a layout MAP_E_NO_SUCH_REGION (a parent, target or root). */
 int document_parse(Document **ret, const char *text, size_t length, Detail *detail);
 Document *document_free(Document *document);
 DEFINE_CLEANUP(Document *, document_free);
 
-/* Whether it is a patch ("edits") rather than a layout ("regions"). */
+/*
+ * Whether it is a patch ("edits") rather than a layout ("regions"). When an edit of a patch fails,
+ * its number says where; those of a layout nobody has seen, and the detail names the region anyway.
+ */
 bool document_is_patch(const Document *document);
 
 /*
  * The edits that the document asks for, in an order in which they can be made on the map as it is
- * now (the tree, with whatever is checked out). Edits that add memory are equipped with backings.
- * For a layout: identity is the name; RAM of the same name, kind, size and backing stays; what the
- * document lacks is removed; of each (parent, priority) group the fewest regions are re-placed.
- * Any MapError or VMError that can be told before an edit is made.
+ * now (the tree, with whatever is checked out). Edits are equipped with what they need from the
+ * host: backings, eventfds. For a layout: identity is the name; RAM of the same name and kind keeps
+ * its backing (a size beyond it is refused); what the document lacks is removed; of each (parent,
+ * priority) group the fewest regions are re-placed. Any MapError or VMError that can be told before
+ * an edit is made.
  */
 int document_edits(const Document *document, VM *vm, EditList *edits, Detail *detail);
+
+/* The bytes of RAM whose contents are lost once the edits, not made yet, are committed. */
+uint64_t edits_bytes_discarded(const EditList *edits, const Map *map);

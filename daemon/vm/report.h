@@ -4,9 +4,14 @@
 /*
  * Reports and dumps: the map, and what happens to it, in JSON
  *
- * Addresses and sizes are hexadecimal strings, since common tools round integers above 2^53.
- * Section lists have at most GUESTMAP_SIGNAL_SECTIONS_MAX entries in a report; counts are always
- * there.
+ * Addresses, offsets and sizes are hexadecimal strings, since common tools round integers above
+ * 2^53; a size of 2^64 is "2^64". Generations and counts, those of bytes as well, are integers.
+ *
+ * A section is {"first", "last", "region", "offset", "kind", "flags": [word, …]}, the words being
+ * readonly, nonvolatile, unmergeable, romd and dirty-log.
+ *
+ * All strings come from malloc(). The functions fail with -ENOMEM only, and those that show the
+ * tree (report_layout(), report_regions()) want nothing to be checked out.
  */
 
 #include <stddef.h>
@@ -16,17 +21,31 @@
 #include "lib/memory/commit.h"
 
 /*
- * What a commit does, for Apply and Preview: generation, edits made, per address space sections
- * removed and added, slot operations by kind, bytes remapped, bytes trapped, bytes discarded.
- * The commit must be alive: prepared or applied, not freed. `bytes_discarded` is what RAM contents
- * go with the edits (range_size() units). The string is from malloc().
+ * What a commit does, for Apply and Preview; the commit must be alive: prepared or applied, not
+ * freed. Lists have at most GUESTMAP_SIGNAL_SECTIONS_MAX sections; counts are of all.
+ *
+ *   generation        that the map has then
+ *   edits             how many were made
+ *   address-spaces    {NAME: {"removed": {"count", "sections": [section, …]}, "added": the same}},
+ *                     those that change
+ *   slot-operations   {"delete", "move", "flags", "create"}: how many of each
+ *   bytes-remapped    of guest memory in the slots deleted, moved and created
+ *   bytes-trapped     of guest memory that has no slot then, in all
+ *   bytes-discarded   of RAM whose contents go: `bytes_discarded`
  */
 int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits,
                   uint64_t bytes_discarded);
 
-/* The layout document that recreates the map. */
+/* The layout document that recreates the map; applied to the same map it asks for no edit. */
 int report_layout(char **ret, const VM *vm);
-/* {"generation", "address-spaces": {NAME: [section, …]}}, {"generation", "regions": [...]}, {"generation", "slots": [...]} */
+
+/* {"generation", "address-spaces": {NAME: [section, …]}}, as published. */
 int report_flat(char **ret, const VM *vm);
+/*
+ * {"generation", "regions": [region, …]}, by name: what a layout says of each, every key given,
+ * and of memory its backing's id in "backing".
+ */
 int report_regions(char **ret, const VM *vm);
+/* {"generation", "slots": [{"slot", "first", "last", "backing", "offset", "flags": [word, …]}]};
+ * the words are readonly and dirty-log. By address. */
 int report_slots(char **ret, const VM *vm);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Converge: from what a map is to what a layout says, by the fewest edits
+ *
+ * A region of the map is kept if the layout has one of the same name and kind (and target, if it is
+ * an alias whose target is kept); its state is changed where it differs. All others go, and what
+ * the layout has beside the kept ones is added. The edits come in an order in which each can be
+ * made:
+ *
+ *   1. ioeventfds, zones and address spaces that go
+ *   2. kept regions that have to leave their parent first: it goes, or they could close a loop
+ *   3. regions that go, children before parents, aliases before targets
+ *   4. regions that come or change, parents before children, targets before aliases
+ *   5. address spaces, ioeventfds and zones that come
+ *
+ * Why 2 and 4 close no loop: a region is placed when all that the layout has above it is where it
+ * belongs. So a path from it to its new parent would lead through a region that is still where it
+ * was and has not got there by parents alone; those are what step 2 takes out.
+ */
+
+#include "daemon/vm/edit-list.h"
+#include "daemon/vm/layout.h"
+#include "lib/memory/map.h"
+#include "lib/util/detail.h"
+
+/*
+ * Appends the edits. Looks at the tree as it is, changes nothing but marks of walks. MAP_E_WOULD_LOOP
+ * when the layout has a region inside itself; whether aliases close a loop is for map_edit() to say.
+ */
+int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include <json-c/linkhash.h>
+
+#include "daemon/vm/document-field.h"
+#include "daemon/vm/document-number.h"
+#include "daemon/vm/vm-error.h"
+
+static const struct {
+        const char *expected;
+        json_type json; /* null: the reader of the field decides */
+} field_types[] = {
+        [FIELD_NAME] = {"a string", json_type_string},
+        [FIELD_PARENT] = {"a string", json_type_string},
+        [FIELD_KIND] = {"a string", json_type_string},
+        [FIELD_SIZE] = {"a size: an integer, or a string such as \"4GiB\", \"0x1000\", \"2^64\""},
+        [FIELD_NUMBER] = {"an integer, or a string such as \"4GiB\" or \"0x1000\""},
+        [FIELD_U32] = {"an integer"},
+        [FIELD_PRIORITY] = {"an integer"},
+        [FIELD_BOOL] = {"true or false", json_type_boolean},
+        [FIELD_FLAG] = {"true or false", json_type_boolean},
+        [FIELD_OBJECT] = {"an object", json_type_object},
+        [FIELD_ARRAY] = {"an array", json_type_array},
+};
+
+static int read_name(json_object *value, const JSONPath *path, char **ret, Detail *detail) {
+        const char *name = json_object_get_string(value);
+
+        if (!map_name_is_valid(name))
+                return json_path_error(path, MAP_E_INVALID_NAME, detail,
+                                       "\"%.128s\" is not a name: 1 to 128 bytes of UTF-8 without "
+                                       "control characters", name);
+        *ret = strdup(name);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int read_kind(json_object *value, const JSONPath *path, RegionKind *ret, Detail *detail) {
+        int kind = region_kind_from_string(json_object_get_string(value));
+
+        if (kind < 0)
+                return json_path_error(path, MAP_E_INVALID_KIND, detail, "unknown kind \"%.64s\"",
+                                       json_object_get_string(value));
+        *ret = (RegionKind)kind;
+        return 0;
+}
+
+static int read_u32(json_object *value, uint32_t *ret) {
+        uint64_t number;
+        int r;
+
+        r = document_number(value, &number);
+        if (r < 0)
+                return r;
+        if (number > UINT32_MAX)
+                return -ERANGE;
+        *ret = (uint32_t)number;
+        return 0;
+}
+
+static int read_flag(json_object *value, Edit *edit, uint32_t bit) {
+        edit->flags_mask |= bit;
+        edit->flags = json_object_get_boolean(value) ? edit->flags | bit : edit->flags & ~bit;
+        edit->mask |= PROPERTY_FLAGS;
+        return 0;
+}
+
+static int read_value(Entry *entry, const Field *field, json_object *value, const JSONPath *path,
+                      Detail *detail) {
+        void *to = (char *)entry + field->offset;
+
+        switch (field->type) {
+        case FIELD_PARENT:
+                if (json_object_get_string_len(value) == 0)
+                        return 0;
+                __attribute__((fallthrough));
+        case FIELD_NAME:
+                return read_name(value, path, to, detail);
+        case FIELD_KIND:
+                return read_kind(value, path, to, detail);
+        case FIELD_SIZE:
+                return document_size(value, to);
+        case FIELD_NUMBER:
+                return document_number(value, to);
+        case FIELD_U32:
+                return read_u32(value, to);
+        case FIELD_PRIORITY:
+                return document_priority(value, to);
+        case FIELD_BOOL:
+                *(bool *)to = json_object_get_boolean(value);
+                return 0;
+        case FIELD_FLAG:
+                return read_flag(value, &entry->edit, field->bit);
+        case FIELD_OBJECT:
+        case FIELD_ARRAY:
+                *(json_object **)to = value;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static bool was_given(const Entry *entry, const Field *field) {
+        if (field->type == FIELD_FLAG)
+                return entry->edit.flags_mask & field->bit;
+        return entry->edit.mask & field->bit;
+}
+
+static int read_field(Entry *entry, const Field *field, json_object *value, const JSONPath *path,
+                      Detail *detail) {
+        const char *expected = field_types[field->type].expected;
+        json_type type = field_types[field->type].json;
+        int r;
+
+        if (was_given(entry, field))
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "given twice");
+        if (type != json_type_null && !json_object_is_type(value, type))
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s", expected);
+        r = read_value(entry, field, value, path, detail);
+        if (r == -EINVAL)
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s", expected);
+        if (r == -ERANGE)
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s is out of range",
+                                       json_object_get_string(value));
+        if (r == 0 && field->type != FIELD_FLAG)
+                entry->edit.mask |= field->bit;
+        return r;
+}
+
+static const Field *find_field(const Field *fields, const char *key) {
+        for (; fields->key; fields++)
+                if (strcmp(fields->key, key) == 0)
+                        return fields;
+        return NULL;
+}
+
+static int check_required(const Field *fields, json_object *object, const JSONPath *path,
+                          Detail *detail) {
+        for (; fields->key; fields++)
+                if (fields->required && !json_object_object_get_ex(object, fields->key, NULL))
+                        return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
+                                               "\"%s\" is missing", fields->key);
+        return 0;
+}
+
+int entry_read(Entry *entry, const Field *fields, json_object *object, const JSONPath *path,
+               Detail *detail) {
+        int r;
+
+        if (!json_object_is_type(object, json_type_object))
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be an object");
+        json_object_object_foreach(object, key, value) {
+                JSONPath member = json_path_member(path, key);
+                const Field *field = find_field(fields, key);
+
+                if (!field)
+                        return json_path_error(&member, VM_E_INVALID_DOCUMENT, detail,
+                                               "unknown key");
+                r = read_field(entry, field, value, &member, detail);
+                if (r)
+                        return r;
+        }
+        return check_required(fields, object, path, detail);
+}
+
+void entry_deinit(Entry *entry) {
+        edit_deinit(&entry->edit);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A list of edits, in the order in which they are to be made
+ */
+
+#include <stddef.h>
+
+#include "lib/memory/edit.h"
+
+typedef struct EditList EditList;
+
+struct EditList {
+        Edit *items;
+        size_t n;
+        size_t allocated;
+};
+
+/* An edit about `name` at the end of the list, to be filled in; valid until the next one. */
+int edit_list_add(EditList *list, EditVerb verb, const char *name, Edit **ret);
+/* Appends an edit as it is, with all it owns; on success *edit is empty. */
+int edit_list_add_taken(EditList *list, Edit *edit);
+/* Appends a copy of another edit, which shares its references. */
+int edit_list_add_copy(EditList *list, const Edit *edit, Edit **ret);
+void edit_list_deinit(EditList *list);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/vm/json-write.h"
+#include "daemon/vm/report.h"
+
+static const struct {
+        uint32_t flag;
+        const char *key;
+} flag_keys[] = {
+        {REGION_ENABLED, "enabled"},         {REGION_READONLY, "readonly"},
+        {REGION_NONVOLATILE, "nonvolatile"}, {REGION_UNMERGEABLE, "unmergeable"},
+        {REGION_DIRECT_READ, "romd"},        {REGION_DIRTY_LOG, "dirty-log"},
+};
+
+/* The flags that a document has to say, and in a dump those that a kind can have. */
+static void report_region_flags(JSONWriter *writer, const Region *region, bool every) {
+        uint32_t usual = region_default_flags(region_reported_kind(region));
+
+        for (size_t i = 0; i < ELEMENTS_OF(flag_keys); i++) {
+                bool is_set = region_is(region, flag_keys[i].flag);
+
+                if (!every && is_set == !!(usual & flag_keys[i].flag))
+                        continue;
+                json_key(writer, flag_keys[i].key);
+                json_bool(writer, is_set);
+        }
+}
+
+static void report_target(JSONWriter *writer, const Region *region) {
+        if (!region->target)
+                return;
+        json_key(writer, "target");
+        json_string(writer, region->target->name);
+        json_key(writer, "target-offset");
+        json_hex(writer, region->state.target_offset);
+}
+
+static void report_placement(JSONWriter *writer, const Region *region, bool every) {
+        if (!region->state.parent)
+                return;
+        json_key(writer, "parent");
+        json_string(writer, region->state.parent->name);
+        json_key(writer, "offset");
+        json_hex(writer, region->state.offset);
+        if (!every && region->state.priority == 0)
+                return;
+        json_key(writer, "priority");
+        json_signed(writer, region->state.priority);
+}
+
+static void report_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd) {
+        json_open(writer, '{');
+        json_key(writer, "offset");
+        json_hex(writer, ioeventfd->offset);
+        json_key(writer, "length");
+        json_number(writer, ioeventfd->length);
+        if (ioeventfd->match) {
+                json_key(writer, "match");
+                json_bool(writer, true);
+        }
+        if (ioeventfd->data != 0) {
+                json_key(writer, "data");
+                json_hex(writer, ioeventfd->data);
+        }
+        json_close(writer, '}');
+}
+
+static void report_ioeventfds(JSONWriter *writer, const Region *region) {
+        IOEventFD *ioeventfd;
+
+        json_key(writer, "ioeventfds");
+        json_open(writer, '[');
+        cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link)
+                report_ioeventfd(writer, ioeventfd);
+        json_close(writer, ']');
+}
+
+static void report_zones(JSONWriter *writer, const Region *region) {
+        Coalesced *zone;
+
+        json_key(writer, "coalesced");
+        json_open(writer, '[');
+        cds_list_for_each_entry(zone, &region->coalesced, region_link) {
+                json_open(writer, '{');
+                json_key(writer, "offset");
+                json_hex(writer, zone->range.first);
+                json_key(writer, "size");
+                json_size(writer, range_size(zone->range));
+                json_close(writer, '}');
+        }
+        json_close(writer, ']');
+}
+
+static void report_region(JSONWriter *writer, const Region *region, bool every) {
+        json_line(writer, 2);
+        json_open(writer, '{');
+        json_key(writer, "name");
+        json_string(writer, region->name);
+        json_key(writer, "kind");
+        json_string(writer, region_kind_to_string(region_reported_kind(region)));
+        json_key(writer, "size");
+        json_size(writer, region->state.size);
+        report_target(writer, region);
+        report_placement(writer, region, every);
+        report_region_flags(writer, region, every);
+        if (every && region->backing) {
+                json_key(writer, "backing");
+                json_number(writer, region->backing->id);
+        }
+        if (!cds_list_empty((struct cds_list_head *)&region->ioeventfds))
+                report_ioeventfds(writer, region);
+        if (!cds_list_empty((struct cds_list_head *)&region->coalesced))
+                report_zones(writer, region);
+        json_close(writer, '}');
+}
+
+static void report_spaces(JSONWriter *writer, Map *map) {
+        AddressSpace *space;
+
+        json_open(writer, '[');
+        RB_FOREACH(space, AddressSpaces, &map->spaces) {
+                json_line(writer, 2);
+                json_open(writer, '{');
+                json_key(writer, "name");
+                json_string(writer, space->name);
+                json_key(writer, "root");
+                json_string(writer, space->view->root->name);
+                json_close(writer, '}');
+        }
+        json_close(writer, ']');
+}
+
+/* In the order of placing: what is not placed comes first. */
+static int compare_places(const void *a, const void *b) {
+        const Region *left = *(Region *const *)a, *right = *(Region *const *)b;
+
+        if (left->state.place != right->state.place)
+                return left->state.place < right->state.place ? -1 : 1;
+        return strcmp(left->name, right->name);
+}
+
+static int sort_regions(Map *map, Region ***ret) {
+        Region **regions, *region;
+        size_t n = 0;
+
+        regions = calloc(map->n_regions + 1, sizeof(Region *));
+        if (!regions)
+                return -ENOMEM;
+        RB_FOREACH(region, RegionsByName, &map->regions)
+                regions[n++] = region;
+        qsort(regions, n, sizeof(Region *), compare_places);
+        *ret = regions;
+        return 0;
+}
+
+int report_layout(char **ret, const VM *vm) {
+        _cleanup_(json_writer_deinit) JSONWriter writer = {};
+        _cleanup_(freep) Region **regions = NULL;
+        int r;
+
+        r = sort_regions(vm->map, &regions);
+        if (r < 0)
+                return r;
+        r = json_writer_init(&writer);
+        if (r < 0)
+                return r;
+        json_open(&writer, '{');
+        json_key(&writer, "guestmap");
+        json_number(&writer, 1);
+        json_key(&writer, "regions");
+        json_open(&writer, '[');
+        for (uint64_t i = 0; i < vm->map->n_regions; i++)
+                report_region(&writer, regions[i], false);
+        json_close(&writer, ']');
+        json_line(&writer, 1);
+        json_key(&writer, "address-spaces");
+        report_spaces(&writer, vm->map);
+        json_close(&writer, '}');
+        return json_writer_take(&writer, ret);
+}
+
+int report_regions(char **ret, const VM *vm) {
+        _cleanup_(json_writer_deinit) JSONWriter writer = {};
+        Region *region;
+        int r;
+
+        r = json_writer_init(&writer);
+        if (r < 0)
+                return r;
+        json_open(&writer, '{');
+        json_key(&writer, "generation");
+        json_number(&writer, vm->map->generation);
+        json_key(&writer, "regions");
+        json_open(&writer, '[');
+        RB_FOREACH(region, RegionsByName, &vm->map->regions)
+                report_region(&writer, region, true);
+        json_close(&writer, ']');
+        json_close(&writer, '}');
+        return json_writer_take(&writer, ret);
+}
