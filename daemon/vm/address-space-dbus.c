@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/vm/address-space-dbus.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/nodes-dbus.h"
+#include "daemon/vm/section-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/watch-dbus.h"
+
+int address_space_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                              void **ret_found, sd_bus_error *error) {
+        _cleanup_(freep) char *name = NULL;
+        Service *service = userdata;
+        Detail detail;
+        int r;
+
+        r = node_decode(path, service->space_prefix, &name);
+        if (r <= 0)
+                return r;
+        map_check_in(service->vm->map);
+        *ret_found = map_find_space(service->vm->map, name);
+        if (*ret_found)
+                return 1;
+        r = detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,
+                       "VM \"%s\" has no address space \"%s\"", service->vm->name, name);
+        return error_from_outcome(error, r, &detail);
+}
+
+int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata,
+                                    char ***ret_nodes, sd_bus_error *error) {
+        _cleanup_(nodes_deinit) Nodes nodes = {};
+        Service *service = userdata;
+        AddressSpace *space;
+        int r;
+
+        if (strcmp(prefix, service->space_prefix) != 0)
+                return 0;
+        map_check_in(service->vm->map);
+        RB_FOREACH(space, AddressSpaces, &service->vm->map->spaces) {
+                r = nodes_add(&nodes, service->space_prefix, space->name);
+                if (r < 0)
+                        return r;
+        }
+        nodes_take(&nodes, ret_nodes);
+        return 0;
+}
+
+static uint64_t vm_generation(sd_bus_message *m) {
+        return service_current(sd_bus_message_get_bus(m))->vm->map->generation;
+}
+
+/* The generation, and of a view the sections from number `from` on, `n` of them. */
+static int reply_with_sections(sd_bus_message *m, const FlatView *view, size_t from, size_t n,
+                               sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "t", vm_generation(m));
+        if (r < 0)
+                return r;
+        r = message_append_sections(reply, view->sections + from, n);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(reply);
+        return 0;
+}
+
+static int too_large(const AddressSpace *space, Detail *detail) {
+        return detail_set(detail, MAP_E_TOO_LARGE,
+                          "address space \"%s\" has %zu sections, over the limit of %u of one "
+                          "reply: use GetFlatViewFrom or Dump",
+                          space->name, space->view->current->n_sections, GUESTMAP_PAGE_MAX);
+}
+
+static int method_get_flat_view(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const AddressSpace *space = userdata;
+        const FlatView *view = space->view->current;
+        Detail detail;
+        int r;
+
+        if (view->n_sections > GUESTMAP_PAGE_MAX)
+                return error_from_outcome(error, too_large(space, &detail), &detail);
+        r = reply_with_sections(m, view, 0, view->n_sections, &reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_get_flat_view_from(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const AddressSpace *space = userdata;
+        const FlatView *view = space->view->current;
+        size_t from, n, left;
+        uint64_t first;
+        uint32_t max;
+        int r;
+
+        r = sd_bus_message_read(m, "tu", &first, &max);
+        if (r < 0)
+                return r;
+        from = flat_view_lower_bound(view, first);
+        left = view->n_sections - from;
+        n = MIN_OF(left, max == 0 || max > GUESTMAP_PAGE_MAX ? GUESTMAP_PAGE_MAX : max);
+        r = reply_with_sections(m, view, from, n, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "b", n < left);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_find(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const AddressSpace *space = userdata;
+        const Section *section;
+        uint64_t address;
+        Detail detail;
+        int r;
+
+        r = sd_bus_message_read(m, "t", &address);
+        if (r < 0)
+                return r;
+        section = flat_view_find(space->view->current, address);
+        if (!section) {
+                r = detail_set(&detail, VM_E_UNASSIGNED,
+                               "address space \"%s\": nothing answers at 0x%" PRIx64, space->name,
+                               address);
+                return error_from_outcome(error, r, &detail);
+        }
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "t", vm_generation(m));
+        if (r < 0)
+                return r;
+        r = message_append_section(reply, section);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_get_changes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint64_t since;
+        Detail detail = {};
+        int r;
+
+        r = sd_bus_message_read(m, "t", &since);
+        if (r < 0)
+                return r;
+        r = changes_reply(service_current(sd_bus_message_get_bus(m)), m, userdata, since);
+        return r < 0 ? error_from_outcome(error, r, &detail) : 1;
+}
+
+static int method_wait_changes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint64_t since, timeout_usec;
+        Detail detail = {};
+        int r;
+
+        r = sd_bus_message_read(m, "tt", &since, &timeout_usec);
+        if (r < 0)
+                return r;
+        r = watch_new(service_current(sd_bus_message_get_bus(m)), m, userdata, since, timeout_usec,
+                      &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : 1;
+}
+
+static bool is_memory(const Section *section) {
+        return section->kind == REGION_RAM || section->kind == REGION_ROM ||
+               (section->kind == REGION_ROMD && section->flags & REGION_DIRECT_READ);
+}
+
+static int append_memory(sd_bus_message *reply, const FlatView *view) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(ttttu)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < view->n_sections; i++) {
+                const Section *section = &view->sections[i];
+
+                if (!is_memory(section) || !section->region->backing)
+                        continue;
+                r = sd_bus_message_append(reply, "(ttttu)", section->range.first,
+                                          section->range.last, section->region->backing->id,
+                                          section->offset, (uint32_t)section->flags);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int method_get_memory_table(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const AddressSpace *space = userdata;
+        Detail detail;
+        int r;
+
+        if (space->view->current->n_sections > GUESTMAP_PAGE_MAX)
+                return error_from_outcome(error, too_large(space, &detail), &detail);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "t", vm_generation(m));
+        if (r < 0)
+                return r;
+        r = append_memory(reply, space->view->current);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const AddressSpace *space = userdata;
+
+        return sd_bus_message_append(
+                reply, "s",
+                strcmp(property, "Name") == 0 ? space->name : space->view->root->name);
+}
+
+static int get_sections(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const AddressSpace *space = userdata;
+
+        return sd_bus_message_append(reply, "t", (uint64_t)space->view->current->n_sections);
+}
+
+#define CHANGES                                                                                    \
+        SD_BUS_RESULT("t", generation, "b", complete, "a" SECTION_SIGNATURE, removed,              \
+                      "a" SECTION_SIGNATURE, added)
+
+const sd_bus_vtable address_space_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("GetFlatView", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("t", generation, "a" SECTION_SIGNATURE, sections),
+                                method_get_flat_view, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetFlatViewFrom", SD_BUS_ARGS("t", first, "u", max),
+                                SD_BUS_RESULT("t", generation, "a" SECTION_SIGNATURE, sections,
+                                              "b", more),
+                                method_get_flat_view_from, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Find", SD_BUS_ARGS("t", address),
+                                SD_BUS_RESULT("t", generation, SECTION_SIGNATURE, section),
+                                method_find, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetChanges", SD_BUS_ARGS("t", since), CHANGES, method_get_changes,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("WaitChanges", SD_BUS_ARGS("t", since, "t", timeout_usec), CHANGES,
+                                method_wait_changes, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMemoryTable", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("t", generation, "a(ttttu)", table),
+                                method_get_memory_table, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Name", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Root", "s", get_string, 0, 0),
+        SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(AddressSpace, generation), 0),
+        SD_BUS_PROPERTY("Sections", "t", get_sections, 0, 0),
+        SD_BUS_VTABLE_END,
+};

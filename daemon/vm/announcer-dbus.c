@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-journal.h>
+
+#include "api/names.h"
+#include "daemon/vm/announcer-dbus.h"
+#include "daemon/vm/objects-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/watch-dbus.h"
+
+/* Messages that wait in the connection before commits are folded. */
+enum { QUEUED_MAX = 256 };
+
+static void announcement_deinit(Announcement *announcement) {
+        object_changes_deinit(&announcement->objects);
+        free(announcement->transaction);
+        *announcement = (Announcement){};
+}
+
+static bool can_tell(Service *service) {
+        uint64_t queued;
+
+        return service->bus && sd_bus_get_n_queued_write(service->bus, &queued) >= 0 &&
+               queued < QUEUED_MAX;
+}
+
+/*
+ * What could not be told stays, to be told with whatever comes: I1 would not hold if only its
+ * number went out later.
+ */
+static void tell(Service *service) {
+        Announcer *announcer = &service->announcer;
+        int r;
+
+        r = objects_tell(service, &announcer->next, announcer->told);
+        if (r < 0) {
+                if (!announcer->next.folded)
+                        sd_journal_send("PRIORITY=%d", LOG_WARNING,
+                                        "MESSAGE=VM %s: cannot tell of a commit yet: %s",
+                                        service->vm->name, strerror(-r),
+                                        "GUESTMAP_VM=%s", service->vm->name,
+                                        "GUESTMAP_GENERATION=%" PRIu64, announcer->next.generation,
+                                        NULL);
+                announcer->next.folded = true;
+                return;
+        }
+        announcer->told = announcer->next.generation;
+        announcer->waiting = false;
+        announcement_deinit(&announcer->next);
+}
+
+static int try_to_tell(Service *service) {
+        Announcer *announcer = &service->announcer;
+
+        if (announcer->waiting && can_tell(service))
+                tell(service);
+        return sd_event_source_set_enabled(announcer->retry,
+                                           announcer->waiting ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static int on_handler_returned(sd_event_source *source, void *userdata) {
+        int r;
+
+        r = try_to_tell(userdata);
+        watches_wake(userdata);
+        return r;
+}
+
+static int on_something_done(sd_event_source *source, void *userdata) {
+        return try_to_tell(userdata);
+}
+
+static void fold(Announcement *into, Announcement *later) {
+        into->generation = later->generation;
+        into->n_edits += later->n_edits;
+        into->n_slot_operations += later->n_slot_operations;
+        into->folded = true;
+        object_changes_deinit(&into->objects);
+        free(into->transaction);
+        into->transaction = NULL;
+        announcement_deinit(later);
+}
+
+void announcer_put(Service *service, Announcement *announcement) {
+        Announcer *announcer = &service->announcer;
+
+        if (announcer->waiting && can_tell(service))
+                tell(service);
+        if (announcer->waiting)
+                fold(&announcer->next, announcement);
+        else
+                announcer->next = *announcement;
+        *announcement = (Announcement){};
+        announcer->waiting = true;
+        (void)sd_event_source_set_enabled(announcer->soon, SD_EVENT_ONESHOT);
+}
+
+int announcer_init(Announcer *announcer, Service *service, uint64_t generation) {
+        int r;
+
+        *announcer = (Announcer){.told = generation};
+        r = sd_event_add_defer(service->event, &announcer->soon, on_handler_returned, service);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_priority(announcer->soon, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(announcer->soon, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_post(service->event, &announcer->retry, on_something_done, service);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(announcer->retry, SD_EVENT_OFF);
+}
+
+void announcer_deinit(Announcer *announcer) {
+        announcer->soon = sd_event_source_disable_unref(announcer->soon);
+        announcer->retry = sd_event_source_disable_unref(announcer->retry);
+        announcement_deinit(&announcer->next);
+}

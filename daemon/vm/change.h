@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Change: edits on their way to being a commit
+ *
+ *   begin ─▶ edit … ─▶ prepare ─▶ apply
+ *
+ * The only way from edits to a commit in this process, whether they come from one verb, from a
+ * document or from a transaction. A Change that goes before it was applied leaves nothing behind,
+ * which makes a dry run of stopping after prepare.
+ */
+
+#include "daemon/vm/document.h"
+#include "daemon/vm/object-changes.h"
+#include "daemon/vm/vm.h"
+
+typedef struct Change Change;
+
+struct Change {
+        VM *vm;
+        Commit *commit;         /* once prepared */
+        Transaction *staged;    /* whose edits these are; NULL: made by change_edit() */
+        size_t mark;            /* in the map's undo log, where the edits begin */
+        size_t n_edits;
+        uint64_t discarded;     /* bytes of RAM contents that go with the edits, where counted */
+        ObjectChanges objects;
+        bool applied;
+};
+
+/* Checks in whatever is checked out. */
+void change_begin(Change *change, VM *vm);
+void change_deinit(Change *change);
+
+/* Makes the edit, which has been equipped. Any outcome of map_edit(). */
+int change_edit(Change *change, const Edit *edit, Detail *detail);
+/* Counts what is discarded, then makes all of them; an error in one names its number if asked to. */
+int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail);
+/* Instead of edits: counts and takes those of a transaction. */
+int change_take_staged(Change *change, Transaction *staged);
+/* Any outcome of commit_new(), of transaction_prepare(). */
+int change_prepare(Change *change, Detail *detail);
+/* Any outcome of commit_apply(). The objects are settled then. */
+int change_apply(Change *change, Detail *detail);

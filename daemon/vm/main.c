@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * guestmap-vmd: one VM and its map, served on a socket
+ *
+ * The socket is handed over by whoever starts it (systemd's way, LISTEN_FDS), or made by itself.
+ * One connection at a time, that of guestmapd; a newer one replaces an older one. The VM lives
+ * until Quit, SIGTERM or SIGINT.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <systemd/sd-journal.h>
+
+#include "daemon/vm/private-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "lib/util/rcu.h"
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Service *service = userdata;
+        int r, connection;
+
+        connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0) {
+                if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+                        sd_journal_print(LOG_ERR, "Cannot accept a connection: %m");
+                return 0;
+        }
+        r = service_attach(service, connection);
+        if (r < 0)
+                sd_journal_print(LOG_ERR, "Cannot serve a connection: %s", strerror(-r));
+        return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+                     void *userdata) {
+        private_tell_leaving(userdata);
+        return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
+}
+
+static int socket_new(const char *path, int *ret) {
+        _cleanup_(closep) int fd = -1;
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path, path, strlen(path) + 1);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        umask(0077);
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -errno;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+/* The socket to serve on: the one that was passed, or a new one at `path`. */
+static int socket_get(const char *path, int *ret) {
+        int n = sd_listen_fds(true);
+
+        if (path && n == 0)
+                return socket_new(path, ret);
+        if (path || n != 1)
+                return -EINVAL;
+        if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, true) <= 0)
+                return -ENOTSOCK;
+        *ret = SD_LISTEN_FDS_START;
+        return 0;
+}
+
+static int add_signals(sd_event *event, Service *service) {
+        static const int signals[] = {SIGTERM, SIGINT};
+        sigset_t mask;
+        int r;
+
+        sigemptyset(&mask);
+        for (size_t i = 0; i < ELEMENTS_OF(signals); i++)
+                sigaddset(&mask, signals[i]);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTS_OF(signals); i++) {
+                r = sd_event_add_signal(event, NULL, signals[i], on_signal, service);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int run(int fd) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(service_freep) Service *service = NULL;
+        int r;
+
+        r = sd_event_default(&event);
+        if (r < 0)
+                return r;
+        r = service_new(&service, event);
+        if (r < 0)
+                return r;
+        r = add_signals(event, service);
+        if (r < 0)
+                return r;
+        /* Also on a socket that listens already: it makes this process the one whose pid
+         * SO_PEERCRED gives to those who connect. */
+        if (listen(fd, SOMAXCONN) < 0)
+                return -errno;
+        r = sd_event_add_io(event, NULL, fd, EPOLLIN, on_connection, service);
+        if (r < 0)
+                return r;
+        r = sd_event_set_watchdog(event, true);
+        if (r < 0)
+                return r;
+        (void)sd_notify(false, "READY=1");
+        return sd_event_loop(event);
+}
+
+static void help(void) {
+        printf("guestmap-vmd --socket=PATH\n\n"
+               "Serves the memory map of one VM on a socket, to guestmapd. Without --socket the\n"
+               "socket is the one that was passed (LISTEN_FDS).\n\n"
+               "  --socket=PATH  make the socket there\n"
+               "  --help         show this\n"
+               "  --version      show the version\n");
+}
+
+/* 0: go on; else *ret_status is how to end. */
+static int parse_arguments(int argc, char **argv, const char **ret_socket, int *ret_status) {
+        static const struct option options[] = {
+                {"socket", required_argument, NULL, 's'},
+                {"help", no_argument, NULL, 'h'},
+                {"version", no_argument, NULL, 'v'},
+                {},
+        };
+        int c;
+
+        *ret_status = EXIT_SUCCESS;
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case 's':
+                        *ret_socket = optarg;
+                        break;
+                case 'h':
+                        help();
+                        return 1;
+                case 'v':
+                        printf("guestmap-vmd %s\n", GUESTMAP_VERSION);
+                        return 1;
+                default:
+                        *ret_status = EXIT_FAILURE;
+                        return 1;
+                }
+        if (optind < argc) {
+                fprintf(stderr, "guestmap-vmd: there are no arguments, only options: %s\n",
+                        argv[optind]);
+                *ret_status = EXIT_FAILURE;
+                return 1;
+        }
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        const char *path = NULL;
+        int r, fd = -1, status;
+
+        if (parse_arguments(argc, argv, &path, &status) != 0)
+                return status;
+        r = socket_get(path, &fd);
+        if (r < 0) {
+                fprintf(stderr, "guestmap-vmd: no socket to serve on%s%s: %s\n", path ? ": " : "",
+                        path ?: "", r == -EINVAL ? "give --socket=PATH or pass exactly one" :
+                                                   strerror(-r));
+                return EXIT_FAILURE;
+        }
+        rcu_register();
+        r = run(fd);
+        rcu_barrier_all();
+        rcu_unregister();
+        if (path)
+                (void)unlink(path);
+        if (r < 0) {
+                sd_journal_print(LOG_ERR, "guestmap-vmd failed: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return r;
+}

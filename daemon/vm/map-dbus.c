@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "api/names.h"
+#include "daemon/vm/apply-dbus.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/map-dbus.h"
+#include "daemon/vm/open-transaction.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/service-dbus.h"
+
+typedef struct Request Request;
+typedef struct Verb Verb;
+
+/* A call of a verb, read. */
+struct Request {
+        Edit edit;
+        uint64_t expected; /* generation, if the caller gave one */
+        uint32_t has_expected;
+};
+
+struct Verb {
+        const char *member;
+        EditVerb verb;
+        int (*read)(sd_bus_message *m, Request *request, Detail *detail);
+};
+
+#define OPTION_EXPECT(request)                                                                     \
+        { "expect-generation", 't', &(request)->expected, 0, &(request)->has_expected, 1 }
+#define OPTION_FLAG(edit, name, flag)                                                              \
+        { name, 'b', &(edit)->flags, flag, &(edit)->flags_mask, flag }
+#define OPTION_PROPERTY(edit, name, type, field, property)                                         \
+        { name, type, &(edit)->field, 0, &(edit)->mask, property }
+
+/* An edit about a region that is named first in every message. */
+static int read_name(sd_bus_message *m, Edit *edit) {
+        EditVerb verb = edit->verb;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        return edit_init(edit, verb, name);
+}
+
+static int read_copy(sd_bus_message *m, char **ret) {
+        const char *string;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &string);
+        if (r < 0)
+                return r;
+        *ret = strdup(string);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int read_expect(sd_bus_message *m, Request *request, Detail *detail) {
+        const Option options[] = {OPTION_EXPECT(request)};
+
+        return options_read(m, options, ELEMENTS_OF(options), detail);
+}
+
+static int read_placing(sd_bus_message *m, Edit *edit) {
+        int r;
+
+        r = read_copy(m, &edit->parent);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(m, "ti", &edit->offset, &edit->priority);
+        return r < 0 ? r : 0;
+}
+
+static int read_kind(sd_bus_message *m, Edit *edit, Detail *detail) {
+        const char *kind;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &kind);
+        if (r < 0)
+                return r;
+        r = region_kind_from_string(kind);
+        if (r < 0)
+                return detail_set(detail, MAP_E_INVALID_KIND,
+                                  "region \"%.128s\": kind \"%.64s\" is none of container, ram, "
+                                  "rom, romd, mmio, reserved",
+                                  edit->name, kind);
+        edit->kind = (RegionKind)r;
+        edit->flags = region_default_flags(edit->kind);
+        return 0;
+}
+
+static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) {
+        Edit *edit = &request->edit;
+        const Option options[] = {
+                OPTION_FLAG(edit, "enabled", REGION_ENABLED),
+                OPTION_FLAG(edit, "readonly", REGION_READONLY),
+                OPTION_FLAG(edit, "nonvolatile", REGION_NONVOLATILE),
+                OPTION_FLAG(edit, "unmergeable", REGION_UNMERGEABLE),
+                OPTION_FLAG(edit, "dirty-log", REGION_DIRTY_LOG),
+                OPTION_EXPECT(request),
+        };
+        int r;
+
+        r = read_kind(m, edit, detail);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(m, "t", &edit->size);
+        if (r < 0)
+                return r;
+        r = read_placing(m, edit);
+        if (r < 0)
+                return r;
+        return options_read(m, options, ELEMENTS_OF(options), detail);
+}
+
+static int read_add_alias(sd_bus_message *m, Request *request, Detail *detail) {
+        Edit *edit = &request->edit;
+        const Option options[] = {
+                OPTION_FLAG(edit, "enabled", REGION_ENABLED),
+                OPTION_FLAG(edit, "readonly", REGION_READONLY),
+                OPTION_FLAG(edit, "nonvolatile", REGION_NONVOLATILE),
+                OPTION_FLAG(edit, "unmergeable", REGION_UNMERGEABLE),
+                OPTION_EXPECT(request),
+        };
+        int r;
+
+        edit->kind = REGION_ALIAS;
+        edit->flags = region_default_flags(REGION_ALIAS);
+        r = read_copy(m, &edit->target);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(m, "tt", &edit->target_offset, &edit->size);
+        if (r < 0)
+                return r;
+        r = read_placing(m, edit);
+        if (r < 0)
+                return r;
+        return options_read(m, options, ELEMENTS_OF(options), detail);
+}
+
+static int read_enable_region(sd_bus_message *m, Request *request, Detail *detail) {
+        int r, enabled;
+
+        r = sd_bus_message_read(m, "b", &enabled);
+        if (r < 0)
+                return r;
+        request->edit.mask = PROPERTY_FLAGS;
+        request->edit.flags_mask = REGION_ENABLED;
+        request->edit.flags = enabled ? REGION_ENABLED : 0;
+        return read_expect(m, request, detail);
+}
+
+static int read_move_region(sd_bus_message *m, Request *request, Detail *detail) {
+        int r;
+
+        r = read_placing(m, &request->edit);
+        if (r < 0)
+                return r;
+        return read_expect(m, request, detail);
+}
+
+static int read_set_region(sd_bus_message *m, Request *request, Detail *detail) {
+        Edit *edit = &request->edit;
+        const Option properties[] = {
+                OPTION_PROPERTY(edit, "size", 't', size, PROPERTY_SIZE),
+                OPTION_PROPERTY(edit, "offset", 't', offset, PROPERTY_OFFSET),
+                OPTION_PROPERTY(edit, "priority", 'i', priority, PROPERTY_PRIORITY),
+                OPTION_PROPERTY(edit, "target-offset", 't', target_offset, PROPERTY_TARGET_OFFSET),
+                OPTION_FLAG(edit, "enabled", REGION_ENABLED),
+                OPTION_FLAG(edit, "readonly", REGION_READONLY),
+                OPTION_FLAG(edit, "nonvolatile", REGION_NONVOLATILE),
+                OPTION_FLAG(edit, "unmergeable", REGION_UNMERGEABLE),
+                OPTION_FLAG(edit, "romd", REGION_DIRECT_READ),
+                OPTION_FLAG(edit, "dirty-log", REGION_DIRTY_LOG),
+        };
+        int r;
+
+        r = options_read(m, properties, ELEMENTS_OF(properties), detail);
+        if (r != 0)
+                return r;
+        if (edit->flags_mask)
+                edit->mask |= PROPERTY_FLAGS;
+        return read_expect(m, request, detail);
+}
+
+static int read_add_address_space(sd_bus_message *m, Request *request, Detail *detail) {
+        int r;
+
+        r = read_copy(m, &request->edit.parent);
+        if (r < 0)
+                return r;
+        return read_expect(m, request, detail);
+}
+
+/* The key of an ioeventfd, and the descriptor to signal; takes over fd. */
+static int read_ioeventfd(sd_bus_message *m, Edit *edit, IOEventFD *key) {
+        int r, match;
+
+        r = sd_bus_message_read(m, "tubt", &key->offset, &key->length, &match, &key->data);
+        if (r < 0)
+                return r;
+        key->match = match;
+        return 0;
+}
+
+static int set_ioeventfd(Edit *edit, const IOEventFD *key, int fd, Detail *detail) {
+        int r;
+
+        r = ioeventfd_new(&edit->ioeventfd, key->offset, key->length, key->match, key->data, fd);
+        if (r == -EINVAL)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%.128s\": an ioeventfd has length 1, 2, 4, 8, or 0 "
+                                  "without match, not %" PRIu32 "%s",
+                                  edit->name, key->length, key->match ? " with match" : "");
+        return r;
+}
+
+static int read_add_ioeventfd(sd_bus_message *m, Request *request, Detail *detail) {
+        _cleanup_(closep) int fd = -1;
+        IOEventFD key = {};
+        int r, given = -1;
+        const Option options[] = {{"fd", 'h', &given}, OPTION_EXPECT(request)};
+
+        r = read_ioeventfd(m, &request->edit, &key);
+        if (r < 0)
+                return r;
+        r = options_read(m, options, ELEMENTS_OF(options), detail);
+        if (r != 0)
+                return r;
+        fd = given >= 0 ? fcntl(given, F_DUPFD_CLOEXEC, 3) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        r = set_ioeventfd(&request->edit, &key, fd, detail);
+        if (r == 0)
+                TAKE_FD(fd);
+        return r;
+}
+
+static int read_remove_ioeventfd(sd_bus_message *m, Request *request, Detail *detail) {
+        IOEventFD key = {};
+        int r;
+
+        r = read_ioeventfd(m, &request->edit, &key);
+        if (r < 0)
+                return r;
+        r = set_ioeventfd(&request->edit, &key, -1, detail);
+        if (r != 0)
+                return r;
+        return read_expect(m, request, detail);
+}
+
+static int read_add_coalesced(sd_bus_message *m, Request *request, Detail *detail) {
+        int r;
+
+        r = sd_bus_message_read(m, "tt", &request->edit.offset, &request->edit.size);
+        if (r < 0)
+                return r;
+        return read_expect(m, request, detail);
+}
+
+static const Verb verbs[] = {
+        {"AddRegion", EDIT_ADD_REGION, read_add_region},
+        {"AddAlias", EDIT_ADD_ALIAS, read_add_alias},
+        {"RemoveRegion", EDIT_REMOVE_REGION, read_expect},
+        {"EnableRegion", EDIT_SET_REGION, read_enable_region},
+        {"MoveRegion", EDIT_MOVE_REGION, read_move_region},
+        {"SetRegion", EDIT_SET_REGION, read_set_region},
+        {"AddAddressSpace", EDIT_ADD_ADDRESS_SPACE, read_add_address_space},
+        {"RemoveAddressSpace", EDIT_REMOVE_ADDRESS_SPACE, read_expect},
+        {"AddIOEventFD", EDIT_ADD_IOEVENTFD, read_add_ioeventfd},
+        {"RemoveIOEventFD", EDIT_REMOVE_IOEVENTFD, read_remove_ioeventfd},
+        {"AddCoalesced", EDIT_ADD_COALESCED, read_add_coalesced},
+        {"ClearCoalesced", EDIT_CLEAR_COALESCED, read_expect},
+};
+
+static int request_read(sd_bus_message *m, Request *request, Detail *detail) {
+        const Verb *verb = verbs;
+        int r;
+
+        /* The vtable lets no other member through. */
+        while (strcmp(verb->member, sd_bus_message_get_member(m)) != 0)
+                verb++;
+        request->edit.verb = verb->verb;
+        r = read_name(m, &request->edit);
+        if (r < 0)
+                return r;
+        return verb->read(m, request, detail);
+}
+
+int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail) {
+        uint64_t generation = target->transaction ? target->transaction->staged->base_generation :
+                                                    target->service->vm->map->generation;
+
+        if (generation == expected)
+                return 0;
+        return detail_set(detail, MAP_E_CONFLICT,
+                          "%s has generation %" PRIu64 ", not %" PRIu64 " as expected",
+                          target->transaction ? target->transaction->path : target->service->path,
+                          generation, expected);
+}
+
+static int edit_and_commit(Service *service, const Edit *edit, uint64_t *ret_generation,
+                           Detail *detail) {
+        _cleanup_(change_deinit) Change change = {};
+        int r;
+
+        change_begin(&change, service->vm);
+        r = change_edit(&change, edit, detail);
+        if (r != 0)
+                return r;
+        r = change_prepare(&change, detail);
+        if (r != 0)
+                return r;
+        return service_commit(service, &change, NULL, ret_generation, detail);
+}
+
+static int stage(OpenTransaction *open, Edit *edit, Detail *detail) {
+        int r;
+
+        r = open_transaction_touch(open);
+        if (r < 0)
+                return r;
+        return transaction_stage(open->staged, edit, detail);
+}
+
+int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail) {
+        int r;
+
+        r = vm_equip_edit(target->service->vm, edit, detail);
+        if (r != 0)
+                return r;
+        if (!target->transaction)
+                return edit_and_commit(target->service, edit, ret_generation, detail);
+        *ret_generation = 0;
+        return stage(target->transaction, edit, detail);
+}
+
+static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(edit_deinit) Edit edit = {};
+        MapTarget *target = userdata;
+        Request request = {};
+        uint64_t generation;
+        Detail detail = {};
+        int r;
+
+        r = request_read(m, &request, &detail);
+        edit = request.edit;
+        if (r == 0 && request.has_expected)
+                r = map_target_expect(target, request.expected, &detail);
+        if (r == 0)
+                r = map_target_edit(target, &edit, &generation, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        return sd_bus_reply_method_return(m, "t", generation);
+}
+
+#define VERB(member, ...)                                                                          \
+        SD_BUS_METHOD_WITH_ARGS(member, SD_BUS_ARGS(__VA_ARGS__, "a{sv}", options),                \
+                                SD_BUS_RESULT("t", generation), method_edit,                       \
+                                SD_BUS_VTABLE_UNPRIVILEGED)
+
+const sd_bus_vtable map_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        VERB("AddRegion", "s", name, "s", kind, "t", size, "s", parent, "t", offset, "i", priority),
+        VERB("AddAlias", "s", name, "s", target, "t", target_offset, "t", size, "s", parent, "t",
+             offset, "i", priority),
+        VERB("RemoveRegion", "s", name),
+        VERB("EnableRegion", "s", name, "b", enabled),
+        VERB("MoveRegion", "s", name, "s", parent, "t", offset, "i", priority),
+        VERB("SetRegion", "s", name, "a{sv}", properties),
+        VERB("AddAddressSpace", "s", name, "s", root),
+        VERB("RemoveAddressSpace", "s", name),
+        VERB("AddIOEventFD", "s", region, "t", offset, "u", length, "b", match, "t", data),
+        VERB("RemoveIOEventFD", "s", region, "t", offset, "u", length, "b", match, "t", data),
+        VERB("AddCoalesced", "s", region, "t", offset, "t", size),
+        VERB("ClearCoalesced", "s", region),
+        SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("s", document, "a{sv}", options),
+                                SD_BUS_RESULT("t", generation, "s", report), method_apply,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};

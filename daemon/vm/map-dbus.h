@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * org.guestmap1.Map: the verbs that edit, on the VM and on transactions
+ */
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "lib/memory/edit.h"
+#include "lib/util/detail.h"
+
+typedef struct MapTarget MapTarget;
+typedef struct OpenTransaction OpenTransaction;
+typedef struct Service Service;
+
+/* What the verbs work on: userdata of the vtable. */
+struct MapTarget {
+        Service *service;
+        OpenTransaction *transaction; /* NULL: the VM itself, each verb is a commit */
+};
+
+extern const sd_bus_vtable map_vtable[];
+
+/*
+ * Makes one edit and commits it, or stages it. Takes over the edit's contents where it can. On a
+ * transaction the generation is 0. Any MapError or VMError.
+ */
+int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail);
+/* MAP_E_CONFLICT unless the map's generation, or what the transaction is based on, is `expected`. */
+int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/vm/address-space-dbus.h"
+#include "daemon/vm/announcer-dbus.h"
+#include "daemon/vm/map-dbus.h"
+#include "daemon/vm/objects-dbus.h"
+#include "daemon/vm/region-dbus.h"
+#include "daemon/vm/section-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/transaction-dbus.h"
+#include "daemon/vm/vm-dbus.h"
+
+static int add_below(Service *service, sd_bus *bus) {
+        int r;
+
+        r = sd_bus_add_fallback_vtable(bus, NULL, service->transaction_prefix,
+                                       GUESTMAP_INTERFACE_TRANSACTION, transaction_vtable,
+                                       transaction_object_find, service);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(bus, NULL, service->transaction_prefix,
+                                       GUESTMAP_INTERFACE_MAP, map_vtable,
+                                       transaction_object_find_map, service);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(bus, NULL, service->space_prefix,
+                                       GUESTMAP_INTERFACE_ADDRESS_SPACE, address_space_vtable,
+                                       address_space_object_find, service);
+        if (r < 0)
+                return r;
+        return sd_bus_add_fallback_vtable(bus, NULL, service->region_prefix,
+                                          GUESTMAP_INTERFACE_REGION, region_vtable,
+                                          region_object_find, service);
+}
+
+static int add_enumerators(Service *service, sd_bus *bus) {
+        int r;
+
+        r = sd_bus_add_node_enumerator(bus, NULL, service->transaction_prefix,
+                                       transaction_objects_enumerate, service);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_node_enumerator(bus, NULL, service->space_prefix,
+                                       address_space_objects_enumerate, service);
+        if (r < 0)
+                return r;
+        return sd_bus_add_node_enumerator(bus, NULL, service->region_prefix,
+                                          region_objects_enumerate, service);
+}
+
+int objects_add(Service *service, sd_bus *bus) {
+        int r;
+
+        r = sd_bus_add_object_manager(bus, NULL, service->path);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(bus, NULL, service->path, GUESTMAP_INTERFACE_VM, vm_vtable,
+                                     service);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(bus, NULL, service->path, GUESTMAP_INTERFACE_MAP, map_vtable,
+                                     &service->map_target);
+        if (r < 0)
+                return r;
+        r = add_below(service, bus);
+        if (r < 0)
+                return r;
+        return add_enumerators(service, bus);
+}
+
+static int object_path(const Service *service, const ObjectChange *change, char **ret) {
+        return sd_bus_path_encode(change->is_space ? service->space_prefix : service->region_prefix,
+                                  change->name, ret);
+}
+
+static int tell_properties(Service *service, const ObjectChange *change) {
+        static const struct {
+                uint32_t bit;
+                const char *name;
+        } properties[] = {
+                {OBJECT_KIND, "Kind"},
+                {OBJECT_SIZE, "Size"},
+                {OBJECT_PARENT, "Parent"},
+                {OBJECT_OFFSET, "Offset"},
+                {OBJECT_PRIORITY, "Priority"},
+                {OBJECT_ENABLED, "Enabled"},
+                {OBJECT_READONLY, "ReadOnly"},
+                {OBJECT_NONVOLATILE, "NonVolatile"},
+                {OBJECT_UNMERGEABLE, "Unmergeable"},
+                {OBJECT_TARGET_OFFSET, "TargetOffset"},
+        };
+        const char *names[ELEMENTS_OF(properties) + 1];
+        _cleanup_(freep) char *path = NULL;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTS_OF(properties); i++)
+                if (change->properties & properties[i].bit)
+                        names[n++] = properties[i].name;
+        names[n] = NULL;
+        if (n == 0)
+                return 0;
+        r = object_path(service, change, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_properties_changed_strv(service->bus, path, GUESTMAP_INTERFACE_REGION,
+                                                   (char **)names);
+}
+
+/* With the interfaces that every object has: all that InterfacesAdded told of are gone. */
+static int tell_gone(Service *service, const ObjectChange *change) {
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        if (!change->gone)
+                return 0;
+        r = object_path(service, change, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_interfaces_removed(
+                service->bus, path, "org.freedesktop.DBus.Peer",
+                "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Properties",
+                change->is_space ? GUESTMAP_INTERFACE_ADDRESS_SPACE : GUESTMAP_INTERFACE_REGION,
+                NULL);
+}
+
+static int tell_come(Service *service, const ObjectChange *change) {
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        if (!change->come)
+                return 0;
+        r = object_path(service, change, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_object_added(service->bus, path);
+}
+
+static int tell_objects(Service *service, const ObjectChanges *changes) {
+        static int (*const steps[])(Service *, const ObjectChange *) = {
+                tell_properties,
+                tell_gone,
+                tell_come,
+        };
+        int r;
+
+        for (size_t step = 0; step < ELEMENTS_OF(steps); step++)
+                for (size_t i = 0; i < changes->n; i++) {
+                        r = steps[step](service, &changes->items[i]);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int append_delta(sd_bus_message *m, const Delta *delta) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "sa" SECTION_SIGNATURE "a" SECTION_SIGNATURE);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", delta->space);
+        if (r < 0)
+                return r;
+        r = message_append_rows(m, delta->rows, delta->n_rows, -1);
+        if (r < 0)
+                return r;
+        r = message_append_rows(m, delta->rows, delta->n_rows, 1);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+/* The deltas of one generation are the last of the history, or all of them were too many for it. */
+static bool changes_fit(const Service *service, const Announcement *announcement) {
+        size_t n_rows = 0;
+
+        if (announcement->folded ||
+            !history_reaches(&service->history, announcement->generation - 1))
+                return false;
+        for (const Delta *delta = history_first(&service->history, announcement->generation); delta;
+             delta = history_next(&service->history, delta))
+                n_rows += delta->n_rows;
+        return n_rows <= GUESTMAP_SIGNAL_SECTIONS_MAX;
+}
+
+static int append_changes(Service *service, sd_bus_message *m, uint64_t generation) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a',
+                                          "(sa" SECTION_SIGNATURE "a" SECTION_SIGNATURE ")");
+        if (r < 0)
+                return r;
+        for (const Delta *delta = generation ? history_first(&service->history, generation) : NULL;
+             delta; delta = history_next(&service->history, delta)) {
+                r = append_delta(m, delta);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(m);
+}
+
+static int append_details(sd_bus_message *m, const Announcement *announcement, bool truncated) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "{sv}{sv}", "edits", "u", announcement->n_edits,
+                                  "slot-operations", "u", announcement->n_slot_operations);
+        if (r >= 0 && announcement->transaction)
+                r = sd_bus_message_append(m, "{sv}", "transaction", "s",
+                                          announcement->transaction);
+        if (r >= 0 && truncated)
+                r = sd_bus_message_append(m, "{sv}", "truncated", "b", true);
+        if (r >= 0 && (announcement->folded || announcement->objects.many))
+                r = sd_bus_message_append(m, "{sv}", "objects-changed", "b", true);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+static int tell_committed(Service *service, const Announcement *announcement, uint64_t previous) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        bool fits = changes_fit(service, announcement);
+        int r;
+
+        r = sd_bus_message_new_signal(service->bus, &m, service->path, GUESTMAP_INTERFACE_VM,
+                                      "Committed");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "tt", announcement->generation, previous);
+        if (r < 0)
+                return r;
+        r = append_changes(service, m, fits ? announcement->generation : 0);
+        if (r < 0)
+                return r;
+        r = append_details(m, announcement, !fits);
+        if (r < 0)
+                return r;
+        return sd_bus_send(service->bus, m, NULL);
+}
+
+int objects_tell(Service *service, const Announcement *announcement, uint64_t previous) {
+        int r;
+
+        r = tell_objects(service, &announcement->objects);
+        if (r < 0)
+                return r;
+        return tell_committed(service, announcement, previous);
+}

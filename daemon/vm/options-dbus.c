@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/vm-error.h"
+
+static int option_read_bool(sd_bus_message *m, const Option *option) {
+        int r, value;
+
+        r = sd_bus_message_read_basic(m, 'b', &value);
+        if (r < 0)
+                return r;
+        if (option->bit == 0) {
+                *(bool *)option->value = value;
+                return r;
+        }
+        if (value)
+                *(uint32_t *)option->value |= option->bit;
+        else
+                *(uint32_t *)option->value &= ~option->bit;
+        return r;
+}
+
+static int option_read(sd_bus_message *m, const Option *option, Detail *detail) {
+        const char type[] = {option->type, '\0'}, *contents;
+        int r;
+
+        r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (strcmp(contents, type) != 0)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "option \"%s\" is of type %.32s, not %s", option->name, contents,
+                                  type);
+        r = sd_bus_message_enter_container(m, 'v', type);
+        if (r < 0)
+                return r;
+        r = option->type == 'b' ? option_read_bool(m, option) :
+                                  sd_bus_message_read_basic(m, option->type, option->value);
+        if (r < 0)
+                return r;
+        if (option->given)
+                *option->given |= option->given_bit;
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : 0;
+}
+
+static int option_find(const Option *options, size_t n_options, const char *name, size_t *ret,
+                       Detail *detail) {
+        for (size_t i = 0; i < n_options; i++)
+                if (strcmp(options[i].name, name) == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        return detail_set(detail, VM_E_INVALID_ARGUMENTS, "unknown option \"%.128s\"", name);
+}
+
+static int option_read_entry(sd_bus_message *m, const Option *options, size_t n_options,
+                             uint32_t *seen, Detail *detail) {
+        const char *name;
+        size_t i = 0;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &name);
+        if (r < 0)
+                return r;
+        r = option_find(options, n_options, name, &i, detail);
+        if (r != 0)
+                return r;
+        if (*seen & (UINT32_C(1) << i))
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS, "option \"%s\" is given twice",
+                                  name);
+        *seen |= UINT32_C(1) << i;
+        return option_read(m, &options[i], detail);
+}
+
+int options_read(sd_bus_message *m, const Option *options, size_t n_options, Detail *detail) {
+        uint32_t seen = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = option_read_entry(m, options, n_options, &seen, detail);
+                if (r != 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : 0;
+}
+
+int options_read_none(sd_bus_message *m, Detail *detail) {
+        return options_read(m, NULL, 0, detail);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+
+#include "api/private.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/private-dbus.h"
+#include "daemon/vm/service-dbus.h"
+
+static int setup(Service *service, sd_bus_message *m, Detail *detail) {
+        const char *name, *id, *accelerator = "kvm", *memory_space = "memory", *layout = NULL;
+        const Option options[] = {
+                {"accelerator", 's', &accelerator},
+                {"memory-space", 's', &memory_space},
+                {"layout", 's', &layout},
+        };
+        uint32_t owner;
+        int r;
+
+        r = sd_bus_message_read(m, "ssu", &name, &id, &owner);
+        if (r < 0)
+                return r;
+        r = options_read(m, options, ELEMENTS_OF(options), detail);
+        if (r != 0)
+                return r;
+        return service_setup(service, name, id, owner, accelerator, memory_space, layout, detail);
+}
+
+static int method_setup(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        Detail detail = {};
+        int r;
+
+        if (service->vm) {
+                r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "VM \"%s\" was set up before",
+                               service->vm->name);
+                return error_from_outcome(error, r, &detail);
+        }
+        r = setup(service, m, &detail);
+        if (r != 0) {
+                /* A process without a VM is good for nothing; its answer goes out first. */
+                (void)sd_event_exit(service->event, EXIT_FAILURE);
+                return error_from_outcome(error, r, &detail);
+        }
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const Service *service = userdata;
+        const VM *vm = service->vm;
+
+        if (!vm)
+                return sd_bus_reply_method_return(m, "ssusst", "", "", 0, "", "starting",
+                                                  UINT64_C(0));
+        return sd_bus_reply_method_return(m, "ssusst", vm->name, vm->id, vm->owner,
+                                          vm->accelerator->ops->name, "running",
+                                          vm->map->generation);
+}
+
+static int method_caller(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        uint32_t uid, rights;
+        const char *name;
+        int r;
+
+        /* The rights are for guestmapd's checks, which come before these messages. */
+        r = sd_bus_message_read(m, "suu", &name, &uid, &rights);
+        if (r < 0)
+                return r;
+        r = callers_set(&service->callers, name, uid);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_caller_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        service_caller_gone(userdata, name);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_quit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        int r;
+
+        r = sd_bus_reply_method_return(m, NULL);
+        if (r < 0)
+                return r;
+        return sd_event_exit(service->event, EXIT_SUCCESS);
+}
+
+static const sd_bus_vtable private_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("Setup",
+                                SD_BUS_ARGS("s", name, "s", id, "u", owner, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_setup, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("s", name, "s", id, "u", owner, "s", accelerator,
+                                              "s", state, "t", generation),
+                                method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Caller", SD_BUS_ARGS("s", unique, "u", uid, "u", rights),
+                                SD_BUS_NO_RESULT, method_caller, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CallerGone", SD_BUS_ARGS("s", unique), SD_BUS_NO_RESULT,
+                                method_caller_gone, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Quit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_quit,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("Leaving", SD_BUS_NO_ARGS, 0),
+        SD_BUS_VTABLE_END,
+};
+
+int private_add(Service *service, sd_bus *bus) {
+        return sd_bus_add_object_vtable(bus, NULL, GUESTMAP_PATH_PRIVATE,
+                                        GUESTMAP_INTERFACE_PRIVATE, private_vtable, service);
+}
+
+void private_tell_leaving(Service *service) {
+        int r;
+
+        if (!service->bus)
+                return;
+        r = sd_bus_emit_signal(service->bus, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                               "Leaving", NULL);
+        if (r < 0)
+                sd_journal_print(LOG_WARNING, "Cannot say that this process ends in order: %s",
+                                 strerror(-r));
+}

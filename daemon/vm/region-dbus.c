@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/nodes-dbus.h"
+#include "daemon/vm/region-dbus.h"
+#include "daemon/vm/service-dbus.h"
+
+int region_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                       void **ret_found, sd_bus_error *error) {
+        _cleanup_(freep) char *name = NULL;
+        Service *service = userdata;
+        Detail detail;
+        int r;
+
+        r = node_decode(path, service->region_prefix, &name);
+        if (r <= 0)
+                return r;
+        map_check_in(service->vm->map);
+        *ret_found = map_find_region(service->vm->map, name);
+        if (*ret_found)
+                return 1;
+        r = detail_set(&detail, MAP_E_NO_SUCH_REGION, "VM \"%s\" has no region \"%s\"",
+                       service->vm->name, name);
+        return error_from_outcome(error, r, &detail);
+}
+
+int region_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                             sd_bus_error *error) {
+        _cleanup_(nodes_deinit) Nodes nodes = {};
+        Service *service = userdata;
+        const Map *map = service->vm->map;
+        int r;
+
+        if (strcmp(prefix, service->region_prefix) != 0)
+                return 0;
+        map_check_in(service->vm->map);
+        if (map->n_regions > GUESTMAP_OBJECTS_MAX)
+                return 0;
+        for (const Region *region = map_next_region(map, ""); region;
+             region = map_next_region(map, region->name)) {
+                r = nodes_add(&nodes, service->region_prefix, region->name);
+                if (r < 0)
+                        return r;
+        }
+        nodes_take(&nodes, ret_nodes);
+        return 0;
+}
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Region *region = userdata, *other;
+
+        if (strcmp(property, "Name") == 0)
+                return sd_bus_message_append(reply, "s", region->name);
+        if (strcmp(property, "Kind") == 0)
+                return sd_bus_message_append(
+                        reply, "s", region_kind_to_string(region_reported_kind(region)));
+        other = strcmp(property, "Parent") == 0 ? region->state.parent : region->target;
+        return sd_bus_message_append(reply, "s", other ? other->name : "");
+}
+
+static int get_backing(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Region *region = userdata;
+
+        return sd_bus_message_append(reply, "t",
+                                     region->backing ? region->backing->id : UINT64_C(0));
+}
+
+static int get_flag(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        static const struct {
+                const char *property;
+                uint32_t flag;
+        } flags[] = {
+                {"Enabled", REGION_ENABLED},
+                {"ReadOnly", REGION_READONLY},
+                {"NonVolatile", REGION_NONVOLATILE},
+                {"Unmergeable", REGION_UNMERGEABLE},
+        };
+
+        for (size_t i = 0; i < ELEMENTS_OF(flags); i++)
+                if (strcmp(property, flags[i].property) == 0)
+                        return sd_bus_message_append(reply, "b",
+                                                     region_is(userdata, flags[i].flag));
+        return -ENOENT;
+}
+
+static int get_children(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Region *region = userdata;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        for (const Region *child = region_child_any(region, NULL);
+             child && n < GUESTMAP_NAMES_MAX; child = region_child_any(region, child), n++) {
+                r = sd_bus_message_append_basic(reply, 's', child->name);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int get_aliases(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Region *region = userdata, *alias;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        cds_list_for_each_entry(alias, &region->aliases, alias_link) {
+                if (n++ == GUESTMAP_NAMES_MAX)
+                        break;
+                r = sd_bus_message_append_basic(reply, 's', alias->name);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int append_mapped(sd_bus_message *reply, const Region *region, const AddressSpace *space,
+                         size_t *n) {
+        const FlatView *view = space->view->current;
+        int r;
+
+        for (size_t i = 0; i < view->n_sections && *n < GUESTMAP_NAMES_MAX; i++) {
+                if (view->sections[i].region != region)
+                        continue;
+                r = sd_bus_message_append(reply, "(st)", space->name,
+                                          view->sections[i].range.first);
+                if (r < 0)
+                        return r;
+                (*n)++;
+        }
+        return 0;
+}
+
+static int get_mapped_at(sd_bus *bus, const char *path, const char *interface,
+                         const char *property, sd_bus_message *reply, void *userdata,
+                         sd_bus_error *error) {
+        Map *map = service_current(bus)->vm->map;
+        AddressSpace *space;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(st)");
+        if (r < 0)
+                return r;
+        RB_FOREACH(space, AddressSpaces, &map->spaces) {
+                r = append_mapped(reply, userdata, space, &n);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+/* Like Map.EnableRegion; sd-bus sends the reply once this has returned. */
+static int set_enabled(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *value, void *userdata, sd_bus_error *error) {
+        _cleanup_(edit_deinit) Edit edit = {};
+        const Region *region = userdata;
+        uint64_t generation;
+        Detail detail = {};
+        int r, enabled;
+
+        r = sd_bus_message_read_basic(value, 'b', &enabled);
+        if (r < 0)
+                return r;
+        r = edit_init(&edit, EDIT_SET_REGION, region->name);
+        if (r == 0) {
+                edit.mask = PROPERTY_FLAGS;
+                edit.flags_mask = REGION_ENABLED;
+                edit.flags = enabled ? REGION_ENABLED : 0;
+                r = map_target_edit(&service_current(bus)->map_target, &edit, &generation, &detail);
+        }
+        return error_from_outcome(error, r, &detail);
+}
+
+static int method_get_memory(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(closep) int fd = -1;
+        const Region *region = userdata;
+        Detail detail;
+        int r, writable;
+
+        r = sd_bus_message_read(m, "b", &writable);
+        if (r < 0)
+                return r;
+        if (!region->backing) {
+                r = detail_set(&detail, VM_E_NOT_SUPPORTED,
+                               "region \"%s\" is of kind %s, which has no memory of its own",
+                               region->name, region_kind_to_string(region_reported_kind(region)));
+                return error_from_outcome(error, r, &detail);
+        }
+        r = backing_open(region->backing, writable, &fd);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "htt", fd, UINT64_C(0), region->state.size);
+}
+
+static int get_ioeventfd(const Region *region, sd_bus_message *m, int *ret_fd, Detail *detail) {
+        IOEventFD key = {};
+        const IOEventFD *found;
+        int r, match;
+
+        r = sd_bus_message_read(m, "tubt", &key.offset, &key.length, &match, &key.data);
+        if (r < 0)
+                return r;
+        key.match = match;
+        found = region_find_ioeventfd(region, &key);
+        if (!found)
+                return detail_set(detail, MAP_E_NO_SUCH_IOEVENTFD,
+                                  "region \"%s\": no ioeventfd of length %" PRIu32
+                                  " at offset 0x%" PRIx64 " with that match and data",
+                                  region->name, key.length, key.offset);
+        *ret_fd = found->fd;
+        return 0;
+}
+
+static int method_get_ioeventfd(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Detail detail = {};
+        int r, fd = -1;
+
+        r = get_ioeventfd(userdata, m, &fd, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        return sd_bus_reply_method_return(m, "h", fd);
+}
+
+#define AT(field) offsetof(Region, field)
+#define CONST SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+/* One type only is read straight from the region: where it has another there is a function. */
+const sd_bus_vtable region_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("GetIOEventFD",
+                                SD_BUS_ARGS("t", offset, "u", length, "b", match, "t", data),
+                                SD_BUS_RESULT("h", fd), method_get_ioeventfd,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMemory", SD_BUS_ARGS("b", writable),
+                                SD_BUS_RESULT("h", fd, "t", offset, "t", size), method_get_memory,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("Kind", "s", get_string, 0, CHANGES),
+        SD_BUS_PROPERTY("Size", "t", NULL, AT(state.size), CHANGES),
+        SD_BUS_PROPERTY("Parent", "s", get_string, 0, CHANGES),
+        SD_BUS_PROPERTY("Offset", "t", NULL, AT(state.offset), CHANGES),
+        SD_BUS_PROPERTY("Priority", "i", NULL, AT(state.priority), CHANGES),
+        SD_BUS_WRITABLE_PROPERTY("Enabled", "b", get_flag, set_enabled, 0,
+                                 CHANGES | SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("ReadOnly", "b", get_flag, 0, CHANGES),
+        SD_BUS_PROPERTY("NonVolatile", "b", get_flag, 0, CHANGES),
+        SD_BUS_PROPERTY("Unmergeable", "b", get_flag, 0, CHANGES),
+        SD_BUS_PROPERTY("Target", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("TargetOffset", "t", NULL, AT(state.target_offset), CHANGES),
+        SD_BUS_PROPERTY("Children", "as", get_children, 0, 0),
+        SD_BUS_PROPERTY("NChildren", "u", NULL, AT(n_children), 0),
+        SD_BUS_PROPERTY("Aliases", "as", get_aliases, 0, 0),
+        SD_BUS_PROPERTY("NAliases", "u", NULL, AT(n_aliases), 0),
+        SD_BUS_PROPERTY("Backing", "t", get_backing, 0, CONST),
+        SD_BUS_PROPERTY("MappedAt", "a(st)", get_mapped_at, 0, 0),
+        SD_BUS_VTABLE_END,
+};

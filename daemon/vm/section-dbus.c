@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "api/names.h"
+#include "daemon/vm/section-dbus.h"
+
+/* A section's flags are the numbers of the contract. */
+_Static_assert((int)GUESTMAP_SECTION_READONLY == (int)REGION_READONLY, "read-only");
+_Static_assert((int)GUESTMAP_SECTION_NONVOLATILE == (int)REGION_NONVOLATILE, "non-volatile");
+_Static_assert((int)GUESTMAP_SECTION_UNMERGEABLE == (int)REGION_UNMERGEABLE, "unmergeable");
+_Static_assert((int)GUESTMAP_SECTION_ROMD == (int)REGION_DIRECT_READ, "direct reads");
+_Static_assert((int)GUESTMAP_SECTION_DIRTY_LOG == (int)REGION_DIRTY_LOG, "dirty log");
+
+int message_append_section(sd_bus_message *m, const Section *section) {
+        return sd_bus_message_append(m, SECTION_SIGNATURE, section->range.first,
+                                     section->range.last, section->region->name, section->offset,
+                                     region_kind_to_string(section->kind),
+                                     (uint32_t)section->flags);
+}
+
+int message_append_sections(sd_bus_message *m, const Section *sections, size_t n) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', SECTION_SIGNATURE);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = message_append_section(m, &sections[i]);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(m);
+}
+
+int message_append_rows(sd_bus_message *m, const DeltaRow *rows, size_t n, int sign) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', SECTION_SIGNATURE);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                if (rows[i].sign != sign)
+                        continue;
+                r = sd_bus_message_append(m, SECTION_SIGNATURE, rows[i].range.first,
+                                          rows[i].range.last, rows[i].region, rows[i].offset,
+                                          region_kind_to_string(rows[i].kind),
+                                          (uint32_t)rows[i].flags);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(m);
+}

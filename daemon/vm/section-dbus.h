@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Sections in messages: (ttstsu), first, last, region, offset, kind, flags
+ */
+
+#include <stddef.h>
+#include <systemd/sd-bus.h>
+
+#include "daemon/vm/history.h"
+#include "lib/memory/flat-view.h"
+
+#define SECTION_SIGNATURE "(ttstsu)"
+
+int message_append_section(sd_bus_message *m, const Section *section);
+int message_append_sections(sd_bus_message *m, const Section *sections, size_t n);
+/* Of `n` rows those that went (-1) or came (+1). */
+int message_append_rows(sd_bus_message *m, const DeltaRow *rows, size_t n, int sign);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-id128.h>
+#include <systemd/sd-journal.h>
+
+#include "api/names.h"
+#include "api/private.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/objects-dbus.h"
+#include "daemon/vm/open-transaction.h"
+#include "daemon/vm/private-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/watch-dbus.h"
+
+int service_new(Service **ret, sd_event *event) {
+        Service *service;
+
+        service = calloc(1, sizeof(*service));
+        if (!service)
+                return -ENOMEM;
+        service->event = sd_event_ref(event);
+        service->map_target.service = service;
+        RB_INIT(&service->callers);
+        CDS_INIT_LIST_HEAD(&service->transactions);
+        CDS_INIT_LIST_HEAD(&service->watches);
+        history_init(&service->history, 0);
+        *ret = service;
+        return 0;
+}
+
+Service *service_free(Service *service) {
+        OpenTransaction *open, *next;
+
+        if (!service)
+                return NULL;
+        service_detach(service);
+        cds_list_for_each_entry_safe(open, next, &service->transactions, link)
+                open_transaction_free(open);
+        announcer_deinit(&service->announcer);
+        history_deinit(&service->history);
+        vm_free(service->vm);
+        free(service->region_prefix);
+        free(service->space_prefix);
+        free(service->transaction_prefix);
+        free(service->path);
+        sd_event_unref(service->event);
+        free(service);
+        return NULL;
+}
+
+void service_caller_gone(Service *service, const char *name) {
+        open_transactions_drop(service, name);
+        watches_drop(service, name);
+        callers_remove(&service->callers, name);
+}
+
+void service_detach(Service *service) {
+        OpenTransaction *open, *next;
+
+        if (!service->bus)
+                return;
+        cds_list_for_each_entry_safe(open, next, &service->transactions, link)
+                if (open->caller)
+                        open_transaction_free(open);
+        watches_drop(service, NULL);
+        callers_clear(&service->callers);
+        service->bus = sd_bus_flush_close_unref(service->bus);
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        service_detach(userdata);
+        return 0;
+}
+
+/* Runs before any object sees the message: only callers that were announced get further. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m), *path = sd_bus_message_get_path(m);
+        Service *service = userdata;
+        Detail detail;
+        int r;
+
+        if (!sender || !sd_bus_message_is_method_call(m, NULL, NULL))
+                return 0;
+        if (callers_find(&service->callers, sender) && strcmp(path, GUESTMAP_PATH_PRIVATE) != 0)
+                return 0;
+        r = detail_set(&detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender, path);
+        return error_from_outcome(error, r, &detail);
+}
+
+static int connection_prepare(Service *service, sd_bus *bus) {
+        sd_id128_t id;
+        int r;
+
+        r = sd_id128_randomize(&id);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_server(bus, true, id);
+        if (r < 0)
+                return r;
+        /* Who may connect is decided by the socket's mode: in a sandbox of its own uids this
+         * process could not tell its peer's. */
+        r = sd_bus_set_anonymous(bus, true);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_filter(bus, NULL, on_message, service);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
+                                service);
+        if (r < 0)
+                return r;
+        r = private_add(service, bus);
+        if (r < 0)
+                return r;
+        return service->vm ? objects_add(service, bus) : 0;
+}
+
+int service_attach(Service *service, int fd) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        service_detach(service);
+        r = sd_bus_new(&bus);
+        if (r < 0) {
+                safe_close(fd);
+                return r;
+        }
+        r = sd_bus_set_fd(bus, fd, fd);
+        if (r < 0) {
+                safe_close(fd);
+                return r;
+        }
+        r = connection_prepare(service, bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(bus, service->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        service->bus = TAKE_PTR(bus);
+        return 0;
+}
+
+static int make_paths(Service *service, const char *name) {
+        int r;
+
+        r = sd_bus_path_encode(GUESTMAP_PATH_VM, name, &service->path);
+        if (r < 0)
+                return r;
+        if (asprintf(&service->transaction_prefix, "%s/transaction", service->path) < 0 ||
+            asprintf(&service->space_prefix, "%s/space", service->path) < 0 ||
+            asprintf(&service->region_prefix, "%s/region", service->path) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static int apply_layout(VM *vm, const char *layout, Detail *detail) {
+        _cleanup_(document_freep) Document *document = NULL;
+        _cleanup_(edit_list_deinit) EditList edits = {};
+        _cleanup_(change_deinit) Change change = {};
+        int r;
+
+        r = document_parse(&document, layout, strlen(layout), detail);
+        if (r != 0)
+                return r;
+        change_begin(&change, vm);
+        r = document_edits(document, vm, &edits, detail);
+        if (r != 0)
+                return r;
+        r = change_edits(&change, &edits, document_is_patch(document), detail);
+        if (r != 0)
+                return r;
+        r = change_prepare(&change, detail);
+        if (r != 0)
+                return r;
+        return change_apply(&change, detail);
+}
+
+int service_setup(Service *service, const char *name, const char *id, uint32_t owner,
+                  const char *accelerator, const char *memory_space, const char *layout,
+                  Detail *detail) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        int r;
+
+        r = vm_new(&vm, name, id, owner, accelerator, memory_space, detail);
+        if (r != 0)
+                return r;
+        r = layout ? apply_layout(vm, layout, detail) : vm_populate(vm, detail);
+        if (r != 0)
+                return r;
+        r = make_paths(service, name);
+        if (r < 0)
+                return r;
+        r = announcer_init(&service->announcer, service, vm->map->generation);
+        if (r < 0)
+                return r;
+        history_init(&service->history, vm->map->generation);
+        service->vm = TAKE_PTR(vm);
+        return service->bus ? objects_add(service, service->bus) : 0;
+}
+
+int service_commit(Service *service, Change *change, const char *transaction,
+                   uint64_t *ret_generation, Detail *detail) {
+        _cleanup_(freep) char *path = NULL;
+        Announcement announcement;
+        int r;
+
+        if (transaction) {
+                path = strdup(transaction);
+                if (!path)
+                        return -ENOMEM;
+        }
+        r = change_apply(change, detail);
+        if (r != 0)
+                return r;
+        *ret_generation = service->vm->map->generation;
+        if (!change->commit->tree_changed)
+                return 0;
+        history_add(&service->history, change->commit);
+        announcement = (Announcement){
+                .generation = change->commit->generation,
+                .n_edits = (uint32_t)change->n_edits,
+                .n_slot_operations = (uint32_t)slots_plan(service->vm->slots)->n_ops,
+                .transaction = TAKE_PTR(path),
+                .objects = change->objects,
+        };
+        change->objects = (ObjectChanges){};
+        announcer_put(service, &announcement);
+        return 0;
+}
+
+uint32_t service_caller_uid(Service *service, sd_bus_message *m) {
+        const char *sender = sd_bus_message_get_sender(m);
+        const Caller *caller = sender ? callers_find(&service->callers, sender) : NULL;
+
+        return caller ? caller->uid : service->vm->owner;
+}
+
+bool service_caller_sees(Service *service, sd_bus_message *m, uint32_t uid) {
+        uint32_t caller;
+
+        if (!m || !sd_bus_message_get_sender(m))
+                return true;
+        caller = service_caller_uid(service, m);
+        return caller == 0 || caller == uid;
+}

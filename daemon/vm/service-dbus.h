@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Service: a VM on a connection
+ *
+ * Everything that one guestmap-vmd has, on one sd_event loop: the VM, who calls, what transactions
+ * are open, what has been told. At most one connection at a time; the VM does not mind being
+ * without. A message without a sender comes from whoever holds the other end of the socket: it
+ * counts as the owner, with all rights.
+ *
+ * I1: objects of the VM are on the connection iff there is a VM.
+ * I2: who looks at the tree for a call has checked in what was checked out: the find functions of
+ *     the region and space objects do it, so that handlers there need not.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+#include <urcu/list.h>
+
+#include "daemon/vm/announcer-dbus.h"
+#include "daemon/vm/caller.h"
+#include "daemon/vm/change.h"
+#include "daemon/vm/history.h"
+#include "daemon/vm/map-dbus.h"
+#include "daemon/vm/vm.h"
+
+typedef struct OpenTransaction OpenTransaction;
+typedef struct Service Service;
+
+struct Service {
+        sd_event *event;
+        sd_bus *bus; /* NULL: nobody is connected */
+        VM *vm;      /* NULL before Setup */
+
+        char *path; /* of the VM object, and of the nodes below it */
+        char *transaction_prefix;
+        char *space_prefix;
+        char *region_prefix;
+
+        MapTarget map_target; /* the VM itself */
+        struct Callers callers;
+        History history;
+        Announcer announcer;
+        struct cds_list_head transactions; /* of OpenTransaction.link, oldest first */
+        uint64_t last_transaction;
+        struct cds_list_head watches; /* of Watch.link */
+        size_t n_watches;
+};
+
+int service_new(Service **ret, sd_event *event);
+Service *service_free(Service *service);
+DEFINE_CLEANUP(Service *, service_free);
+
+/*
+ * Serves on a connected stream socket from now on; takes over fd, also on failure. A connection
+ * that there was is closed.
+ */
+int service_attach(Service *service, int fd);
+/* Ends the connection: all callers are gone. */
+void service_detach(Service *service);
+
+/*
+ * Makes the VM: from a layout document, or with NULL the usual empty map. Any MapError or VMError.
+ */
+int service_setup(Service *service, const char *name, const char *id, uint32_t owner,
+                  const char *accelerator, const char *memory_space, const char *layout,
+                  Detail *detail);
+
+/*
+ * Carries a change out that was prepared, remembers it, and has it told once the caller has been
+ * answered. `transaction` is the object's path if it was one, else NULL. On success
+ * *ret_generation is the one in force. Any outcome of change_apply().
+ */
+int service_commit(Service *service, Change *change, const char *transaction,
+                   uint64_t *ret_generation, Detail *detail);
+
+/* The service that the vtable in use was registered for, where userdata is what was found. */
+static inline Service *service_current(sd_bus *bus) {
+        return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
+}
+
+/* Whose uid a call counts as: the owner's for the direct connection. */
+uint32_t service_caller_uid(Service *service, sd_bus_message *m);
+/* Whether the caller may see what belongs to uid: it is its own, or it is root. NULL: ourselves. */
+bool service_caller_sees(Service *service, sd_bus_message *m, uint32_t uid);
+/* A caller left the bus. */
+void service_caller_gone(Service *service, const char *name);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/section-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/watch-dbus.h"
+
+struct Watch {
+        Service *service;
+        sd_bus_message *m;
+        sd_event_source *timer; /* NULL: no time limit */
+        struct cds_list_head link; /* in Service.watches */
+        uint64_t since;
+        char space[];
+};
+
+static Watch *watch_free(Watch *watch) {
+        if (!watch)
+                return NULL;
+        if (watch->link.next) {
+                cds_list_del(&watch->link);
+                watch->service->n_watches--;
+        }
+        sd_event_source_disable_unref(watch->timer);
+        sd_bus_message_unref(watch->m);
+        free(watch);
+        return NULL;
+}
+DEFINE_CLEANUP(Watch *, watch_free);
+
+/* The net change as rows. False where the history does not tell. */
+static int changes_since(Service *service, const AddressSpace *space, uint64_t since,
+                         DeltaRow **ret_rows, size_t *ret_n_rows, bool *ret_known) {
+        *ret_known = since <= service->vm->map->generation &&
+                     (since >= space->generation || history_reaches(&service->history, since));
+        if (!*ret_known)
+                return 0;
+        return history_compose(&service->history, space->name, since, ret_rows, ret_n_rows);
+}
+
+static int append_changes(sd_bus_message *reply, uint64_t generation, const DeltaRow *rows,
+                          size_t n_rows) {
+        bool fits = n_rows <= GUESTMAP_PAGE_MAX;
+        int r;
+
+        r = sd_bus_message_append(reply, "tb", generation, fits);
+        if (r < 0)
+                return r;
+        r = message_append_rows(reply, rows, fits ? n_rows : 0, -1);
+        if (r < 0)
+                return r;
+        return message_append_rows(reply, rows, fits ? n_rows : 0, 1);
+}
+
+static int append_whole(sd_bus_message *reply, uint64_t generation, const FlatView *view) {
+        int r;
+
+        r = sd_bus_message_append(reply, "tba" SECTION_SIGNATURE, generation, false, 0);
+        if (r < 0)
+                return r;
+        return message_append_sections(
+                reply, view->sections,
+                view->n_sections <= GUESTMAP_PAGE_MAX ? view->n_sections : 0);
+}
+
+int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(freep) DeltaRow *rows = NULL;
+        uint64_t generation = service->vm->map->generation;
+        size_t n_rows = 0;
+        bool known;
+        int r;
+
+        r = changes_since(service, space, since, &rows, &n_rows, &known);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = known ? append_changes(reply, generation, rows, n_rows) :
+                    append_whole(reply, generation, space->view->current);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+/* Whether GetChanges would have something to say. */
+static bool has_news(const Service *service, const AddressSpace *space, uint64_t since) {
+        return space->generation > since || since > service->vm->map->generation;
+}
+
+static void watch_answer_error(Watch *watch) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        Detail detail;
+        int r;
+
+        r = detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,
+                       "address space \"%s\" was removed from VM \"%s\"", watch->space,
+                       watch->service->vm->name);
+        (void)error_from_outcome(&error, r, &detail);
+        (void)sd_bus_reply_method_error(watch->m, &error);
+}
+
+/* Answers and frees. An answer that cannot be sent is lost with its connection. */
+static void watch_answer(Watch *watch) {
+        Service *service = watch->service;
+        const AddressSpace *space = map_find_space(service->vm->map, watch->space);
+        int r;
+
+        if (space) {
+                r = changes_reply(service, watch->m, space, watch->since);
+                if (r < 0)
+                        (void)sd_bus_reply_method_errno(watch->m, r, NULL);
+        } else
+                watch_answer_error(watch);
+        watch_free(watch);
+}
+
+static int on_time_limit(sd_event_source *source, uint64_t usec, void *userdata) {
+        Watch *watch = userdata;
+
+        map_check_in(watch->service->vm->map);
+        watch_answer(watch);
+        return 0;
+}
+
+static int watch_start_timer(Watch *watch, uint64_t timeout_usec) {
+        uint64_t now;
+        int r;
+
+        r = sd_event_now(watch->service->event, CLOCK_MONOTONIC, &now);
+        if (r < 0)
+                return r;
+        if (timeout_usec >= UINT64_MAX - now)
+                return 0;
+        return sd_event_add_time(watch->service->event, &watch->timer, CLOCK_MONOTONIC,
+                                 now + timeout_usec, 0, on_time_limit, watch);
+}
+
+int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,
+              uint64_t timeout_usec, Detail *detail) {
+        _cleanup_(watch_freep) Watch *watch = NULL;
+        size_t size = strlen(space->name) + 1;
+        int r;
+
+        if (has_news(service, space, since))
+                return changes_reply(service, m, space, since);
+        if (service->n_watches >= WATCHES_MAX)
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                                  "VM \"%s\": %zu calls wait for changes, the limit is %d",
+                                  service->vm->name, service->n_watches, WATCHES_MAX);
+        watch = calloc(1, sizeof(*watch) + size);
+        if (!watch)
+                return -ENOMEM;
+        watch->service = service;
+        watch->m = sd_bus_message_ref(m);
+        watch->since = since;
+        memcpy(watch->space, space->name, size);
+        r = watch_start_timer(watch, timeout_usec);
+        if (r < 0)
+                return r;
+        cds_list_add_tail(&watch->link, &service->watches);
+        service->n_watches++;
+        TAKE_PTR(watch);
+        return 0;
+}
+
+void watches_wake(Service *service) {
+        Watch *watch, *next;
+
+        map_check_in(service->vm->map);
+        cds_list_for_each_entry_safe(watch, next, &service->watches, link) {
+                const AddressSpace *space = map_find_space(service->vm->map, watch->space);
+
+                if (!space || has_news(service, space, watch->since))
+                        watch_answer(watch);
+        }
+}
+
+void watches_drop(Service *service, const char *caller) {
+        Watch *watch, *next;
+
+        cds_list_for_each_entry_safe(watch, next, &service->watches, link) {
+                const char *sender = sd_bus_message_get_sender(watch->m);
+
+                if (!caller || (sender && strcmp(sender, caller) == 0))
+                        watch_free(watch);
+        }
+}

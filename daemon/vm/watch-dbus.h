@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Watching an address space without signals: GetChanges and WaitChanges
+ *
+ * A Watch is a WaitChanges that has not been answered. It names its address space, which may go
+ * meanwhile, and is answered exactly once: by a commit that changed the space, by its time limit,
+ * or not at all when its caller has gone.
+ */
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "lib/memory/address-space.h"
+#include "lib/util/detail.h"
+
+typedef struct Service Service;
+typedef struct Watch Watch;
+
+enum {
+        WATCHES_MAX = 1024, /* of one VM */
+};
+
+/* Answers with what changed since a generation. */
+int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since);
+/* Answers now if there is something newer, else later. MAP_E_QUOTA_EXCEEDED. */
+int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,
+              uint64_t timeout_usec, Detail *detail);
+/* After a commit: answers those that have something to be told. */
+void watches_wake(Service *service);
+/* `caller` left; NULL: everybody, with the connection. */
+void watches_drop(Service *service, const char *caller);
