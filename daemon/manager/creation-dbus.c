@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+#include <systemd/sd-id128.h>
+
+#include "api/private.h"
+#include "daemon/manager/creation-dbus.h"
+#include "daemon/manager/creation-options-dbus.h"
+#include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/error-dbus.h"
+#include "daemon/manager/link-dbus.h"
+#include "daemon/manager/log.h"
+#include "daemon/manager/manager.h"
+#include "daemon/manager/quota.h"
+#include "daemon/manager/relay-dbus.h"
+#include "daemon/manager/runtime-dir.h"
+#include "daemon/manager/unit-dbus.h"
+#include "daemon/manager/vm-dbus.h"
+
+#define SETUP_USEC    120000000 /* a layout of a million regions is read within */
+#define DESCRIBE_USEC 5000000
+
+void creation_failed(VM *vm, const sd_bus_error *error) {
+        _cleanup_(sd_bus_error_free) sd_bus_error ended = SD_BUS_ERROR_NULL;
+        sd_bus_message *answer = NULL;
+
+        if (!error) {
+                error_set(&ended, GUESTMAP_ERROR_VM_GONE,
+                          "VM \"%s\": its process ended before it was set up", vm->name);
+                error = &ended;
+        }
+        if (vm->request)
+                (void)sd_bus_message_new_method_error(vm->request, &answer, error);
+        departure_begin(vm, answer);
+}
+
+static void failed_errno(VM *vm, int r, const char *what) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        sd_bus_error_set_errnof(&error, r, "VM \"%s\": %s: %s", vm->name, what, strerror(-r));
+        creation_failed(vm, &error);
+}
+
+/* The first properties are there: it can be shown. */
+static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
+        if (!reply)
+                return;
+        if (!vm_read_reply(vm, reply)) {
+                failed_errno(vm, -EIO, "its process does not tell its properties");
+                return;
+        }
+        vm_set_phase(vm, VM_LIVING);
+        vm->told = vm->generation;
+        if (!vm->request) {
+                vm->announced = true;
+                return;
+        }
+        (void)sd_bus_reply_method_return(vm->request, "o", vm->path);
+        vm_drop_messages(vm);
+        vm_announce(vm);
+}
+
+static void ask_first_properties(VM *vm) {
+        int r;
+
+        r = vm_query(vm, on_first_properties, NULL);
+        if (r < 0)
+                failed_errno(vm, r, "can't ask its process");
+}
+
+static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
+        if (!reply)
+                return;
+        if (sd_bus_message_is_method_error(reply, NULL))
+                creation_failed(vm, sd_bus_message_get_error(reply));
+        else
+                ask_first_properties(vm);
+}
+
+static int set_up(VM *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        CreationOptions options;
+        int r;
+
+        r = sd_bus_message_rewind(vm->request, 1);
+        if (r < 0)
+                return r;
+        r = creation_options_read(&options, vm->request, NULL);
+        if (r < 0)
+                return r;
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE, "Setup");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ssu", vm->name, vm->id, vm->owner);
+        if (r < 0)
+                return r;
+        r = creation_options_append(&options, m);
+        return r < 0 ? r : link_call(vm->link, m, SETUP_USEC, on_setup, NULL);
+}
+
+static int connect_link(VM *vm) {
+        int fd, r;
+
+        r = runtime_dir_connect(vm->manager->settings.runtime_dir, vm->instance, &fd);
+        if (r < 0)
+                return r;
+        return link_new(&vm->link, vm, fd, relay_signal, departure_link_closed);
+}
+
+static void begin_setup(VM *vm) {
+        int r;
+
+        r = connect_link(vm);
+        if (r >= 0)
+                r = set_up(vm);
+        if (r < 0)
+                failed_errno(vm, r, "can't talk to its process");
+}
+
+static void on_unit_started(VM *vm, const char *result) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (strcmp(result, "done") == 0) {
+                begin_setup(vm);
+                return;
+        }
+        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit: %s", vm->name,
+                          result);
+        creation_failed(vm, &error);
+}
+
+static int spawn(VM *vm) {
+        const Settings *settings = &vm->manager->settings;
+        _cleanup_(closep) int listener = -1;
+        int r;
+
+        r = runtime_dir_listen(settings->runtime_dir, vm->instance, &listener);
+        if (r < 0)
+                return r;
+        r = process_spawn(&vm->process, vm->manager->event, settings->vmd, listener,
+                          departure_process_ended, vm);
+        if (r < 0)
+                runtime_dir_remove(settings->runtime_dir, vm->instance);
+        return r;
+}
+
+/* From here on failures are told by creation_failed(). */
+static int begin(VM *vm) {
+        int r;
+
+        r = vm->manager->settings.units ? unit_start(vm, "socket", on_unit_started) : spawn(vm);
+        if (r >= 0 && !vm->manager->settings.units)
+                begin_setup(vm);
+        return r;
+}
+
+static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, uint32_t owner) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        char id[VM_ID_LENGTH + 1];
+        sd_id128_t random;
+        int r;
+
+        r = sd_id128_randomize(&random);
+        if (r < 0)
+                return r;
+        r = vm_new(&vm, manager);
+        if (r < 0)
+                return r;
+        r = vm_set_identity(vm, options->name, sd_id128_to_string(random, id));
+        if (r < 0)
+                return r;
+        vm->owner = owner;
+        *ret = TAKE_PTR(vm);
+        return 0;
+}
+
+/* The owner is the caller, unless root says otherwise. */
+static int choose_owner(Caller *caller, const CreationOptions *options, uint32_t *ret,
+                        sd_bus_error *error) {
+        *ret = options->has_owner ? options->owner : caller->uid;
+        if (*ret == caller->uid || caller->uid == 0)
+                return 0;
+        return error_set(error, ERROR_ACCESS_DENIED,
+                         "VM \"%s\": uid %u may not give it to %u, only root may", options->name,
+                         caller->uid, options->owner);
+}
+
+static int check_room(Manager *manager, const char *name, sd_bus_error *error) {
+        Detail detail;
+
+        if (registry_find(&manager->registry, name))
+                return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "there is a VM \"%s\"", name);
+        if (quota_check(QUOTA_VMS, manager->registry.n, &detail) > 0)
+                return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", name,
+                                 detail.text);
+        return 0;
+}
+
+int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        CreationOptions options;
+        uint32_t owner;
+        int r;
+
+        r = creation_options_read(&options, m, error);
+        if (r < 0)
+                return r;
+        r = choose_owner(callers_of(manager, m), &options, &owner, error);
+        if (r < 0)
+                return r;
+        r = check_room(manager, options.name, error);
+        if (r < 0)
+                return r;
+        r = new_vm(&vm, manager, &options, owner);
+        if (r < 0)
+                return r;
+        vm->request = sd_bus_message_ref(m);
+        r = begin(vm);
+        if (r == -EADDRINUSE)
+                return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "VM \"%s\" has a socket in %s",
+                                 options.name, manager->settings.runtime_dir);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "VM \"%s\": can't start its process: %s",
+                                               options.name, strerror(-r));
+        TAKE_PTR(vm);
+        return 1;
+}
+
+/* What does not answer as a VM's process is left alone: it may be somebody's yet. */
+static void give_up(VM *vm, const char *why) {
+        log_warning("%s/%s: %s", vm->manager->settings.runtime_dir, vm->instance, why);
+        vm_free(vm);
+}
+
+static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
+        const char *name, *id;
+        int r;
+
+        if (!reply)
+                return;
+        r = sd_bus_message_is_method_error(reply, NULL)
+                    ? -sd_bus_message_get_errno(reply)
+                    : sd_bus_message_read(reply, "ssu", &name, &id, &vm->owner);
+        if (r < 0) {
+                give_up(vm, "does not say which VM it is");
+                return;
+        }
+        if (name[0] == '\0') {
+                departure_begin(vm, NULL); /* guestmapd ended before it could set it up */
+                return;
+        }
+        if (!vm_name_is_valid(name) || vm_set_identity(vm, name, id) < 0) {
+                give_up(vm, "says a name that is not its");
+                return;
+        }
+        ask_first_properties(vm);
+}
+
+static int ask_description(VM *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Describe");
+        return r < 0 ? r : link_call(vm->link, m, DESCRIBE_USEC, on_description, NULL);
+}
+
+static int take_back(VM *vm) {
+        int r;
+
+        r = connect_link(vm);
+        if (r < 0)
+                return r;
+        if (!vm->manager->settings.units) {
+                r = process_adopt(&vm->process, vm->manager->event, link_fd(vm->link),
+                                  departure_process_ended, vm);
+                if (r < 0 && r != -ESRCH)
+                        return r;
+        }
+        return ask_description(vm);
+}
+
+static int on_socket(const char *instance, void *userdata) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        Manager *manager = userdata;
+        int r;
+
+        r = vm_new(&vm, manager);
+        if (r < 0)
+                return r;
+        vm->instance = strdup(instance);
+        if (!vm->instance)
+                return -ENOMEM;
+        r = take_back(vm);
+        if (r == -ECONNREFUSED)
+                runtime_dir_remove(manager->settings.runtime_dir, instance);
+        else if (r < 0)
+                log_warning("%s/%s: %s", manager->settings.runtime_dir, instance, strerror(-r));
+        else
+                TAKE_PTR(vm);
+        return 0;
+}
+
+int creation_find(Manager *manager) {
+        return runtime_dir_scan(manager->settings.runtime_dir, on_socket, manager);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * How a VM begins
+ *
+ * Created: a process is started, set up, and asked for its properties; then the one who asked is
+ * answered, and the VM is signalled. If anything goes wrong on the way, what was begun is ended
+ * first, and the answer comes when the name is free again.
+ * Found: a process of an earlier guestmapd is asked who it is.
+ */
+
+#include <systemd/sd-bus.h>
+
+#include "daemon/manager/vm.h"
+
+/* CreateVM. Answers later. */
+int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error);
+
+/* Connects to every process that left a socket in the runtime directory. */
+int creation_find(Manager *manager);
+
+/* A STARTING VM will not be; NULL: since its process has ended. */
+void creation_failed(VM *vm, const sd_bus_error *error);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/manager/auth.h"
+#include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/error-dbus.h"
+#include "daemon/manager/forward.h"
+#include "daemon/manager/link-dbus.h"
+#include "daemon/manager/manager.h"
+#include "daemon/manager/quota.h"
+#include "daemon/manager/vm-dbus.h"
+
+typedef struct ForwardedCall ForwardedCall;
+
+struct ForwardedCall {
+        Caller *caller; /* NULL: it has left */
+        struct cds_list_head siblings;
+        sd_bus_message *request;
+};
+
+static void forwarded_call_free(ForwardedCall *call) {
+        if (call->caller) {
+                cds_list_del(&call->siblings);
+                call->caller->n_calls--;
+        }
+        sd_bus_message_unref(call->request);
+        free(call);
+}
+DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
+
+void forward_drop_caller(Caller *caller) {
+        ForwardedCall *call, *next;
+
+        cds_list_for_each_entry_safe(call, next, &caller->calls, siblings) {
+                cds_list_del(&call->siblings);
+                call->caller = NULL;
+        }
+        caller->n_calls = 0;
+}
+
+static int copy_reply(sd_bus_message *request, sd_bus_message *reply) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return sd_bus_reply_method_error(request, sd_bus_message_get_error(reply));
+        r = sd_bus_message_new_method_return(request, &copy);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_copy(copy, reply, 1);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(copy);
+}
+
+static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
+        _cleanup_(forwarded_call_freep) ForwardedCall *call = userdata;
+        int r;
+
+        if (!call->caller)
+                return;
+        if (!reply) {
+                error_replyf(call->request, GUESTMAP_ERROR_VM_GONE,
+                             "VM \"%s\": its process ended during the call", vm->name);
+                return;
+        }
+        r = copy_reply(call->request, reply);
+        if (r < 0)
+                (void)sd_bus_reply_method_errno(call->request, r, NULL);
+}
+
+static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &copy, sd_bus_message_get_path(m),
+                          sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_copy(copy, m, 1);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_sender(copy, sd_bus_message_get_sender(m));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m) {
+        ForwardedCall *call;
+        int r;
+
+        call = malloc(sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->caller = caller;
+        call->request = sd_bus_message_ref(m);
+        cds_list_add_tail(&call->siblings, &caller->calls);
+        caller->n_calls++;
+        r = link_call(vm->link, copy, LINK_NEVER, on_done, call);
+        if (r < 0)
+                forwarded_call_free(call);
+        return r;
+}
+
+static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
+        Detail detail;
+
+        if (quota_check(QUOTA_CALLS_PER_CLIENT, caller->n_calls, &detail) > 0 ||
+            quota_check(QUOTA_CALLS_PER_VM, link_backlog(vm->link), &detail) > 0)
+                return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", vm->name,
+                                 detail.text);
+        return 0;
+}
+
+static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        Caller *caller = callers_of(vm->manager, m);
+        int r;
+
+        r = check_room(caller, vm, error);
+        if (r < 0)
+                return r;
+        r = caller_introduce(caller, vm, auth_rights(caller, vm));
+        if (r < 0)
+                return r;
+        r = copy_call(&copy, vm, m);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_get_expect_reply(m) > 0)
+                r = call_and_remember(caller, vm, copy, m);
+        else
+                r = link_tell(vm->link, copy);
+        return r < 0 ? r : 1;
+}
+
+static bool is_destroy(VM *vm, sd_bus_message *m) {
+        const char *interface = sd_bus_message_get_interface(m);
+
+        return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
+               strcmp(sd_bus_message_get_member(m), "Destroy") == 0 &&
+               (!interface || strcmp(interface, GUESTMAP_INTERFACE_VM) == 0);
+}
+
+/* What of a crashed VM can still be shown or done is in vm-dbus.c's vtable. */
+static bool is_left_by_crash(VM *vm, sd_bus_message *m) {
+        const char *interface = sd_bus_message_get_interface(m);
+
+        return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
+               (is_destroy(vm, m) ||
+                (interface && (strcmp(interface, "org.freedesktop.DBus.Properties") == 0 ||
+                               strcmp(interface, "org.freedesktop.DBus.Introspectable") == 0)));
+}
+
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+        const char *path = sd_bus_message_get_path(m);
+        VM *vm;
+
+        if (strcmp(path, GUESTMAP_PATH_VM) == 0)
+                return 0;
+        vm = vm_from_path(manager, path);
+        if (!vm || !vm_is_visible(vm))
+                return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM has the object %s", path);
+        switch (vm->phase) {
+        case VM_LIVING:
+                return is_destroy(vm, m) ? departure_method(vm, m, error) : forward(vm, m, error);
+        case VM_CRASHED:
+                if (is_left_by_crash(vm, m))
+                        return 0;
+                return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" has crashed", vm->name);
+        default:
+                return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" is being destroyed",
+                                 vm->name);
+        }
+}
+
+int forward_register(Manager *manager) {
+        return sd_bus_add_fallback(manager->bus, NULL, GUESTMAP_PATH_VM, on_call, manager);
+}

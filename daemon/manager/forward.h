@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Forwarding: calls on a VM's objects go to its process
+ *
+ * Message bodies are copied and not looked at: replies, errors and descriptors come back as the
+ * process made them. There is no time-out, since some calls wait for something to happen.
+ *
+ * I1: every call that wants an answer gets one. Where the process can't give it (it has died, or is
+ *     being ended) it is VMGone.
+ * I2: what was asked by a caller who has left is answered to nobody.
+ */
+
+#include <systemd/sd-bus.h>
+
+#include "daemon/manager/caller-dbus.h"
+
+/* Takes charge of everything below GUESTMAP_PATH_VM on the manager's bus. */
+int forward_register(Manager *manager);
+
+/* The caller has left. */
+void forward_drop_caller(Caller *caller);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "daemon/manager/link-dbus.h"
+#include "daemon/manager/manager.h"
+
+typedef struct LinkCall LinkCall;
+
+struct Link {
+        VM *vm;
+        sd_bus *bus;
+        LinkSignal signal;
+        LinkClosed closed;
+        struct cds_list_head calls; /* LinkCall.siblings, oldest first */
+};
+
+struct LinkCall {
+        Link *link;
+        struct cds_list_head siblings;
+        sd_bus_slot *slot;
+        LinkDone done;
+        void *userdata;
+};
+
+static void link_call_free(LinkCall *call) {
+        cds_list_del(&call->siblings);
+        sd_bus_slot_unref(call->slot);
+        free(call);
+}
+DEFINE_CLEANUP(LinkCall *, link_call_free);
+
+static void link_call_finish(LinkCall *call, sd_bus_message *reply) {
+        VM *vm = call->link->vm;
+        LinkDone done = call->done;
+        void *userdata = call->userdata;
+
+        link_call_free(call);
+        done(vm, reply, userdata);
+}
+
+static void finish_all(Link *link) {
+        while (!cds_list_empty(&link->calls))
+                link_call_finish(cds_list_first_entry(&link->calls, LinkCall, siblings), NULL);
+}
+
+static void link_lost(Link *link) {
+        finish_all(link);
+        link->closed(link->vm);
+}
+
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        LinkCall *call = userdata;
+
+        /* A connection that ends answers each of its calls with an error of sd-bus' own. */
+        if (sd_bus_is_open(call->link->bus) <= 0)
+                link_lost(call->link);
+        else
+                link_call_finish(call, reply);
+        return 1;
+}
+
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Link *link = userdata;
+
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected"))
+                link_lost(link);
+        else if (sd_bus_message_is_signal(m, NULL, NULL))
+                link->signal(link->vm, m);
+        else
+                return 0;
+        return 1;
+}
+
+int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
+        _cleanup_(link_freep) Link *link = NULL;
+        _cleanup_(closep) int owned = fd;
+        int r;
+
+        link = calloc(1, sizeof(*link));
+        if (!link)
+                return -ENOMEM;
+        link->vm = vm;
+        link->signal = signal;
+        link->closed = closed;
+        CDS_INIT_LIST_HEAD(&link->calls);
+        r = sd_bus_new(&link->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_fd(link->bus, owned, owned);
+        if (r < 0)
+                return r;
+        TAKE_FD(owned);
+        r = sd_bus_start(link->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_filter(link->bus, NULL, on_message, link);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(link->bus, vm->manager->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(link);
+        return 0;
+}
+
+Link *link_free(Link *link) {
+        if (!link)
+                return NULL;
+        finish_all(link);
+        sd_bus_close_unref(link->bus);
+        free(link);
+        return NULL;
+}
+
+int link_fd(Link *link) {
+        return sd_bus_get_fd(link->bus);
+}
+
+uint64_t link_backlog(Link *link) {
+        uint64_t n = 0;
+
+        (void)sd_bus_get_n_queued_write(link->bus, &n);
+        return n;
+}
+
+int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
+                  const char *member) {
+        return sd_bus_message_new_method_call(link->bus, ret, NULL, path, interface, member);
+}
+
+int link_call(Link *link, sd_bus_message *m, uint64_t usec, LinkDone done, void *userdata) {
+        _cleanup_(link_call_freep) LinkCall *call = NULL;
+        int r;
+
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->link = link;
+        call->done = done;
+        call->userdata = userdata;
+        cds_list_add_tail(&call->siblings, &link->calls);
+        r = sd_bus_call_async(link->bus, &call->slot, m, on_reply, call, usec);
+        if (r < 0)
+                return r;
+        TAKE_PTR(call);
+        return 0;
+}
+
+int link_tell(Link *link, sd_bus_message *m) {
+        int r;
+
+        r = sd_bus_message_set_expect_reply(m, 0);
+        if (r < 0)
+                return r;
+        return sd_bus_send(link->bus, m, NULL);
+}

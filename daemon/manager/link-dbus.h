@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Link: the private connection to a VM's process
+ *
+ * I1: `done` is called once for each call, whatever happens: with the reply, which may be an error
+ *     message, or with NULL when the process has gone. With NULL it may only let go of what is its
+ *     own: the VM is dealt with by `closed`, which follows.
+ * I2: `closed` is called once, when the process hangs up, after all calls are done. It frees the
+ *     link. A link that its owner frees has all its calls done with NULL and `closed` not called.
+ * I3: messages arrive in the order of sending.
+ */
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "daemon/manager/vm.h"
+
+typedef void (*LinkDone)(VM *vm, sd_bus_message *reply, void *userdata);
+typedef void (*LinkSignal)(VM *vm, sd_bus_message *signal);
+typedef void (*LinkClosed)(VM *vm);
+
+#define LINK_NEVER UINT64_MAX /* no time-out */
+
+/* `fd` is a connected socket, taken in any case. */
+int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed);
+Link *link_free(Link *link);
+DEFINE_CLEANUP(Link *, link_free);
+
+/* The socket, to be looked at. */
+int link_fd(Link *link);
+
+/* How many messages the process has not taken yet. */
+uint64_t link_backlog(Link *link);
+
+int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
+                  const char *member);
+int link_call(Link *link, sd_bus_message *call, uint64_t usec, LinkDone done, void *userdata);
+
+/* Sends a call that wants no reply. */
+int link_tell(Link *link, sd_bus_message *call);

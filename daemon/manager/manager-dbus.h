@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * org.guestmap1.Manager
+ */
+
+#include "daemon/manager/manager.h"
+
+int manager_register(Manager *manager);

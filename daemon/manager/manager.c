@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "daemon/manager/creation-dbus.h"
+#include "daemon/manager/log.h"
+#include "daemon/manager/manager.h"
+#include "daemon/manager/runtime-dir.h"
+#include "daemon/manager/service-dbus.h"
+
+int manager_new(Manager **ret, const Settings *settings) {
+        _cleanup_(manager_freep) Manager *manager = NULL;
+        int r;
+
+        manager = calloc(1, sizeof(*manager));
+        if (!manager)
+                return -ENOMEM;
+        manager->settings = *settings;
+        CDS_INIT_LIST_HEAD(&manager->vms);
+        registry_init(&manager->registry);
+        callers_init(&manager->callers);
+        CDS_INIT_LIST_HEAD(&manager->jobs);
+        CDS_INIT_LIST_HEAD(&manager->listings);
+        r = sd_event_default(&manager->event);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+Manager *manager_free(Manager *manager) {
+        VM *vm, *next;
+
+        if (!manager)
+                return NULL;
+        manager->settled = true;
+        service_close(manager);
+        cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
+                vm_free(vm);
+        sd_event_source_disable_unref(manager->drain);
+        sd_event_source_disable_unref(manager->reconnect);
+        sd_event_unref(manager->event);
+        free(manager);
+        return NULL;
+}
+
+void manager_settled(Manager *manager) {
+        int r;
+
+        if (manager->settled)
+                return;
+        manager->settled = true;
+        r = service_open(manager);
+        if (r < 0) {
+                log_error("can't connect to the bus: %s", strerror(-r));
+                (void)sd_event_exit(manager->event, r);
+        }
+}
+
+int manager_start(Manager *manager) {
+        int r;
+
+        r = runtime_dir_prepare(manager->settings.runtime_dir);
+        if (r < 0) {
+                log_error("%s: %s", manager->settings.runtime_dir, strerror(-r));
+                return r;
+        }
+        manager->n_starting++;
+        r = creation_find(manager);
+        if (r < 0) {
+                log_error("can't search %s: %s", manager->settings.runtime_dir, strerror(-r));
+                return r;
+        }
+        if (--manager->n_starting == 0)
+                manager_settled(manager);
+        return 0;
+}

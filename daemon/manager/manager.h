@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Manager: everything that guestmapd has
+ *
+ * One thread, one event loop. The bus comes and goes; the VMs do not depend on it. Nothing here
+ * outlasts the process that cannot be asked back from the VMs' processes: a guestmapd that starts
+ * first finds them (manager_start()), and owns its name only when it knows them all.
+ */
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+#include <urcu/list.h>
+
+#include "daemon/manager/caller-dbus.h"
+#include "daemon/manager/registry.h"
+
+typedef struct sd_bus sd_bus;
+typedef struct Manager Manager;
+typedef struct Settings Settings;
+
+struct Settings {
+        bool user;           /* the session bus: every client is the one user */
+        bool units;          /* VMs are units of systemd; else children of this process */
+        const char *address; /* of the bus; NULL: the usual one */
+        const char *runtime_dir;
+        const char *vmd; /* the program that serves a VM */
+};
+
+struct Manager {
+        Settings settings;
+        sd_event *event;
+        struct cds_list_head vms; /* all of them */
+        Registry registry;        /* those that have a name */
+        size_t n_starting;        /* VMs that are; and the search for them */
+        bool settled;             /* those of an earlier guestmapd are found again */
+
+        sd_bus *bus;            /* NULL while there is none */
+        bool named;             /* the name was had once: losing the bus is no reason to end */
+        sd_event_source *drain; /* armed while signals are folded, relay-dbus.h */
+        sd_event_source *reconnect;
+        CallerTree callers;
+        struct cds_list_head jobs; /* of systemd, unit-dbus.h */
+
+        struct cds_list_head listings; /* GetManagedObjects, objects-dbus.h: to be answered next */
+        bool listing;                  /* one is being answered */
+};
+
+int manager_new(Manager **ret, const Settings *settings);
+
+/* VMs live on. */
+Manager *manager_free(Manager *manager);
+DEFINE_CLEANUP(Manager *, manager_free);
+
+/* Finds the VMs that live, then goes to the bus. */
+int manager_start(Manager *manager);
+
+/* No VM is starting any more. */
+void manager_settled(Manager *manager);

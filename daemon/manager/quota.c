@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+
+#include "daemon/manager/quota.h"
+#include "lib/util/string-table.h"
+
+static const char *const quota_names[QUOTA_COUNT] = {
+        [QUOTA_VMS] = "VMs",
+        [QUOTA_CALLS_PER_CLIENT] = "CallsPerClient",
+        [QUOTA_CALLS_PER_VM] = "CallsPerVM",
+        [QUOTA_SIGNALS] = "Signals",
+};
+
+static const uint64_t quota_limits[QUOTA_COUNT] = {
+        [QUOTA_VMS] = 4096,
+        [QUOTA_CALLS_PER_CLIENT] = 512,
+        [QUOTA_CALLS_PER_VM] = 4096,
+        [QUOTA_SIGNALS] = 256,
+};
+
+const char *quota_to_string(Quota quota) {
+        return quota < QUOTA_COUNT ? quota_names[quota] : NULL;
+}
+
+uint64_t quota_limit(Quota quota) {
+        return quota_limits[quota];
+}
+
+int quota_check(Quota quota, size_t used, Detail *detail) {
+        if (used < quota_limits[quota])
+                return 0;
+        return detail_set(detail, 1, "%s: %zu are in use, %" PRIu64 " allowed", quota_names[quota],
+                          used, quota_limits[quota]);
+}

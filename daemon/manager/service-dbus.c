@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+
+#include "api/names.h"
+#include "daemon/manager/auth.h"
+#include "daemon/manager/forward.h"
+#include "daemon/manager/log.h"
+#include "daemon/manager/manager-dbus.h"
+#include "daemon/manager/objects-dbus.h"
+#include "daemon/manager/relay-dbus.h"
+#include "daemon/manager/service-dbus.h"
+#include "daemon/manager/unit-dbus.h"
+#include "daemon/manager/vm-dbus.h"
+
+#define RETRY_USEC 200000
+
+#define LEFT_THE_BUS                                                                               \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                \
+        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
+
+static void retry_later(Manager *manager);
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *manager = userdata;
+
+        manager->reconnect = sd_event_source_disable_unref(manager->reconnect);
+        if (service_open(manager) < 0)
+                retry_later(manager);
+        return 0;
+}
+
+static void retry_later(Manager *manager) {
+        int r;
+
+        r = sd_event_add_time_relative(manager->event, &manager->reconnect, CLOCK_MONOTONIC,
+                                       RETRY_USEC, 0, on_retry, manager);
+        if (r < 0) {
+                log_error("can't wait for the bus: %s", strerror(-r));
+                (void)sd_event_exit(manager->event, r);
+        }
+}
+
+/* The end of the first try is the end of guestmapd; later ones are repeated. */
+static void give_up_or_retry(Manager *manager, int r, const char *what) {
+        service_close(manager);
+        if (manager->named) {
+                retry_later(manager);
+                return;
+        }
+        log_error("%s: %s", what, strerror(-r));
+        (void)sd_event_exit(manager->event, r);
+}
+
+static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+        uint32_t result;
+
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                log_error("%s", sd_bus_message_get_error(reply)->message);
+                give_up_or_retry(manager, -sd_bus_message_get_errno(reply),
+                                 "can't get the name " GUESTMAP_SERVICE);
+                return 1;
+        }
+        /* 1: it is ours now. Without queueing all else means that it is another's. */
+        if (sd_bus_message_read(reply, "u", &result) < 0 || result != 1) {
+                give_up_or_retry(manager, -EEXIST, "another owns " GUESTMAP_SERVICE);
+                return 1;
+        }
+        log_info("serving %zu VMs", manager->registry.n);
+        manager->named = true;
+        (void)sd_notify(0, "READY=1");
+        return 1;
+}
+
+static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name;
+
+        if (sd_bus_message_read(m, "s", &name) >= 0)
+                callers_gone(userdata, name);
+        return 0;
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+
+        log_warning("the bus has gone");
+        give_up_or_retry(manager, -ECONNRESET, "the bus");
+        return 1;
+}
+
+static int connect_bus(Manager *manager) {
+        int r;
+
+        if (!manager->settings.address)
+                return manager->settings.user ? sd_bus_open_user(&manager->bus)
+                                              : sd_bus_open_system(&manager->bus);
+        r = sd_bus_new(&manager->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_address(manager->bus, manager->settings.address);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_bus_client(manager->bus, 1);
+        return r < 0 ? r : sd_bus_start(manager->bus);
+}
+
+/* The gate first: filters run in the order in which they were added. */
+static int register_all(Manager *manager) {
+        int r;
+
+        r = auth_register(manager);
+        if (r >= 0)
+                r = manager_register(manager);
+        if (r >= 0)
+                r = objects_register(manager);
+        if (r >= 0)
+                r = forward_register(manager);
+        if (r >= 0)
+                r = vm_register(manager);
+        if (r >= 0 && manager->settings.units)
+                r = units_register(manager);
+        return r;
+}
+
+static int listen_to_bus(Manager *manager) {
+        int r;
+
+        r = sd_bus_match_signal(manager->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
+                                manager);
+        if (r < 0)
+                return r;
+        return sd_bus_add_match_async(manager->bus, NULL, LEFT_THE_BUS, on_left, NULL, manager);
+}
+
+static int open_bus(Manager *manager) {
+        int r;
+
+        r = connect_bus(manager);
+        if (r < 0)
+                return r;
+        r = register_all(manager);
+        if (r < 0)
+                return r;
+        r = listen_to_bus(manager);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(manager->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        relay_restart(manager);
+        return sd_bus_request_name_async(manager->bus, NULL, GUESTMAP_SERVICE, 0, on_name, manager);
+}
+
+int service_open(Manager *manager) {
+        int r;
+
+        r = open_bus(manager);
+        if (r < 0)
+                service_close(manager);
+        return r;
+}
+
+void service_close(Manager *manager) {
+        sd_bus *bus = manager->bus;
+
+        manager->bus = NULL;
+        callers_clear(manager);
+        objects_clear(manager);
+        units_clear(manager);
+        if (bus)
+                (void)sd_bus_flush(bus);
+        sd_bus_close_unref(bus);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The service's place on the bus
+ *
+ * I1: guestmapd ends for want of a bus or of its name only when it has never had them. Afterwards
+ *     it tries again, and again; nothing happens to the VMs meanwhile.
+ * I2: everything that hangs on a connection (callers, slots, names) ends with it and is made anew
+ *     on the next one.
+ */
+
+#include "daemon/manager/manager.h"
+
+/* Connects and asks for the name; systemd is told when it is had. */
+int service_open(Manager *manager);
+
+void service_close(Manager *manager);

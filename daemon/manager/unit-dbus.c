@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+#include <systemd/sd-bus.h>
+
+#include "daemon/manager/log.h"
+#include "daemon/manager/manager.h"
+#include "daemon/manager/unit-dbus.h"
+
+#define SYSTEMD         "org.freedesktop.systemd1"
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
+
+typedef struct UnitJob UnitJob;
+
+struct UnitJob {
+        struct cds_list_head siblings; /* in Manager.jobs */
+        VM *vm;
+        UnitDone done;
+        sd_bus_slot *question;
+        char *path; /* NULL until systemd has answered */
+};
+
+static UnitJob *unit_job_free(UnitJob *job) {
+        cds_list_del(&job->siblings);
+        sd_bus_slot_unref(job->question);
+        free(job->path);
+        free(job);
+        return NULL;
+}
+DEFINE_CLEANUP(UnitJob *, unit_job_free);
+
+static void unit_job_finish(UnitJob *job, const char *result) {
+        VM *vm = job->vm;
+        UnitDone done = job->done;
+
+        unit_job_free(job);
+        done(vm, result);
+}
+
+static int on_queued(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        UnitJob *job = userdata;
+        const char *path;
+
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                log_vm(LOG_WARNING, job->vm->name, "%s", sd_bus_message_get_error(reply)->message);
+                unit_job_finish(job, sd_bus_message_get_error(reply)->name);
+                return 1;
+        }
+        if (sd_bus_message_read(reply, "o", &path) < 0 || !(job->path = strdup(path)))
+                unit_job_finish(job, "no job");
+        return 1;
+}
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+        const char *path, *result;
+        UnitJob *job;
+
+        if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) < 0)
+                return 0;
+        cds_list_for_each_entry(job, &manager->jobs, siblings)
+                if (job->path && strcmp(job->path, path) == 0) {
+                        unit_job_finish(job, result);
+                        break;
+                }
+        return 0;
+}
+
+static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) {
+        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        char unit[64];
+        int r;
+
+        if (!vm->manager->bus)
+                return -ENOTCONN;
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return -ENOMEM;
+        job->vm = vm;
+        job->done = done;
+        cds_list_add(&job->siblings, &vm->manager->jobs);
+        snprintf(unit, sizeof(unit), "guestmap-vm@%s.%s", vm->instance, type);
+        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
+                                     SYSTEMD_MANAGER, verb, on_queued, job, "ss", unit, "replace");
+        if (r < 0)
+                return r;
+        TAKE_PTR(job);
+        return 0;
+}
+
+int unit_start(VM *vm, const char *type, UnitDone done) {
+        return unit_call(vm, "StartUnit", type, done);
+}
+
+int unit_stop(VM *vm, const char *type, UnitDone done) {
+        return unit_call(vm, "StopUnit", type, done);
+}
+
+int units_register(Manager *manager) {
+        return sd_bus_match_signal_async(manager->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                         "JobRemoved", on_job_removed, NULL, manager);
+}
+
+void units_clear(Manager *manager) {
+        while (!cds_list_empty(&manager->jobs))
+                unit_job_finish(cds_list_first_entry(&manager->jobs, UnitJob, siblings),
+                                "connection lost");
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The units of a VM
+ *
+ * As a service guestmapd starts no processes itself: they would end with its control group. A VM is
+ * guestmap-vm@INSTANCE.socket, which guestmapd starts and connects to at RUNTIME_DIR/INSTANCE, and
+ * guestmap-vm@INSTANCE.service, which that brings up. To end a VM both are stopped.
+ */
+
+#include "daemon/manager/vm.h"
+
+/* `result` is systemd's word for how the job went, "done" if well. Called once. */
+typedef void (*UnitDone)(VM *vm, const char *result);
+
+/* The VM must stay until `done` was called. On failure it is not called. */
+int unit_start(VM *vm, const char *type, UnitDone done);
+int unit_stop(VM *vm, const char *type, UnitDone done);
+
+/* Hears on the manager's bus of jobs that have ended. */
+int units_register(Manager *manager);
+
+/* The bus is gone, and with it the news of all jobs under way. */
+void units_clear(Manager *manager);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * VM: what guestmapd knows of one
+ *
+ * Its life here, whichever process serves it:
+ *
+ *   STARTING ─▶ LIVING ─▶ CRASHED ─▶ LEAVING ─▶ gone
+ *       └─────────┴────────────────────▲
+ *
+ * I1: clients see a VM, by its object and in lists, when it is LIVING, CRASHED or LEAVING; a
+ *     STARTING one only keeps its name from being taken.
+ * I2: `link` is there while the process can be talked to: always when LIVING, never when CRASHED.
+ * I3: the numbers below are the last that the process told. While it lives it is asked instead;
+ *     they stand for it when it has died.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+#include <urcu/list.h>
+
+#include "daemon/manager/process.h"
+#include "lib/util/tree.h"
+
+#define VM_NAME_MAX     63
+#define VM_INSTANCE_MAX 28
+#define VM_ID_LENGTH    32
+
+typedef struct sd_bus_message sd_bus_message;
+typedef struct Link Link;
+typedef struct Manager Manager;
+typedef struct VM VM;
+
+typedef enum VMPhase {
+        VM_STARTING,
+        VM_LIVING,
+        VM_CRASHED,
+        VM_LEAVING,
+} VMPhase;
+
+struct VM {
+        Manager *manager;
+        struct cds_list_head siblings; /* in Manager.vms */
+        RB_ENTRY(VM) by_name;          /* in Registry, once it has a path */
+        VMPhase phase;
+        bool announced; /* VMNew was sent, or was by an earlier guestmapd */
+
+        char *name;
+        char *path;     /* its object */
+        char *instance; /* of its units, and the file name of its socket */
+        char *id;       /* 32 hexadecimal digits */
+        uint32_t owner;
+
+        Process *process; /* NULL: a unit, a process not known by pid, or none any more */
+        Link *link;
+        struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
+        bool orderly;                       /* the process has said that it leaves */
+
+        sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
+        sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
+        sd_event_source *timer;  /* LEAVING: how long its process may take to end */
+        unsigned jobs;           /* LEAVING: units being stopped */
+        bool stopped;            /* LEAVING: its units have been told to */
+
+        char *state;
+        char *accelerator;
+        uint64_t generation, regions, ram_bytes, trapped_bytes;
+        uint32_t slots_used, slots_max;
+        sd_event_source *refresh; /* these numbers are asked for again when it fires */
+
+        uint64_t told; /* the last generation that was signalled */
+        bool folding;  /* signals were left out since then */
+};
+
+/* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
+bool vm_name_is_valid(const char *name);
+
+/* What a VM's socket may be called. */
+bool vm_instance_is_valid(const char *instance);
+
+/* A nameless one. */
+int vm_new(VM **ret, Manager *manager);
+
+/* Ends nothing: its process lives on and can be found again. Takes it out of the registry. */
+VM *vm_free(VM *vm);
+DEFINE_CLEANUP(VM *, vm_free);
+
+/*
+ * Names it and enters it into the registry; -EEXIST if the name is taken. Its instance is the name
+ * or, where systemd could not make a user name of that, a part of the id; -EINVAL if it has another
+ * already.
+ */
+int vm_set_identity(VM *vm, const char *name, const char *id);
+
+int vm_set_state(VM *vm, const char *state);
+void vm_set_phase(VM *vm, VMPhase phase);
+
+/* Whether clients may know of it (I1). */
+static inline bool vm_is_visible(const VM *vm) {
+        return vm->phase != VM_STARTING;
+}
