@@ -9,7 +9,7 @@
 
 #include "lib/kvm/accelerator.h"
 
-#define GIB (UINT64_C(1) << 30)
+#define GIB       (UINT64_C(1) << 30)
 #define PAGES_MAX ((UINT64_C(1) << 31) - 1)
 
 void accelerator_init(Accelerator *accelerator, const AcceleratorOps *ops) {

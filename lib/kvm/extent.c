@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 
 #include "lib/kvm/extent.h"
+#include "lib/util/array.h"
 
 static bool section_is_memory(const Section *section) {
         switch (section->kind) {
@@ -39,7 +40,8 @@ static bool range_pages(Range range, uint64_t page, Range *ret) {
         if (range.first > UINT64_MAX - (page - 1) || range.last < page - 1)
                 return false;
         range.first = (range.first + page - 1) & ~(page - 1);
-        range.last = ((range.last + 1) & ~(page - 1)) - 1; /* right for a last byte of 2^64 - 1, too */
+        /* A last byte of 2^64 - 1 wraps to 0 and back. */
+        range.last = ((range.last + 1) & ~(page - 1)) - 1;
         if (range.first > range.last)
                 return false;
         *ret = range;
@@ -83,6 +85,14 @@ uint64_t section_trapped(const Section *section, const Accelerator *accelerator)
         return range_size(section->range) - range_size(extent.range);
 }
 
+uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerator) {
+        uint64_t trapped = 0;
+
+        for (size_t i = 0; i < sections->n; i++)
+                trapped += section_trapped(&sections->items[i], accelerator);
+        return trapped;
+}
+
 size_t extent_n_parts(const Extent *extent, uint64_t size_max) {
         return (extent->range.last - extent->range.first) / size_max + 1;
 }
@@ -102,4 +112,59 @@ Extent extent_part(const Extent *extent, uint64_t size_max, size_t n) {
 bool extent_same_memory(const Extent *a, const Extent *b) {
         return a->host == b->host && range_size(a->range) == range_size(b->range) &&
                ((a->flags ^ b->flags) & KVM_MEM_READONLY) == 0;
+}
+
+/* Appends what slots a section should have. */
+static int extents_append(Extents *extents, const Section *section,
+                          const Accelerator *accelerator) {
+        uint64_t size_max = accelerator->slot_size_max;
+        Extent whole;
+        size_t n;
+        int r;
+
+        if (!extent_from_section(section, accelerator, &whole))
+                return 0;
+        n = extent_n_parts(&whole, size_max);
+        r = array_reserve(&extents->items, &extents->allocated, extents->n, n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                extents->items[extents->n++] = extent_part(&whole, size_max, i);
+        return 0;
+}
+
+int extents_from_diff(Extents *extents, const Diff *diff, bool new,
+                      const Accelerator *accelerator) {
+        const Sections *sections = new ? &diff->added : &diff->removed;
+        size_t i = 0, j = 0;
+        int r = 0;
+
+        /* Two lists that ascend, merged. */
+        while (r == 0 && (i < sections->n || j < diff->n_relogged)) {
+                const Section *section = i < sections->n ? &sections->items[i] : NULL;
+                const Section *logged = NULL;
+
+                if (j < diff->n_relogged)
+                        logged = new ? &diff->relogged[j].new : &diff->relogged[j].old;
+                if (!section || (logged && logged->range.first < section->range.first)) {
+                        section = logged;
+                        j++;
+                } else {
+                        i++;
+                }
+                r = extents_append(extents, section, accelerator);
+        }
+        return r;
+}
+
+int extents_from_view(Extents *extents, const FlatView *view, const Accelerator *accelerator) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < view->n_sections; i++)
+                r = extents_append(extents, &view->sections[i], accelerator);
+        return r;
+}
+
+void extents_deinit(Extents *extents) {
+        free(extents->items);
 }

@@ -14,9 +14,11 @@
 #include <stdint.h>
 
 #include "lib/kvm/accelerator.h"
+#include "lib/memory/diff.h"
 #include "lib/memory/flat-view.h"
 
 typedef struct Extent Extent;
+typedef struct Extents Extents;
 
 struct Extent {
         Range range;      /* guest-physical, page-aligned */
@@ -24,6 +26,12 @@ struct Extent {
         uint64_t backing; /* id */
         uint64_t offset;  /* of range.first in the backing */
         uint32_t flags;   /* KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES */
+};
+
+struct Extents {
+        Extent *items; /* ascending by address, disjoint */
+        size_t n;
+        size_t allocated;
 };
 
 /*
@@ -35,10 +43,19 @@ struct Extent {
 bool extent_from_section(const Section *section, const Accelerator *accelerator, Extent *ret);
 /* Bytes of a memory section (ram, rom, direct-read romd) that no slot covers. */
 uint64_t section_trapped(const Section *section, const Accelerator *accelerator);
+uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerator);
 
 /* How many slots of at most `size_max` bytes an extent needs, and the n-th of them, from 0. */
 size_t extent_n_parts(const Extent *extent, uint64_t size_max);
 Extent extent_part(const Extent *extent, uint64_t size_max, size_t n);
+
+/*
+ * Appends the extents, a slot each, of one side of a diff (what is removed or added, and what stays
+ * but is logged otherwise), or of all of a view. -ENOMEM.
+ */
+int extents_from_diff(Extents *extents, const Diff *diff, bool new, const Accelerator *accelerator);
+int extents_from_view(Extents *extents, const FlatView *view, const Accelerator *accelerator);
+void extents_deinit(Extents *extents);
 
 /* Whether KVM can make a slot for b of one for a without a delete: all but place and logging. */
 bool extent_same_memory(const Extent *a, const Extent *b);

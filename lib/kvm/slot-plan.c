@@ -298,6 +298,7 @@ int planned_op_refused(const PlannedOp *op, int error, Detail *detail) {
 
         return detail_set(detail, MAP_E_KVM,
                           "slot %" PRIu32 ": %s 0x%" PRIx64 "-0x%" PRIx64 " of backing %" PRIu64
-                          ": %s", op->slot, slot_op_kind_to_string(op->kind), extent->range.first,
+                          ": %s",
+                          op->slot, slot_op_kind_to_string(op->kind), extent->range.first,
                           extent->range.last, extent->backing, strerror(-error));
 }

@@ -55,7 +55,7 @@ struct PlannedOp {
 struct SlotPlan {
         size_t n_ops;
         size_t counts[N_SLOT_OP_KINDS];
-        uint64_t bytes_remapped; /* of deletes, moves and creates: guest memory that comes or goes */
+        uint64_t bytes_remapped; /* of deletes, moves, creates: guest memory that comes or goes */
         PlannedOp ops[];         /* in the order of their kinds */
 };
 
@@ -75,8 +75,8 @@ DEFINE_CLEANUP(SlotPlan *, slot_plan_free);
 PlannedOp *slot_plan_creates(SlotPlan *plan);
 
 /*
- * Carries the plan out on a table that holds just `slots`, under the accelerator's limits. MAP_E_KVM
- * with the operation that would be refused in the detail. -ENOMEM.
+ * Carries the plan out on a table that holds just `slots`, under the accelerator's limits.
+ * MAP_E_KVM with the operation that would be refused in the detail. -ENOMEM.
  */
 int slot_plan_check(const SlotPlan *plan, const Slot *slots, size_t n_slots,
                     const Accelerator *accelerator, Detail *detail);

@@ -12,7 +12,7 @@
 #define PAGES_MAX ((UINT64_C(1) << 31) - 1)
 
 struct TableSlot {
-        SlotOp op;
+        SlotOp op; /* first: slot_table_next() casts */
         RB_ENTRY(TableSlot) by_number;
         RB_ENTRY(TableSlot) by_address;
 };
@@ -116,4 +116,12 @@ int slot_table_set(SlotTable *table, const SlotOp *op) {
                 return 0;
         }
         return slot ? table_modify(table, slot, op) : table_create(table, op);
+}
+
+const SlotOp *slot_table_next(const SlotTable *table, const SlotOp *op) {
+        struct TableByAddress *by_address = (struct TableByAddress *)&table->by_address;
+        TableSlot *next = op ? RB_NEXT(TableByAddress, NULL, (TableSlot *)op)
+                             : RB_MIN(TableByAddress, by_address);
+
+        return next ? &next->op : NULL;
 }

@@ -38,3 +38,5 @@ void slot_table_deinit(SlotTable *table);
 
 /* 0, or -errno as the kernel gives it; then nothing has changed. */
 int slot_table_set(SlotTable *table, const SlotOp *op);
+/* The next slot by guest address, the first for NULL, as the operation that made it what it is. */
+const SlotOp *slot_table_next(const SlotTable *table, const SlotOp *op);

@@ -19,16 +19,15 @@
 
 #include "lib/kvm/slots.h"
 #include "lib/memory/map-error.h"
-#include "lib/util/array.h"
 #include "lib/util/tree.h"
 
-typedef struct Extents Extents;
 typedef struct SlotNode SlotNode;
 
 RB_HEAD(SlotsByAddress, SlotNode);
 
 struct SlotNode {
         Slot slot; /* first: slots_next() casts */
+        bool used;
         RB_ENTRY(SlotNode) by_address;
         struct cds_list_head unused_link;
 };
@@ -37,23 +36,19 @@ struct Slots {
         Listener listener;
         Accelerator *accelerator;
         struct SlotsByAddress by_address;
-        struct cds_list_head unused; /* of SlotNode.unused_link: the numbers given back, latest first */
+        struct cds_list_head unused; /* of SlotNode.unused_link: numbers given back, latest first */
         SlotNode *nodes;
         uint32_t n_touched;
         uint32_t n_used;
         uint64_t trapped;
+        bool torn; /* I2 does not hold: the accelerator refused to take something back */
 
         /* Of the commit at hand, from prepare() to settle(). */
         SlotPlan *plan; /* NULL: it is not about our address space */
         uint64_t trapped_before;
         uint64_t trapped_after;
+        bool repairs; /* the plan is about everything, because of `torn` */
         char space[];
-};
-
-struct Extents {
-        Extent *items;
-        size_t n;
-        size_t allocated;
 };
 
 static int compare_address(const SlotNode *a, const SlotNode *b) {
@@ -64,76 +59,59 @@ static int compare_address(const SlotNode *a, const SlotNode *b) {
 
 RB_GENERATE_STATIC(SlotsByAddress, SlotNode, by_address, compare_address)
 
-static void extents_deinit(Extents *extents) {
-        free(extents->items);
-}
-
 static Slots *slots_of(Listener *listener) {
         return caa_container_of(listener, Slots, listener);
 }
 
-/* Appends what slots the section should have. */
-static int extents_append(Extents *extents, const Section *section, const Accelerator *accelerator) {
-        Extent whole;
-        size_t n;
-        int r;
-
-        if (!extent_from_section(section, accelerator, &whole))
-                return 0;
-        n = extent_n_parts(&whole, accelerator->slot_size_max);
-        r = array_reserve(&extents->items, &extents->allocated, extents->n, n);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++)
-                extents->items[extents->n++] =
-                        extent_part(&whole, accelerator->slot_size_max, i);
-        return 0;
-}
-
-/* One side of a diff, by address: what is removed or added, merged with what is logged otherwise. */
-static int extents_from_diff(Extents *extents, const Diff *diff, bool new,
-                             const Accelerator *accelerator) {
-        const Sections *sections = new ? &diff->added : &diff->removed;
-        size_t i = 0, j = 0;
-
-        while (i < sections->n || j < diff->n_relogged) {
-                const Section *section = NULL;
-                int r;
-
-                if (j < diff->n_relogged)
-                        section = new ? &diff->relogged[j].new : &diff->relogged[j].old;
-                if (section && (i == sections->n ||
-                                section->range.first < sections->items[i].range.first))
-                        j++;
-                else
-                        section = &sections->items[i++];
-                r = extents_append(extents, section, accelerator);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerator) {
-        uint64_t trapped = 0;
-
-        for (size_t i = 0; i < sections->n; i++)
-                trapped += section_trapped(&sections->items[i], accelerator);
-        return trapped;
-}
-
-/* The slots for extents that had theirs; `ret` has room for all of them. */
-static size_t slots_find(Slots *slots, const Extents *extents, Slot *ret) {
+/* The slots for extents that had theirs. */
+static int slots_find(Slots *slots, const Extents *extents, Slot **ret, size_t *ret_n) {
+        Slot *found = calloc(extents->n + 1, sizeof(*found));
         size_t n = 0;
 
+        if (!found)
+                return -ENOMEM;
         for (size_t i = 0; i < extents->n; i++) {
                 SlotNode key = {.slot.extent = extents->items[i]};
                 SlotNode *node = RB_FIND(SlotsByAddress, &slots->by_address, &key);
 
                 if (node)
-                        ret[n++] = node->slot;
+                        found[n++] = node->slot;
         }
-        return n;
+        *ret = found;
+        *ret_n = n;
+        return 0;
+}
+
+static int slots_find_all(Slots *slots, Slot **ret, size_t *ret_n) {
+        Slot *found = calloc(slots->n_used + 1, sizeof(*found));
+        SlotNode *node;
+        size_t n = 0;
+
+        if (!found)
+                return -ENOMEM;
+        RB_FOREACH(node, SlotsByAddress, &slots->by_address)
+                found[n++] = node->slot;
+        *ret = found;
+        *ret_n = n;
+        return 0;
+}
+
+/* What a plan starts from and leads to: of the ranges that change, or of everything. */
+static int slots_gather(Slots *slots, const SpaceChange *change, Extents *wanted, Slot **ret,
+                        size_t *ret_n) {
+        const Accelerator *accelerator = slots->accelerator;
+        _cleanup_(extents_deinit) Extents had = {};
+        int r;
+
+        if (slots->torn) {
+                r = extents_from_view(wanted, change->new, accelerator);
+                return r < 0 ? r : slots_find_all(slots, ret, ret_n);
+        }
+        r = extents_from_diff(wanted, change->diff, true, accelerator);
+        if (r < 0)
+                return r;
+        r = extents_from_diff(&had, change->diff, false, accelerator);
+        return r < 0 ? r : slots_find(slots, &had, ret, ret_n);
 }
 
 /*
@@ -149,7 +127,9 @@ static void slots_number(Slots *slots, SlotPlan *plan) {
                 if (i < plan->counts[SLOT_DELETE]) {
                         creates[i].slot = plan->ops[i].slot;
                 } else if (unused != &slots->unused) {
-                        creates[i].slot = caa_container_of(unused, SlotNode, unused_link)->slot.number;
+                        SlotNode *node = caa_container_of(unused, SlotNode, unused_link);
+
+                        creates[i].slot = node->slot.number;
                         unused = unused->next;
                 } else {
                         creates[i].slot = fresh++;
@@ -159,33 +139,28 @@ static void slots_number(Slots *slots, SlotPlan *plan) {
 
 static int slots_check_limit(const Slots *slots, const SlotPlan *plan, Detail *detail) {
         uint64_t needed = slots->n_used + plan->counts[SLOT_CREATE] - plan->counts[SLOT_DELETE];
+        uint32_t limit = slots->accelerator->n_slots;
 
-        if (needed <= slots->accelerator->n_slots)
+        if (needed <= limit)
                 return 0;
         return detail_set(detail, MAP_E_NO_SLOTS,
-                          "address space \"%s\": %" PRIu64 " slots are needed, the limit is %" PRIu32,
-                          slots->space, needed, slots->accelerator->n_slots);
+                          "address space \"%s\": %" PRIu64 " slots are needed, the limit is "
+                          "%" PRIu32,
+                          slots->space, needed, limit);
 }
 
 /* The plan for one change, numbered and tried. */
-static int slots_plan_change(Slots *slots, const Diff *diff, SlotPlan **ret, Detail *detail) {
-        _cleanup_(extents_deinit) Extents had = {}, wanted = {};
+static int slots_plan_change(Slots *slots, const SpaceChange *change, SlotPlan **ret,
+                             Detail *detail) {
         _cleanup_(slot_plan_freep) SlotPlan *plan = NULL;
+        _cleanup_(extents_deinit) Extents wanted = {};
         _cleanup_(freep) Slot *old = NULL;
         size_t n_old;
         int r;
 
-        r = extents_from_diff(&had, diff, false, slots->accelerator);
+        r = slots_gather(slots, change, &wanted, &old, &n_old);
         if (r < 0)
                 return r;
-        r = extents_from_diff(&wanted, diff, true, slots->accelerator);
-        if (r < 0)
-                return r;
-        old = calloc(had.n + 1, sizeof(*old));
-        if (!old)
-                return -ENOMEM;
-        n_old = slots_find(slots, &had, old);
-
         r = slot_plan_new(&plan, old, n_old, wanted.items, wanted.n);
         if (r < 0)
                 return r;
@@ -212,6 +187,7 @@ static void slots_settle(Listener *listener, const Commit *commit) {
 
         slots->plan = slot_plan_free(slots->plan);
         slots->trapped_before = slots->trapped_after = slots->trapped;
+        slots->repairs = false;
 }
 
 static int slots_prepare(Listener *listener, const Commit *commit, Detail *detail) {
@@ -223,7 +199,8 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
                 return 0;
         slots->trapped_after += sections_trapped(&change->diff->added, slots->accelerator) -
                                 sections_trapped(&change->diff->removed, slots->accelerator);
-        return slots_plan_change(slots, change->diff, &slots->plan, detail);
+        slots->repairs = slots->torn;
+        return slots_plan_change(slots, change, &slots->plan, detail);
 }
 
 static void slots_insert(Slots *slots, SlotNode *node, const Extent *extent) {
@@ -242,12 +219,14 @@ static void slots_record(Slots *slots, const PlannedOp *op) {
                 else
                         slots->n_touched = op->slot + 1;
                 node->slot.number = op->slot;
+                node->used = true;
                 slots_insert(slots, node, &op->after);
                 slots->n_used++;
                 break;
         case SLOT_DELETE:
                 RB_REMOVE(SlotsByAddress, &slots->by_address, node);
                 cds_list_add(&node->unused_link, &slots->unused);
+                node->used = false;
                 slots->n_used--;
                 break;
         case SLOT_MOVE:
@@ -272,13 +251,16 @@ static int slots_do(Slots *slots, const PlannedOp *op) {
 
 /*
  * Takes the first n operations back, latest first. What the accelerator refuses to take back stays
- * as it is, there and here.
+ * as it is, there and here, until the next plan sets it right.
  */
 static void slots_take_back(Slots *slots, size_t n) {
         while (n-- > 0) {
                 PlannedOp inverse = planned_op_inverse(&slots->plan->ops[n]);
 
-                (void)slots_do(slots, &inverse);
+                /* To "create" what was not deleted might be a move to the kernel. */
+                if ((inverse.kind == SLOT_CREATE && slots->nodes[inverse.slot].used) ||
+                    slots_do(slots, &inverse) < 0)
+                        slots->torn = true;
         }
 }
 
@@ -307,6 +289,8 @@ static int slots_apply(Listener *listener, const Commit *commit, Detail *detail)
                 }
         }
         slots->trapped = slots->trapped_after;
+        if (slots->repairs)
+                slots->torn = false;
         return 0;
 }
 
@@ -316,6 +300,7 @@ static void slots_undo(Listener *listener, const Commit *commit) {
         if (slots->plan)
                 slots_take_back(slots, slots->plan->n_ops);
         slots->trapped = slots->trapped_before;
+        slots->torn |= slots->repairs;
 }
 
 static const ListenerOps slots_ops = {

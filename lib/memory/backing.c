@@ -58,8 +58,8 @@ static int memfd_new(int *ret_fd, const char *name, uint64_t size) {
 }
 
 static int backing_map(Backing *backing) {
-        void *host = mmap(NULL, backing->mapped, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_NORESERVE, backing->fd, 0);
+        void *host = mmap(NULL, backing->mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                          backing->fd, 0);
 
         if (host == MAP_FAILED)
                 return -errno;

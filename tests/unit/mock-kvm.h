@@ -4,7 +4,7 @@
 /*
  * A kernel for tests: /dev/kvm made of a slot table
  *
- * Linked with --wrap for open and ioctl. It answers as told, keeps slots by the rules and writes
+ * Linked with --wrap for open64, ioctl and close. It answers as told, keeps slots by the rules and writes
  * down every KVM_SET_USER_MEMORY_REGION, a line each, so that a test compares what was asked of it
  * with what should have been:
  *
@@ -53,5 +53,5 @@ int mock_kvm_teardown(void **state);
 
 /* What was written down since the last call; the caller frees. */
 char *mock_kvm_take(void);
-/* The slots there are, in the form of the calls that make them, ascending by number. */
+/* The slots there are, in the form of the calls that make them, ascending by address. */
 char *mock_kvm_slots(void);
