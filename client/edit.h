@@ -18,3 +18,5 @@ int edit_close(Client *client, sd_bus_message *message);
 int edit_print_generation(const Client *client, sd_bus_message *reply);
 /* The three in one, for an edit without options of its own. */
 int edit_make(Client *client, const char *vm, const char *member, const char *types, ...);
+/* The generation that a VM is at. */
+int edit_get_generation(Client *client, const char *vm, uint64_t *ret);

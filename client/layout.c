@@ -6,7 +6,6 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "client/layout.h"
-#include "client/number.h"
 
 static int parse(const char *text, json_object **ret) {
         enum json_tokener_error error;
@@ -88,47 +87,6 @@ int layout_read_file(const char *path, char **ret) {
         if (!file)
                 return fail_errno(-errno, "cannot open %s", path);
         return read_all(file, path, ret);
-}
-
-json_object *layout_list(json_object *layout, const char *key) {
-        json_object *list;
-
-        if (!json_object_object_get_ex(layout, key, &list) ||
-            !json_object_is_type(list, json_type_array))
-                return NULL;
-        return list;
-}
-
-const char *layout_text(json_object *item, const char *key, const char *preset) {
-        json_object *member;
-
-        return json_object_object_get_ex(item, key, &member) ? json_object_get_string(member)
-                                                             : preset;
-}
-
-uint64_t layout_number(json_object *item, const char *key) {
-        uint64_t value = 0;
-        json_object *member;
-
-        if (!json_object_object_get_ex(item, key, &member))
-                return 0;
-        if (json_object_is_type(member, json_type_int))
-                return json_object_get_uint64(member);
-        (void)number_parse_size(json_object_get_string(member), &value);
-        return value;
-}
-
-int64_t layout_int(json_object *item, const char *key) {
-        json_object *member;
-
-        return json_object_object_get_ex(item, key, &member) ? json_object_get_int64(member) : 0;
-}
-
-bool layout_bool(json_object *item, const char *key, bool preset) {
-        json_object *member;
-
-        return json_object_object_get_ex(item, key, &member) ? json_object_get_boolean(member)
-                                                             : preset;
 }
 
 static void print_list(json_object *list) {

@@ -5,7 +5,6 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
-#include "client/number.h"
 #include "client/section.h"
 #include "client/verb.h"
 
@@ -136,14 +135,6 @@ static int read_commit(sd_bus_message *message, Commit *commit) {
         return sd_bus_message_read(message, "tt", &commit->generation, &commit->previous);
 }
 
-static void print_section(const Output *output, bool added, const char *space,
-                          const Section *section) {
-        print_line(output, added ? PAINT_ADDED : PAINT_REMOVED, "%c %s %s-%s %s %s @%s %s",
-                   added ? '+' : '-', space, number_hex(section->first).text,
-                   number_hex(section->last).text, section->kind, section->region,
-                   number_hex(section->offset).text, section_flag_words(section).text);
-}
-
 /* One list of sections of one space: printed for people, or handed out as JSON. */
 static int read_sections(const Output *output, sd_bus_message *message, bool added,
                          const char *space, json_object *list) {
@@ -155,7 +146,7 @@ static int read_sections(const Output *output, sd_bus_message *message, bool add
                 return r;
         while ((r = section_read(message, &section)) > 0) {
                 if (output->json == JSON_OFF)
-                        print_section(output, added, space, &section);
+                        section_print_change(&section, output, space, added);
                 else
                         json_append(list, section_json(&section));
         }

@@ -5,12 +5,14 @@
  * Report: what Apply and Preview say that a commit changes, JSON turned into words
  */
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "client/print.h"
 
+/* Prints what a commit has changed, as JSON if that is wanted. */
+int report_print(const Output *output, const char *report);
 /*
- * Prints it, as JSON if that is wanted. With `would` it is about a commit that has not been made:
- * then the value is the exit status, EXIT_WOULD_CHANGE if that commit would change anything.
+ * Prints what a commit would change on a map that is at `generation`. The value is the exit status:
+ * EXIT_WOULD_CHANGE if it would change anything.
  */
-int report_print(const Output *output, const char *report, bool would);
+int report_print_plan(const Output *output, const char *report, uint64_t generation);

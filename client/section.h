@@ -4,7 +4,7 @@
 /*
  * Section: a range of an address space that one region serves, as (ttstsu) of the contract
  *
- * Text is borrowed from the message that a section was read from.
+ * Text is borrowed from what a section was read from.
  */
 
 #include <stdint.h>
@@ -31,6 +31,10 @@ extern const Column section_columns[SECTION_N_COLUMNS];
 
 /* Reads one; 1, or 0 at the end of an array. */
 int section_read(sd_bus_message *message, Section *ret);
-FlagWords section_flag_words(const Section *section);
 json_object *section_json(const Section *section);
+/* The reverse; text is borrowed from `object`. */
+Section section_from_json(json_object *object);
 void section_row(const Section *section, Table *table);
+/* A line that says that it goes from an address space, or comes: "- memory 0x0-0xfff ram dimm0 @0x0" */
+void section_print_change(const Section *section, const Output *output, const char *space,
+                          bool added);

@@ -19,6 +19,7 @@ typedef enum Format {
         FORMAT_PLAIN,
         FORMAT_HEX,
         FORMAT_SIZE,
+        FORMAT_BYTES, /* a count, which people see as a size */
 } Format;
 
 typedef struct Property {
@@ -38,8 +39,8 @@ static const Property properties[] = {
         {"SlotsUsed", "slots-used"},
         {"SlotsMax", "slots-max"},
         {"Regions", "regions"},
-        {"RAMBytes", "ram-bytes", FORMAT_SIZE},
-        {"TrappedBytes", "trapped-bytes", FORMAT_SIZE},
+        {"RAMBytes", "ram-bytes", FORMAT_BYTES},
+        {"TrappedBytes", "trapped-bytes", FORMAT_BYTES},
         {"Kind", "kind"},
         {"Size", "size", FORMAT_SIZE},
         {"Parent", "parent"},
@@ -93,6 +94,9 @@ static void show_number(Shown *shown, const Property *property, uint64_t value) 
         } else if (property->format == FORMAT_HEX) {
                 json_add_hex(shown->object, property->key, value);
                 text = number_hex(value);
+        } else if (property->format == FORMAT_BYTES) {
+                json_add_count(shown->object, property->key, value);
+                text = number_size(value);
         } else {
                 json_add_count(shown->object, property->key, value);
                 snprintf(text.text, sizeof(text.text), "%" PRIu64, value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "client/json-read.h"
 #include "client/layout.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
@@ -24,7 +25,7 @@ struct Node {
         const char *name;
         const char *kind;
         const char *parent_name; /* "": not placed */
-        const char *target;      /* aliases only */
+        const char *target;      /* "": not an alias */
         uint64_t size;
         uint64_t offset;
         uint64_t target_offset;
@@ -62,16 +63,16 @@ static int compare_places(const void *a, const void *b) {
 
 static void node_init(Node *node, json_object *region, size_t index) {
         *node = (Node){
-                .name = layout_text(region, "name", ""),
-                .kind = layout_text(region, "kind", ""),
-                .parent_name = layout_text(region, "parent", ""),
-                .target = layout_text(region, "target", NULL),
-                .size = layout_number(region, "size"),
-                .offset = layout_number(region, "offset"),
-                .target_offset = layout_number(region, "target-offset"),
-                .priority = layout_int(region, "priority"),
-                .enabled = layout_bool(region, "enabled", true),
-                .readonly = layout_bool(region, "readonly", false),
+                .name = json_get_text(region, "name"),
+                .kind = json_get_text(region, "kind"),
+                .parent_name = json_get_text(region, "parent"),
+                .target = json_get_text(region, "target"),
+                .size = json_get_number(region, "size"),
+                .offset = json_get_number(region, "offset"),
+                .target_offset = json_get_number(region, "target-offset"),
+                .priority = json_get_int(region, "priority"),
+                .enabled = json_get_bool(region, "enabled", true),
+                .readonly = json_get_bool(region, "readonly", false),
                 .index = index,
         };
 }
@@ -98,7 +99,7 @@ static void tree_link(Tree *tree) {
 }
 
 static void tree_init(Tree *tree, json_object *regions) {
-        tree->n = regions ? json_object_array_length(regions) : 0;
+        tree->n = json_length(regions);
         tree->nodes = must(calloc(tree->n + 1, sizeof(*tree->nodes)));
         tree->by_name = must(calloc(tree->n + 1, sizeof(*tree->by_name)));
         tree->by_place = must(calloc(tree->n + 1, sizeof(*tree->by_place)));
@@ -119,7 +120,7 @@ static void tree_deinit(Tree *tree) {
 static void print_window(const Node *node) {
         Range window;
 
-        if (!node->target)
+        if (!*node->target)
                 return;
         printf(" @%s", node->target);
         if (range_from_size(node->size, &window) &&
@@ -175,26 +176,22 @@ static void print_subtree(const Output *output, const Node *root) {
 
 /* The names of all spaces that show one root, then the tree that they all show. */
 static void print_root(const Output *output, json_object *spaces, const char *root, Node *node) {
-        size_t n = json_object_array_length(spaces);
-
         node->printed = true;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
 
-                if (strcmp(layout_text(space, "root", ""), root) == 0)
+                if (strcmp(json_get_text(space, "root"), root) == 0)
                         print_line(output, PAINT_HEADER, "address-space: %s",
-                                   layout_text(space, "name", ""));
+                                   json_get_text(space, "name"));
         }
         print_subtree(output, node);
         putchar('\n');
 }
 
 static void print_spaces(const Output *output, const Tree *tree, json_object *spaces) {
-        size_t n = spaces ? json_object_array_length(spaces) : 0;
-
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
-                const char *root = layout_text(space, "root", "");
+                const char *root = json_get_text(space, "root");
                 Node *node = tree_find(tree, root);
 
                 if (node && !node->printed)
@@ -231,8 +228,8 @@ int verb_tree(Client *client, char **arguments) {
                 json_print(&client->output, layout);
                 return 0;
         }
-        tree_init(&tree, layout_list(layout, "regions"));
-        print_spaces(&client->output, &tree, layout_list(layout, "address-spaces"));
+        tree_init(&tree, json_get_list(layout, "regions"));
+        print_spaces(&client->output, &tree, json_get_list(layout, "address-spaces"));
         print_unplaced(&client->output, &tree);
         tree_deinit(&tree);
         return 0;

@@ -29,10 +29,10 @@ static int append_apply_options(Client *client, sd_bus_message *message, bool dr
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int apply(Client *client, char **arguments, bool dry_run) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+/* Reads the document before anybody is asked anything. */
+static int call_apply(Client *client, char **arguments, bool dry_run, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_(freep) char *document = NULL;
-        const char *report;
         int r;
 
         r = layout_read_file(arguments[1], &document);
@@ -47,21 +47,50 @@ static int apply(Client *client, char **arguments, bool dry_run) {
         r = append_apply_options(client, request, dry_run);
         if (r < 0)
                 return r;
-        r = client_call(client, request, &reply);
+        return client_call(client, request, ret_reply);
+}
+
+/* A dry run answers with the generation that the map is at; on a transaction, with 0. */
+static int dry_run(Client *client, char **arguments) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t generation;
+        const char *report;
+        int r;
+
+        r = call_apply(client, arguments, true, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "ts", &generation, &report);
+        if (r < 0)
+                return client_cannot_read(r);
+        if (client_given(client, OPTION_TRANSACTION)) {
+                r = edit_get_generation(client, arguments[0], &generation);
+                if (r < 0)
+                        return r;
+        }
+        return report_print_plan(&client->output, report, generation);
+}
+
+int verb_apply(Client *client, char **arguments) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *report;
+        int r;
+
+        if (client_given(client, OPTION_DRY_RUN))
+                return dry_run(client, arguments);
+        r = call_apply(client, arguments, false, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "ts", NULL, &report);
         if (r < 0)
                 return client_cannot_read(r);
-        return report_print(&client->output, report, dry_run);
-}
-
-int verb_apply(Client *client, char **arguments) {
-        return apply(client, arguments, client_given(client, OPTION_DRY_RUN));
+        if (client_given(client, OPTION_TRANSACTION) && client->output.json == JSON_OFF)
+                return 0; /* staged: nothing has changed yet */
+        return report_print(&client->output, report);
 }
 
 int verb_diff(Client *client, char **arguments) {
-        return apply(client, arguments, true);
+        return dry_run(client, arguments);
 }
 
 int verb_export(Client *client, char **arguments) {

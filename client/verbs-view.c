@@ -4,6 +4,7 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
+#include "client/json-read.h"
 #include "client/layout.h"
 #include "client/number.h"
 #include "client/section.h"
@@ -169,11 +170,11 @@ static int flat_all(Client *client, const char *vm_path) {
         r = layout_fetch(client, vm_path, &layout);
         if (r < 0)
                 return r;
-        spaces = layout_list(layout, "address-spaces");
-        for (size_t i = 0; spaces && i < json_object_array_length(spaces); i++) {
+        spaces = json_get_list(layout, "address-spaces");
+        for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
 
-                r = flat_member(client, vm_path, layout_text(space, "name", ""), views);
+                r = flat_member(client, vm_path, json_get_text(space, "name"), views);
                 if (r < 0)
                         return r;
         }
