@@ -8,6 +8,7 @@
 
 static unsigned countdown;
 static bool failed;
+static bool for_good;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -20,7 +21,12 @@ void *__wrap_reallocarray(void *old, size_t n, size_t size);
 
 void fail_allocation_at(unsigned n) {
         countdown = n;
-        failed = false;
+        failed = for_good = false;
+}
+
+void fail_allocations_from(unsigned n) {
+        fail_allocation_at(n);
+        for_good = true;
 }
 
 bool fail_allocation_done(void) {
@@ -32,6 +38,7 @@ static bool fails_now(void) {
         if (countdown == 0 || --countdown > 0)
                 return false;
         failed = true;
+        countdown = for_good;
         errno = ENOMEM;
         return true;
 }

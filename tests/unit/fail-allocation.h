@@ -20,5 +20,7 @@
 
 /* The n-th allocation from now, from 1, gives NULL; once. */
 void fail_allocation_at(unsigned n);
+/* So do all behind it. */
+void fail_allocations_from(unsigned n);
 /* Whether that has happened. None fails from here on. */
 bool fail_allocation_done(void);
