@@ -28,8 +28,7 @@ static bool are_equals(const Goal *a, const Goal *b) {
 }
 
 /* Gives n siblings of one priority their places. */
-static int order_equals(const Converge *converge, Goal **siblings, uint64_t *places, size_t n,
-                        uint64_t *top) {
+static int order_equals(const Converge *converge, Goal **siblings, uint64_t *places, size_t n) {
         int r;
 
         for (size_t i = 0; i < n; i++) {
@@ -37,17 +36,25 @@ static int order_equals(const Converge *converge, Goal **siblings, uint64_t *pla
 
                 places[i] = stays ? siblings[i]->have->state.place : 0;
         }
-        r = sibling_order(places, n, top);
+        r = sibling_order(places, n);
         for (size_t i = 0; r == 0 && i < n; i++)
                 siblings[i]->place = places[i];
         return r;
+}
+
+/* In the layout's order, over all parents: so a map that is exported says what was applied. */
+static void place_on_top(Converge *converge) {
+        uint64_t top = converge->map->last_place;
+
+        for (size_t i = 0; i < converge->layout->n_regions; i++)
+                if (converge->goals[i].want->parent && converge->goals[i].place == 0)
+                        converge->goals[i].place = top += PLACE_STEP;
 }
 
 static int choose_places(Converge *converge) {
         size_t n = converge->layout->n_regions, n_placed = 0, end;
         _cleanup_(freep) Goal **placed = calloc(n + 1, sizeof(*placed));
         _cleanup_(freep) uint64_t *places = calloc(n + 1, sizeof(*places));
-        uint64_t top = converge->map->last_place;
         int r = 0;
 
         if (!placed || !places)
@@ -59,8 +66,10 @@ static int choose_places(Converge *converge) {
         for (size_t i = 0; r == 0 && i < n_placed; i = end) {
                 for (end = i + 1; end < n_placed && are_equals(placed[i], placed[end]);)
                         end++;
-                r = order_equals(converge, placed + i, places, end - i, &top);
+                r = order_equals(converge, placed + i, places, end - i);
         }
+        if (r == 0)
+                place_on_top(converge);
         return r;
 }
 

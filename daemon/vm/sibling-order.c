@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "daemon/vm/sibling-order.h"
-#include "lib/memory/edit.h"
 #include "lib/util/cleanup.h"
 
 /* How many of the ends, an ascending list of indices, have a place below `place`. */
@@ -64,7 +63,7 @@ static bool is_too_close(uint64_t place, uint64_t low, size_t n) {
         return place == 0 || place - low <= n;
 }
 
-int sibling_order(uint64_t *places, size_t n, uint64_t *top) {
+int sibling_order(uint64_t *places, size_t n) {
         uint64_t low = 0;
         size_t end;
         int r;
@@ -78,11 +77,8 @@ int sibling_order(uint64_t *places, size_t n, uint64_t *top) {
                 /* A run without places ends at the first one that leaves room for it. */
                 for (end = i; end < n && is_too_close(places[end], low, end - i); end++)
                         places[end] = 0;
-                if (end == n) {
-                        spread(places + i, n - i, *top, *top + (n - i + 1) * PLACE_STEP);
-                        *top = places[n - 1];
-                        return 0;
-                }
+                if (end == n)
+                        break;
                 spread(places + i, end - i, low, places[end]);
                 low = places[end];
         }

@@ -15,8 +15,7 @@
 #include <stdint.h>
 
 /*
- * places[i] is what number i in the order wanted has now, 0 if it has none. On success they are not
- * 0 and ascend strictly. *top is the highest place in use anywhere, and goes up when places beyond
- * it are given out. -ENOMEM.
+ * places[i] is what number i in the order wanted has now, 0 if it has none. On success they ascend
+ * strictly; those at the end may be 0, which stands for places higher than any. -ENOMEM.
  */
-int sibling_order(uint64_t *places, size_t n, uint64_t *top);
+int sibling_order(uint64_t *places, size_t n);
