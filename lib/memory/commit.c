@@ -17,7 +17,7 @@
 
 typedef struct CommitPlan CommitPlan;
 
-/* One root that is rendered again. */
+/* One root that is rendered again, or is seen no more. */
 struct ViewPlan {
         View *view;      /* counted reference; its `plan` is this */
         FlatView *old;   /* borrowed from the snapshot that is replaced */
@@ -27,7 +27,7 @@ struct ViewPlan {
 };
 
 struct CommitPlan {
-        ViewPlan *views; /* in the order of Map.views */
+        ViewPlan *views; /* in the order of Map.views, then those that end */
         size_t n_views;
         Diff *diffs; /* of spaces that came, went or changed roots */
         size_t n_diffs;
@@ -178,6 +178,8 @@ static int plan_view(ViewPlan *plan, View *view, Detail *detail) {
         if (view->dirty.everything) {
                 dirty_ranges_clear(&view->dirty);
                 dirty_ranges_add(&view->dirty, RANGE_WHOLE);
+                if (view->dirty.everything)
+                        return -ENOMEM;
         }
         dirty_ranges_sort(&view->dirty);
         grow_windows(&view->dirty, plan->old);
@@ -185,17 +187,46 @@ static int plan_view(ViewPlan *plan, View *view, Detail *detail) {
         return r == 0 ? make_view(plan, &sections, &announced) : r;
 }
 
+/* A view that no address space shows any more: its last readers keep all that it shows. */
+static int plan_end(ViewPlan *plan, View *view, FlatView *empty) {
+        int r;
+
+        plan->view = view_ref(view);
+        view->plan = plan;
+        plan->old = view->current;
+        plan->new = flat_view_ref(empty);
+        r = diff_sections(&plan->diff, plan->old->sections, plan->old->n_sections, NULL, 0);
+        return r == 0 ? hide_regions(plan) : r;
+}
+
+static int plan_ends(Commit *commit) {
+        const Snapshot *before = commit->map->snapshot;
+        CommitPlan *plan = commit->plan;
+        int r;
+
+        for (size_t i = 0; i < before->n_spaces; i++) {
+                View *view = before->spaces[i].space->view;
+
+                if (view->n_spaces > 0 || view->plan)
+                        continue;
+                r = plan_end(&plan->views[plan->n_views++], view, commit->map->empty_view);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int plan_views(Commit *commit, Detail *detail) {
         CommitPlan *plan = commit->plan;
-        size_t n_dirty = 0;
+        size_t most = commit->map->snapshot->n_spaces;
         View *view;
         int r;
 
         cds_list_for_each_entry(view, &commit->map->views, link)
-                n_dirty += !dirty_ranges_is_empty(&view->dirty);
-        if (n_dirty == 0)
+                most += !dirty_ranges_is_empty(&view->dirty);
+        if (most == 0)
                 return 0;
-        plan->views = calloc(n_dirty, sizeof(*plan->views));
+        plan->views = calloc(most, sizeof(*plan->views));
         if (!plan->views)
                 return -ENOMEM;
         cds_list_for_each_entry(view, &commit->map->views, link) {
@@ -205,7 +236,7 @@ static int plan_views(Commit *commit, Detail *detail) {
                 if (r != 0)
                         return r;
         }
-        return 0;
+        return plan_ends(commit);
 }
 
 /* A space that shows a replaced view shares its diff; any other change is worked out in full. */
@@ -327,8 +358,7 @@ static void publish(Commit *commit) {
         Snapshot *old = map->snapshot;
 
         for (size_t i = 0; i < plan->n_views; i++)
-                if (plan->views[i].view->n_spaces > 0)
-                        replace_view(&plan->views[i]);
+                replace_view(&plan->views[i]);
         for (size_t i = 0; i < commit->n_changes; i++) {
                 AddressSpace *space = map_find_space(map, commit->changes[i].space);
 

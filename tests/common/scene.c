@@ -81,7 +81,9 @@ static void print_flags(FILE *f, uint32_t flags) {
 }
 
 static void print_sections(FILE *f, const Section *sections, size_t n) {
-        for (const Section *s = sections; s < sections + n; s++) {
+        for (size_t i = 0; i < n; i++) {
+                const Section *s = &sections[i];
+
                 fprintf(f, "%" PRIx64 "-%" PRIx64 " %s@%" PRIx64 " %s", s->range.first,
                         s->range.last, s->region->name, s->offset, region_kind_to_string(s->kind));
                 print_flags(f, s->flags);
@@ -99,7 +101,9 @@ static void print_view(FILE *f, const FlatView *view) {
         if (!view)
                 return;
         print_sections(f, view->sections, view->n_sections);
-        for (const Announced *a = view->announced; a < view->announced + view->n_announced; a++) {
+        for (size_t i = 0; i < view->n_announced; i++) {
+                const Announced *a = &view->announced[i];
+
                 fprintf(f, "%s %" PRIx64 "-%" PRIx64 " %s", a->ioeventfd ? "eventfd" : "coalesced",
                         a->range.first, a->range.last, a->region->name);
                 if (a->ioeventfd)
