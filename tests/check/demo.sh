@@ -94,8 +94,8 @@ map AddRegion 'sststia{sv}' dimm1 ram 0x40000000 device-memory 0x8000000 0 0
 watched
 run guestmapctl --user slots pc
 
-tell 'A DIMM at an impossible place is refused, and nothing has changed:'
-map AddRegion 'sststia{sv}' dimm2 ram 0xffffffffffffff00 device-memory 0x48000000 0 0
+tell 'What cannot be is refused, with the reason, and nothing has changed:'
+map AddRegion 'sststia{sv}' dimm2 ram 0x8000000 device-memory 0xfffffffffc000000 0 0
 map RemoveRegion 'sa{sv}' device-memory 0
 run busctl --user get-property org.guestmap1 /org/guestmap1/vm/pc org.guestmap1.VM Generation
 
@@ -111,8 +111,7 @@ watched
 
 tell 'A transaction: the other one goes too, and a larger one takes its place. One commit.'
 id=$(guestmapctl --user begin pc)
-echo "\$ id=\$(guestmapctl --user begin pc); echo \$id"
-echo "$id"
+printf '\n$ guestmapctl --user begin pc\n%s\n' "$id"
 run guestmapctl --user remove pc dimm0 --transaction="$id"
 run guestmapctl --user add pc dimm3 ram 2GiB device-memory --transaction="$id"
 run guestmapctl --user commit pc "$id"

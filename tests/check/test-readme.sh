@@ -61,6 +61,7 @@ run_session guestmapctl
 call /org/guestmap1 Manager CreateVM 'sa{sv}' pc 1 accelerator s none >/dev/null
 call /org/guestmap1/vm/pc Map AddRegion 'sststia{sv}' dimm0 ram 0x8000000 system 0x100000000 0 0 \
         >/dev/null
+# shellcheck disable=SC2094 # "script" is a name, too
 readme_block "$source_root/README.md" script >script
 chmod +x script
 case_is 'the script commits' 't 3' "$(./script 2>&1 | tail -n 1)"
@@ -68,6 +69,7 @@ case_is 'and the DIMM is another one' '"dimm1"' \
         "$(call /org/guestmap1/vm/pc/space/memory AddressSpace Find t 0x100000000 | cut -d ' ' -f 5)"
 
 if /usr/bin/python3 -c 'import dbus' 2>/dev/null; then
+        # shellcheck disable=SC2094
         readme_block "$source_root/README.md" program >program
         chmod +x program
         case_is 'the program commits' 'in force, generation 4' "$(./program 2>&1)"
