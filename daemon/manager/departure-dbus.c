@@ -22,9 +22,16 @@ static void close_link(VM *vm) {
         callers_forget_vm(vm);
 }
 
-static void finish(VM *vm) {
-        if (vm->instance && !vm->manager->settings.units)
+static void clear_away(VM *vm) {
+        if (vm->manager->settings.units)
+                unit_forget(vm);
+        else
                 runtime_dir_remove(vm->manager->settings.runtime_dir, vm->instance);
+}
+
+static void finish(VM *vm) {
+        if (vm->instance)
+                clear_away(vm);
         if (vm->answer)
                 (void)sd_bus_message_send(vm->answer);
         if (vm->announced)

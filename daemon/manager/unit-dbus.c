@@ -11,6 +11,8 @@
 #define SYSTEMD_PATH    "/org/freedesktop/systemd1"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 
+#define UNIT_NAME_MAX 64
+
 typedef struct UnitJob UnitJob;
 
 struct UnitJob {
@@ -67,9 +69,13 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         return 0;
 }
 
+static void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]) {
+        snprintf(unit, UNIT_NAME_MAX, "guestmap-vm@%s.%s", vm->instance, type);
+}
+
 static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) {
         _cleanup_(unit_job_freep) UnitJob *job = NULL;
-        char unit[64];
+        char unit[UNIT_NAME_MAX];
         int r;
 
         if (!vm->manager->bus)
@@ -80,7 +86,7 @@ static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) 
         job->vm = vm;
         job->done = done;
         cds_list_add(&job->siblings, &vm->manager->jobs);
-        snprintf(unit, sizeof(unit), "guestmap-vm@%s.%s", vm->instance, type);
+        unit_name(vm, type, unit);
         r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
                                      SYSTEMD_MANAGER, verb, on_queued, job, "ss", unit, "replace");
         if (r < 0)
@@ -95,6 +101,16 @@ int unit_start(VM *vm, const char *type, UnitDone done) {
 
 int unit_stop(VM *vm, const char *type, UnitDone done) {
         return unit_call(vm, "StopUnit", type, done);
+}
+
+void unit_forget(VM *vm) {
+        char unit[UNIT_NAME_MAX];
+
+        if (!vm->manager->bus)
+                return;
+        unit_name(vm, "service", unit);
+        (void)sd_bus_call_method_async(vm->manager->bus, NULL, SYSTEMD, SYSTEMD_PATH,
+                                       SYSTEMD_MANAGER, "ResetFailedUnit", NULL, NULL, "s", unit);
 }
 
 int units_register(Manager *manager) {
