@@ -13,6 +13,7 @@
 set -eu
 
 PATH=/usr/sbin:/usr/bin
+cd "$(dirname "$0")"
 if [ -c /dev/kvm ]; then accelerator=kvm; else accelerator=none; fi
 # Nobody can be called that: too long, and dots.
 odd_name=A.name.no-user_of.a-system.can-have
@@ -46,7 +47,7 @@ add_region() {
         vm=$1 region=$2
         shift 2
         "$@" busctl call org.guestmap1 "/org/guestmap1/vm/$vm" org.guestmap1.Map \
-                AddRegion 'sstsita{sv}' "$region" ram 0x100000 system 0 0 0
+                AddRegion 'sststia{sv}' "$region" ram 0x100000 system 0 0 0
 }
 
 listed() {
@@ -108,6 +109,22 @@ test_bus_starts_the_service() {
         busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Version
         systemctl is-active guestmapd.service
         [ "$(systemctl show --property User --value guestmapd.service)" = guestmap ]
+}
+
+# As printed, but that the session's bus is the system's.
+test_the_session_of_the_readme() {
+        # shellcheck source=tests/check/readme.sh
+        . ./readme.sh
+        readme_block README.md session >/tmp/printed
+        eval "$(readme_block README.md setup)"
+        DBUS_SESSION_BUS_ADDRESS=unix:path=/run/dbus/system_bus_socket
+        export DBUS_SESSION_BUS_ADDRESS
+        set +x
+        readme_commands </tmp/printed | while read -r command; do
+                echo "\$ $command"
+                eval "$command" 2>&1 </dev/null || :
+        done >/tmp/seen
+        diff /tmp/printed /tmp/seen
 }
 
 test_a_vm_is_a_unit_with_a_user_of_its_own() {
@@ -235,7 +252,7 @@ test_a_session_has_a_service_of_its_own() {
 }
 
 run() {
-        timeout 30 sh -eux "$0" "$1" 3>&1 >"/tmp/trace.$1" 2>&1
+        timeout 30 sh -eux ./inside.sh "$1" 3>&1 >"/tmp/trace.$1" 2>&1
 }
 
 if [ $# != 0 ]; then
@@ -245,7 +262,7 @@ fi
 
 failed=0
 # shellcheck disable=SC2013 # names without blanks
-for name in $(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' "$0"); do
+for name in $(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' inside.sh); do
         if run "$name"; then
                 echo "ok     $name"
         else

@@ -22,8 +22,10 @@ trap 'exit 1' HUP INT TERM
 "$meson" install -C "$build" --no-rebuild --quiet --destdir "$tree"
 
 # Whichever bus the machine prefers.
-mkdir -p "$tree/etc/systemd/system" "$tree/opt/system-test"
+mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-test"
 ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
-cp "$source/tests/system/inside.sh" "$tree/opt/system-test"
+ln -s "/usr/lib/systemd/user/$bus.service" "$tree/etc/systemd/user/dbus.service"
+cp "$source/tests/system/inside.sh" "$source/tests/check/readme.sh" "$source/README.md" \
+        "$tree/opt/system-test"
 
 "$source/tests/system/boot.sh" "$tree" 120 /opt/system-test/inside.sh
