@@ -65,7 +65,8 @@ def results_of_build(build):
         test = json.loads(line)
         test["stdout"] = test.get("stdout") or ""
         for result, name, why in results_of(test):
-            yield result, f"{build.resolve().name}: {test['name'].split(':')[-1]} {name}".strip(), why
+            where = f"{build.resolve().name}: {test['name'].split(':')[-1]}"
+            yield result, f"{where} {name}".strip(), why
 
 
 def results_of_path(path):

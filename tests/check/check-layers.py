@@ -35,7 +35,7 @@ MAY_SEE = {
     "systemd/*": ["daemon/*", "client/*"],
     "systemd/sd-bus*.h": ["daemon/*-dbus.[ch]", "daemon/manager/forward*", "daemon/manager/auth*",
                           "daemon/*/loop.[ch]", "daemon/*/main.c", "client/*"],
-    "linux/kvm.h": ["lib/kvm/*"],
+    "linux/kvm.h": ["lib/kvm/*", "daemon/vm/report*"],
     "urcu/urcu*.h": ["lib/util/rcu.h"],
 }
 

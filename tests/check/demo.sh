@@ -3,8 +3,8 @@
 #
 # The main job, for ./dev demo: demo.sh BUILD
 #
-# The map of a real PC is loaded into a VM; DIMMs are plugged and unplugged by busctl while a monitor
-# watches; a wrong edit is refused. All on a bus of its own: nothing of the machine is touched.
+# The map of a real PC is loaded into a VM; DIMMs are plugged and unplugged by busctl while a
+# monitor watches; a wrong edit is refused. All on a bus of its own: nothing else is touched.
 
 set -eu
 
