@@ -142,6 +142,9 @@ void history_add(History *history, const Commit *commit) {
         for (size_t i = 0; i < commit->n_changes; i++) {
                 Delta *delta;
 
+                /* Ioeventfds alone: no section came or went. */
+                if (diff_n_rows(commit->changes[i].diff) == 0)
+                        continue;
                 if (delta_new(&delta, &commit->changes[i], commit->generation) < 0) {
                         history_forget_all(history, commit->generation);
                         return;
