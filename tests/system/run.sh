@@ -10,16 +10,20 @@ set -eu
 build=$1 source=$2 meson=$3 bus=$4
 unit=/usr/lib/systemd/system/$bus.service
 
-if ! [ -e "$unit" ]; then
-        echo "SKIP: $bus is not installed"
+skip() {
+        echo "SKIP: $*"
         exit 77
-fi
+}
+
+[ -e "$unit" ] || skip "$bus is not installed"
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 trap 'exit 1' HUP INT TERM
 
 "$meson" install -C "$build" --no-rebuild --quiet --destdir "$tree"
+[ -e "$tree/usr/share/dbus-1/system.d/org.guestmap1.conf" ] ||
+        skip "the message bus does not look for services in the prefix that is configured"
 
 # Whichever bus the machine prefers.
 mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-test"
