@@ -193,6 +193,7 @@ static void slots_settle(Listener *listener, const Commit *commit) {
 static int slots_prepare(Listener *listener, const Commit *commit, Detail *detail) {
         Slots *slots = slots_of(listener);
         const SpaceChange *change = slots_change(slots, commit);
+        int r;
 
         slots_settle(listener, commit);
         if (!change)
@@ -200,7 +201,10 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
         slots->trapped_after += sections_trapped(&change->diff->added, slots->accelerator) -
                                 sections_trapped(&change->diff->removed, slots->accelerator);
         slots->repairs = slots->torn;
-        return slots_plan_change(slots, change, &slots->plan, detail);
+        r = slots_plan_change(slots, change, &slots->plan, detail);
+        if (r != 0)
+                slots_settle(listener, commit);
+        return r;
 }
 
 static void slots_insert(Slots *slots, SlotNode *node, const Extent *extent) {
