@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What must be true of a map after each commit; see check.h. */
+
+#include <string.h>
+
+#include "lib/memory/render.h"
+#include "tests/property/check.h"
+#include "tests/property/generator.h"
+#include "tests/property/oracle.h"
+
+const char *check_shape(const FlatView *view) {
+        for (size_t i = 0; i < view->n_sections; i++) {
+                const Section *s = &view->sections[i], *before = i > 0 ? s - 1 : NULL;
+                uint64_t last = s->offset + (s->range.last - s->range.first);
+
+                if (s->range.first > s->range.last)
+                        return "a section ends before it begins";
+                if (before && before->range.last >= s->range.first)
+                        return "two sections overlap, or do not ascend";
+                if (before && section_can_merge(before, s))
+                        return "two sections should be one";
+                if (s->kind != REGION_ROM && s->kind != s->region->kind)
+                        return "a section's kind is not its leaf's";
+                if (last < s->offset || (s->region->backing && last >= s->region->backing->size))
+                        return "a section reaches behind its backing";
+        }
+        return NULL;
+}
+
+static bool same_sections(const Section *a, size_t n_a, const Section *b, size_t n_b) {
+        if (n_a != n_b)
+                return false;
+        for (size_t i = 0; i < n_a; i++)
+                if (!section_same(&a[i], &b[i]) || a[i].flags != b[i].flags)
+                        return false;
+        return true;
+}
+
+/* Zones that are equal to whoever is told may be listed in any order. */
+static bool same_announced(const FlatView *view, const AnnouncedList *list) {
+        if (view->n_announced != list->n)
+                return false;
+        for (size_t i = 0; i < list->n; i++) {
+                const Announced *a = &view->announced[i], *b = &list->items[i];
+
+                if (!range_equal(a->range, b->range) || a->region != b->region ||
+                    a->ioeventfd != b->ioeventfd || !a->coalesced != !b->coalesced)
+                        return false;
+        }
+        return true;
+}
+
+const char *check_full_render(const Region *root, const FlatView *view) {
+        _cleanup_(announced_list_deinit) AnnouncedList announced = {};
+        _cleanup_(sections_deinit) Sections sections = {};
+
+        if (render(root, RANGE_WHOLE, &sections, NULL) != 0)
+                return "the view cannot be rendered any more";
+        if (!same_sections(view->sections, view->n_sections, sections.items, sections.n))
+                return "rendering everything gives another view";
+        if (render_announced(sections.items, sections.n, &announced) != 0)
+                return "what is announced cannot be rendered any more";
+        if (!same_announced(view, &announced))
+                return "rendering everything announces something else";
+        return NULL;
+}
+
+static bool agree(const Section *section, const Seen *seen, uint64_t address) {
+        if (!section || !seen->region)
+                return !section == !seen->region;
+        return section->region == seen->region &&
+               section->offset + (address - section->range.first) == seen->offset &&
+               section->kind == seen->kind && section->flags == seen->flags;
+}
+
+/* The unit that starts at an address, and whether it is one section with the byte before. */
+static const char *check_unit(Map *map, const Region *root, const FlatView *view, uint64_t first,
+                              uint64_t unit, Seen *last_seen) {
+        const Section *section = flat_view_find(view, first);
+        const Section *before = first > 0 ? flat_view_find(view, first - 1) : NULL;
+        Seen seen;
+
+        if (!oracle_see(map, root, first, &seen))
+                return "";
+        if (!agree(section, &seen, first))
+                return "the first byte of a unit is not what the oracle sees";
+        if (section && before && (section == before) != oracle_joins(last_seen, &seen))
+                return "sections are not cut where the oracle cuts";
+        if (unit > 1 && !oracle_see(map, root, first + unit - 1, &seen))
+                return "";
+        if (!agree(flat_view_find(view, first + unit - 1), &seen, first + unit - 1))
+                return "the last byte of a unit is not what the oracle sees";
+        *last_seen = seen;
+        return NULL;
+}
+
+const char *check_oracle(Map *map, const Region *root, const FlatView *view, uint64_t unit,
+                         uint64_t *n_looks) {
+        const uint64_t half = (WORLD_UNITS + 32) * unit;
+
+        for (int end = 0; end < 2; end++) {
+                uint64_t from = end ? -half : 0;
+                Seen seen = {};
+
+                /* The byte before the first one that is looked at. */
+                if (from > 0 && !oracle_see(map, root, from - 1, &seen))
+                        return NULL;
+                for (uint64_t at = 0; at < half; at += unit) {
+                        const char *wrong = check_unit(map, root, view, from + at, unit, &seen);
+
+                        if (wrong)
+                                return wrong[0] ? wrong : NULL;
+                        ++*n_looks;
+                }
+        }
+        return NULL;
+}
+
+static bool has_section(const Sections *sections, const Section *section) {
+        for (size_t i = 0; i < sections->n; i++)
+                if (section_same(&sections->items[i], section) &&
+                    sections->items[i].flags == section->flags)
+                        return true;
+        return false;
+}
+
+static void relog(Section *section, const Diff *diff) {
+        for (size_t i = 0; i < diff->n_relogged; i++)
+                if (section_same(&diff->relogged[i].old, section))
+                        *section = diff->relogged[i].new;
+}
+
+static bool ascends(const Sections *sections) {
+        for (size_t i = 1; i < sections->n; i++)
+                if (sections->items[i].range.first <= sections->items[i - 1].range.last)
+                        return false;
+        return true;
+}
+
+const char *check_diff(const SpaceChange *change) {
+        _cleanup_(sections_deinit) Sections result = {};
+        const Diff *diff = change->diff;
+        size_t added = 0, removed = 0;
+
+        if (diff_is_empty(diff))
+                return "a change that changes nothing";
+        if (!ascends(&diff->removed) || !ascends(&diff->added))
+                return "a list of the diff does not ascend";
+        for (size_t i = 0; i < change->old->n_sections; i++) {
+                Section kept = change->old->sections[i];
+
+                if (has_section(&diff->removed, &kept)) {
+                        removed++;
+                        continue;
+                }
+                relog(&kept, diff);
+                while (added < diff->added.n &&
+                       diff->added.items[added].range.first < kept.range.first)
+                        sections_append(&result, &diff->added.items[added++], 1);
+                sections_append(&result, &kept, 1);
+        }
+        sections_append(&result, diff->added.items + added, diff->added.n - added);
+        if (removed != diff->removed.n)
+                return "something is removed that was not there";
+        if (!same_sections(result.items, result.n, change->new->sections, change->new->n_sections))
+                return "old view and diff do not make the new view";
+        return NULL;
+}
+
+/* Every byte of an extent is in a slot with the extent's flags and host address. */
+static const char *check_extent(const Slots *slots, const Extent *extent) {
+        uint64_t at = extent->range.first;
+
+        for (;;) {
+                const Slot *slot = slots_first(slots, at);
+
+                if (!slot || slot->extent.range.first > at)
+                        return "a byte that should be in a slot is in none";
+                if (slot->extent.flags != extent->flags)
+                        return "a slot has other flags";
+                if (slot->extent.host + (at - slot->extent.range.first) !=
+                    extent->host + (at - extent->range.first))
+                        return "a slot has another host address";
+                if (slot->extent.range.last >= extent->range.last)
+                        return NULL;
+                at = slot->extent.range.last + 1;
+        }
+}
+
+const char *check_slots(const Slots *slots, const Accelerator *accelerator, const FlatView *view) {
+        uint64_t wanted = 0, mapped = 0, trapped = 0;
+        const char *wrong;
+        Extent extent;
+
+        for (size_t i = 0; i < view->n_sections; i++) {
+                trapped += section_trapped(&view->sections[i], accelerator);
+                if (!extent_from_section(&view->sections[i], accelerator, &extent))
+                        continue;
+                wanted += range_size(extent.range);
+                wrong = check_extent(slots, &extent);
+                if (wrong)
+                        return wrong;
+        }
+        for (const Slot *slot = slots_first(slots, 0); slot; slot = slots_next(slots, slot))
+                mapped += range_size(slot->extent.range);
+        if (mapped != wanted)
+                return "slots cover more than they should";
+        return trapped == slots_trapped(slots) ? NULL : "another number of bytes is trapped";
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Generator: random edits for a small world
+ *
+ * Positions and sizes are multiples of a unit, near 0 or near 2^64, so that everything that can
+ * happen happens within a few hundred units, overlaps are the rule and every unit can be looked
+ * at. About a third of the edits are refused: names that are not there, loops, bad ranges.
+ */
+
+#include "lib/memory/edit.h"
+#include "tests/property/random.h"
+
+enum {
+        WORLD_UNITS = 192,  /* that a check looks at, at either end of the address space */
+        WORLD_BACKINGS = 3, /* that ram regions share */
+        BACKING_UNITS = 96,
+};
+
+typedef struct Generator Generator;
+
+struct Generator {
+        Random random;
+        uint64_t unit; /* bytes */
+        Backing *backings[WORLD_BACKINGS];
+};
+
+int generator_init(Generator *generator, uint64_t seed);
+void generator_deinit(Generator *generator);
+/* A new edit, to be given to edit_deinit(). */
+Edit generator_next(Generator *generator);
+/* The one that makes address space "memory" of region "root", and the one that makes that. */
+Edit generator_root(Generator *generator);
+Edit generator_memory(Generator *generator);

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Random trees, edits and transactions
+ *
+ *   test-property [--seed=N] [--seeds=N] [--steps=N] [--long]
+ *
+ * Each seed is a map's life of so many steps. A step makes a few random edits and commits them,
+ * rolls them back, previews them, has a listener refuse them, or stages them in one of two open
+ * transactions. After each, everything in check.h must hold, and what failed or was rolled back
+ * must have left no trace. A failure prints seed, step and map; the same seed does it again.
+ */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/memory/transaction.h"
+#include "tests/common/scene.h"
+#include "tests/property/check.h"
+#include "tests/property/generator.h"
+#include "tests/property/mirror.h"
+
+enum { N_TRANSACTIONS = 2 };
+
+typedef struct Life {
+        uint64_t seed;
+        uint64_t step;
+        Generator generator;
+        Map *map;
+        Mirror mirrors[2];
+        Accelerator *accelerator;
+        Slots *slots;
+        Transaction *transactions[N_TRANSACTIONS];
+        const char *wrong_diff; /* what the last commit's diff had wrong */
+        uint64_t n_commits;
+        uint64_t n_conflicts;
+        uint64_t n_refused;
+        uint64_t n_looks;
+} Life;
+
+static void give_up(Life *life, const char *what) {
+        char *text = scene_text(life->map);
+
+        fprintf(stderr, "seed %" PRIu64 ", step %" PRIu64 ": %s\n%s", life->seed, life->step, what,
+                text);
+        free(text);
+        exit(EXIT_FAILURE);
+}
+
+static void expect(Life *life, bool holds, const char *what) {
+        if (!holds)
+                give_up(life, what);
+}
+
+static void expect_nothing(Life *life, const char *wrong) {
+        if (wrong)
+                give_up(life, wrong);
+}
+
+/* The life */
+
+static void make(Life *life, Edit edit) {
+        must_edit(life->map, edit);
+        edit_deinit(&edit);
+}
+
+static void begin_life(Life *life, uint64_t seed) {
+        int r;
+
+        *life = (Life){.seed = seed};
+        if (generator_init(&life->generator, seed) != 0)
+                abort();
+        life->map = scene_new_empty();
+        make(life, generator_root(&life->generator));
+        make(life, generator_memory(&life->generator));
+        must_commit(life->map);
+
+        mirror_init(&life->mirrors[0], 0);
+        mirror_init(&life->mirrors[1], 20);
+        r = accelerator_new_none(&life->accelerator, 64);
+        if (r == 0)
+                r = slots_new(&life->slots, life->accelerator, "memory");
+        if (r == 0)
+                r = listener_register(&life->mirrors[0].listener, life->map, NULL);
+        if (r == 0)
+                r = listener_register(slots_listener(life->slots), life->map, NULL);
+        if (r == 0)
+                r = listener_register(&life->mirrors[1].listener, life->map, NULL);
+        expect(life, r == 0, "the listeners cannot be registered");
+}
+
+static void end_life(Life *life) {
+        for (int i = 0; i < N_TRANSACTIONS; i++)
+                transaction_free(life->transactions[i]);
+        listener_unregister(&life->mirrors[1].listener, life->map);
+        listener_unregister(slots_listener(life->slots), life->map);
+        listener_unregister(&life->mirrors[0].listener, life->map);
+        for (int i = 0; i < 2; i++) {
+                expect_nothing(life, life->mirrors[i].broken);
+                for (size_t s = 0; s < life->mirrors[i].n_spaces; s++)
+                        expect(life, life->mirrors[i].spaces[s].sections.n == 0 &&
+                                             life->mirrors[i].spaces[s].announced.n == 0,
+                               "unregistering left something behind");
+                mirror_deinit(&life->mirrors[i]);
+        }
+        expect(life, slots_used(life->slots) == 0, "unregistering left slots behind");
+        slots_free(life->slots);
+        accelerator_free(life->accelerator);
+        map_free(life->map);
+        generator_deinit(&life->generator);
+}
+
+/* Checks */
+
+static void check_map(Life *life) {
+        const Snapshot *snapshot = map_snapshot(life->map);
+        const FlatView *memory = snapshot_find(snapshot, "memory");
+        static const FlatView nothing;
+
+        expect(life, snapshot->generation == life->map->generation, "generations differ");
+        for (size_t i = 0; i < snapshot->n_spaces; i++) {
+                const FlatView *view = snapshot->spaces[i].view;
+                const Region *root = snapshot->spaces[i].space->view->root;
+
+                expect_nothing(life, check_shape(view));
+                expect_nothing(life, check_full_render(root, view));
+                expect_nothing(life, check_oracle(life->map, root, view, life->generator.unit,
+                                                  &life->n_looks));
+        }
+        for (int i = 0; i < 2; i++)
+                expect_nothing(life, mirror_check(&life->mirrors[i], life->map));
+        expect_nothing(life, check_slots(life->slots, life->accelerator,
+                                         memory ? memory : &nothing));
+}
+
+static void check_same(Life *life, char *before) {
+        char *after = scene_text(life->map);
+
+        if (strcmp(before, after) != 0) {
+                fprintf(stderr, "before:\n%s", before);
+                give_up(life, "something is left of what was taken back");
+        }
+        free(before);
+        free(after);
+}
+
+/* Steps */
+
+static uint64_t below(Life *life, uint64_t n) {
+        return random_below(&life->generator.random, n);
+}
+
+/* Makes up to n edits; those that are refused must change nothing and say why. */
+static void make_edits(Life *life, uint64_t n) {
+        for (uint64_t i = 0; i < n; i++) {
+                Edit edit = generator_next(&life->generator);
+                bool compare = below(life, 8) == 0;
+                char *before = compare ? scene_text(life->map) : NULL;
+                Detail detail = {};
+                int r = map_edit(life->map, &edit, &detail);
+
+                expect(life, r >= 0, "an edit failed unexpectedly");
+                expect(life, r == 0 || detail.text[0], "a refusal without words");
+                life->n_refused += r != 0;
+                if (before && r != 0)
+                        check_same(life, before);
+                else
+                        free(before);
+                edit_deinit(&edit);
+        }
+}
+
+/* Applies a prepared commit. */
+static int apply(Life *life, Commit *commit) {
+        bool changes = commit->tree_changed;
+        uint64_t generation = life->map->generation;
+        Detail detail = {};
+        int r;
+
+        for (size_t i = 0; i < commit->n_changes; i++)
+                expect_nothing(life, check_diff(&commit->changes[i]));
+        r = commit_apply(commit, &detail);
+        expect(life, r == 0 || detail.text[0], "a failure without words");
+        if (r == 0) {
+                expect(life, life->map->generation == generation + changes, "a wrong generation");
+                expect(life, map_mark(life->map) == 0, "a commit left something in the log");
+                life->n_commits += changes;
+        }
+        return r;
+}
+
+static int commit(Life *life) {
+        _cleanup_(commit_freep) Commit *commit = NULL;
+        Detail detail = {};
+        int r;
+
+        r = commit_new(&commit, life->map, &detail);
+        expect(life, r >= 0, "a commit failed unexpectedly");
+        expect(life, r == 0 || detail.text[0], "a refusal without words");
+        return r == 0 ? apply(life, commit) : r;
+}
+
+static void commit_edits(Life *life) {
+        char *before = below(life, 4) == 0 ? scene_text(life->map) : NULL;
+        size_t mark;
+
+        make_edits(life, 1 + below(life, 4));
+        mark = map_mark(life->map);
+        if (below(life, 4) == 0) {
+                make_edits(life, 1 + below(life, 4));
+                map_rollback(life->map, mark);
+        }
+        if (commit(life) == 0) {
+                free(before);
+                return;
+        }
+        map_rollback(life->map, 0);
+        if (before)
+                check_same(life, before);
+}
+
+static void roll_edits_back(Life *life) {
+        char *before = scene_text(life->map);
+
+        make_edits(life, 1 + below(life, 8));
+        map_rollback(life->map, 0);
+        check_same(life, before);
+}
+
+static void preview_edits(Life *life) {
+        char *before = scene_text(life->map);
+        Commit *preview = NULL;
+
+        make_edits(life, 1 + below(life, 4));
+        if (commit_new(&preview, life->map, NULL) == 0)
+                for (size_t i = 0; i < preview->n_changes; i++)
+                        expect_nothing(life, check_diff(&preview->changes[i]));
+        commit_free(preview);
+        map_rollback(life->map, 0);
+        check_same(life, before);
+}
+
+static void have_a_listener_refuse(Life *life) {
+        Mirror *mirror = &life->mirrors[below(life, 2)];
+        char *before = scene_text(life->map);
+
+        mirror->refuse_prepare = below(life, 2);
+        mirror->fail_apply = !mirror->refuse_prepare;
+        make_edits(life, 1 + below(life, 4));
+        if (commit(life) == 0) {
+                /* No view changed, so nobody was asked. */
+                free(before);
+        } else {
+                map_rollback(life->map, 0);
+                check_same(life, before);
+        }
+        mirror->refuse_prepare = mirror->fail_apply = false;
+}
+
+static void stage_edits(Life *life) {
+        Transaction **t = &life->transactions[below(life, N_TRANSACTIONS)];
+        char *before = scene_text(life->map);
+
+        if (!*t)
+                expect(life, transaction_new(t, life->map) == 0, "no transaction");
+        for (uint64_t n = 1 + below(life, 4); n > 0; n--) {
+                Edit edit = generator_next(&life->generator);
+
+                expect(life, transaction_stage(*t, &edit, NULL) >= 0, "staging failed");
+                edit_deinit(&edit);
+        }
+        map_check_in(life->map);
+        check_same(life, before);
+}
+
+static void commit_transaction(Life *life) {
+        Transaction **t = &life->transactions[below(life, N_TRANSACTIONS)];
+        _cleanup_(commit_freep) Commit *commit = NULL;
+        char *before = scene_text(life->map);
+        int r;
+
+        if (!*t)
+                expect(life, transaction_new(t, life->map) == 0, "no transaction");
+        r = transaction_prepare(*t, &commit, NULL);
+        expect(life, r >= 0, "a transaction failed unexpectedly");
+        if (r == 0)
+                r = apply(life, commit);
+        map_check_in(life->map);
+        life->n_conflicts += r != 0;
+        if (r == 0)
+                free(before);
+        else
+                check_same(life, before);
+        if (r == 0 || below(life, 2) == 0)
+                *t = transaction_free(*t);
+}
+
+/* Registering replays what is there: the mirror that was away must not have missed anything. */
+static void register_again(Life *life) {
+        Mirror *mirror = &life->mirrors[1];
+
+        listener_unregister(&mirror->listener, life->map);
+        commit_edits(life);
+        expect(life, listener_register(&mirror->listener, life->map, NULL) == 0,
+               "a listener cannot be registered again");
+}
+
+static void step(Life *life) {
+        static void (*const steps[])(Life *) = {
+                commit_edits,  commit_edits,           commit_edits, commit_edits,
+                commit_edits,  roll_edits_back,        preview_edits, have_a_listener_refuse,
+                stage_edits,   stage_edits,            commit_transaction, register_again,
+        };
+
+        steps[below(life, ELEMENTS_OF(steps))](life);
+        check_map(life);
+        /* Maps without the usual root and address space show little: mend that now and then. */
+        if (below(life, 16) == 0) {
+                Edit root = generator_root(&life->generator);
+                Edit memory = generator_memory(&life->generator);
+
+                (void)map_edit(life->map, &root, NULL);
+                (void)map_edit(life->map, &memory, NULL);
+                if (commit(life) != 0)
+                        map_rollback(life->map, 0);
+                edit_deinit(&root);
+                edit_deinit(&memory);
+        }
+}
+
+static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
+        Life life;
+
+        begin_life(&life, seed);
+        for (life.step = 0; life.step < n_steps; life.step++)
+                step(&life);
+        end_life(&life);
+        printf("ok %" PRIu64 " - seed %" PRIu64 ": %" PRIu64 " commits, %" PRIu64
+               " edits refused, %" PRIu64 " transactions, %" PRIu64 " units looked at\n",
+               number, seed, life.n_commits, life.n_refused, life.n_conflicts, life.n_looks);
+        fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+        static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                                {"seeds", required_argument, NULL, 'n'},
+                                                {"steps", required_argument, NULL, 't'},
+                                                {"long", no_argument, NULL, 'l'},
+                                                {}};
+        uint64_t first = 1, n = 8, steps = 400;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+                switch (c) {
+                case 's':
+                        first = strtoull(optarg, NULL, 0);
+                        n = 1;
+                        break;
+                case 'n':
+                        n = strtoull(optarg, NULL, 0);
+                        break;
+                case 't':
+                        steps = strtoull(optarg, NULL, 0);
+                        break;
+                case 'l':
+                        n = 1000;
+                        steps = 2000;
+                        break;
+                default:
+                        return EXIT_FAILURE;
+                }
+        printf("1..%" PRIu64 "\n", n);
+        for (uint64_t i = 0; i < n; i++)
+                live(first + i, steps, i + 1);
+        return EXIT_SUCCESS;
+}
