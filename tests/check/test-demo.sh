@@ -25,6 +25,7 @@ case_is() {
         fi
 }
 
+# shellcheck disable=SC2317 # called by case_is
 # shows PATTERN: the demonstration's output has such a line.
 shows() {
         grep -Eq -- "$1" <<<"$output"
@@ -45,6 +46,6 @@ case_is 'nothing fails on the way' test -z "$(grep -v '^Call failed: In' <<<"$ou
         grep -iE 'failed|error|in vain|guestmapctl: ')"
 case_is 'nothing is left' test -z "$(ls -A "$TMPDIR")"
 
-[ $result = 0 ] || sed 's/^/# /' <<<"$output"
+[ $result = 0 ] || printf '%s\n' "$output" | sed 's/^/# /'
 echo "1..$number"
 exit $result
