@@ -29,7 +29,7 @@ trap 'exit 1' HUP INT TERM
 mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-test"
 ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
 ln -s "/usr/lib/systemd/user/$bus.service" "$tree/etc/systemd/user/dbus.service"
-cp "$source/tests/system/inside.sh" "$source/tests/check/readme.sh" "$source/README.md" \
+cp "$source/tests/system/inside.sh" "$source/tests/check/session.sh" "$source/README.md" \
         "$tree/opt/system-test"
 
 "$source/tests/system/boot.sh" "$tree" 120 /opt/system-test/inside.sh
