@@ -11,13 +11,16 @@
 static int parse_digits(const char **text, uint64_t *ret) {
         bool hex = (*text)[0] == '0' && (*text)[1] == 'x';
         const char *digits = hex ? *text + 2 : *text;
+        size_t n = strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
         char *end;
 
-        /* strtoull() alone would take blanks, signs, octal, and 0x inside 0x. */
-        if (strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789") == 0)
+        if (n == 0)
                 return -EINVAL;
         errno = 0;
         *ret = strtoull(digits, &end, hex ? 16 : 10);
+        /* strtoull() would take a second 0x. */
+        if (end != digits + n)
+                return -EINVAL;
         *text = end;
         return -errno;
 }

@@ -97,7 +97,7 @@ void json_signed(JSONWriter *writer, int64_t number) {
         fprintf(writer->stream, "%" PRId64, number);
 }
 
-void json_bool(JSONWriter *writer, bool value) {
+void json_boolean(JSONWriter *writer, bool value) {
         separate(writer);
         fputs(value ? "true" : "false", writer->stream);
 }

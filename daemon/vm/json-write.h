@@ -40,7 +40,7 @@ void json_line(JSONWriter *writer, unsigned indent);
 void json_string(JSONWriter *writer, const char *string);
 void json_number(JSONWriter *writer, uint64_t number);
 void json_signed(JSONWriter *writer, int64_t number);
-void json_bool(JSONWriter *writer, bool value);
+void json_boolean(JSONWriter *writer, bool value);
 /* "0x1000", since common tools round integers above 2^53. */
 void json_hex(JSONWriter *writer, uint64_t number);
 /* The same; SIZE_WHOLE is "2^64". */

@@ -25,7 +25,7 @@ static void report_region_flags(JSONWriter *writer, const Region *region, bool e
                 if (!every && is_set == !!(usual & flag_keys[i].flag))
                         continue;
                 json_key(writer, flag_keys[i].key);
-                json_bool(writer, is_set);
+                json_boolean(writer, is_set);
         }
 }
 
@@ -59,7 +59,7 @@ static void report_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd) {
         json_number(writer, ioeventfd->length);
         if (ioeventfd->match) {
                 json_key(writer, "match");
-                json_bool(writer, true);
+                json_boolean(writer, true);
         }
         if (ioeventfd->data != 0) {
                 json_key(writer, "data");

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "daemon/vm/json-write.h"
+#include "daemon/vm/report.h"
+#include "tests/common/apply.h"
+#include "tests/common/unit.h"
+
+static const char machine[] =
+        "{\"guestmap\":1,\"regions\":[\n"
+        "  {\"name\":\"a \\\"quoted\\\" \\\\ name\",\"kind\":\"reserved\",\"size\":\"0x0\"},\n"
+        "  {\"name\":\"flash\",\"kind\":\"romd\",\"size\":\"0x2000\",\"romd\":false},\n"
+        "  {\"name\":\"io\",\"kind\":\"mmio\",\"size\":\"0x10000\","
+        "\"ioeventfds\":[{\"offset\":\"0x8\",\"length\":0},"
+        "{\"offset\":\"0x10\",\"length\":8,\"match\":true,\"data\":\"0xffffffffffffffff\"}],"
+        "\"coalesced\":[{\"offset\":\"0x20\",\"size\":\"0x8\"}]},\n"
+        "  {\"name\":\"pc.ram\",\"kind\":\"ram\",\"size\":\"0x4000\",\"dirty-log\":true},\n"
+        "  {\"name\":\"system\",\"kind\":\"container\",\"size\":\"2^64\"},\n"
+        "  {\"name\":\"low\",\"kind\":\"alias\",\"size\":\"0x4000\",\"target\":\"pc.ram\","
+        "\"target-offset\":\"0x0\",\"parent\":\"system\",\"offset\":\"0x0\"},\n"
+        "  {\"name\":\"bios\",\"kind\":\"rom\",\"size\":\"0x1000\",\"parent\":\"system\","
+        "\"offset\":\"0xfffffffffffff000\",\"priority\":-5,\"enabled\":false,"
+        "\"nonvolatile\":true},\n"
+        "  {\"name\":\"odd\",\"kind\":\"ram\",\"size\":\"0x1800\",\"parent\":\"system\","
+        "\"offset\":\"0x8000\",\"priority\":1,\"unmergeable\":true}],\n"
+        " \"address-spaces\":[\n"
+        "  {\"name\":\"io\",\"root\":\"io\"},\n"
+        "  {\"name\":\"memory\",\"root\":\"system\"}]}\n";
+
+static json_object *member(json_object *object, const char *key) {
+        json_object *value;
+
+        if (!json_object_object_get_ex(object, key, &value))
+                fail_msg("%s: no %s", json_object_to_json_string(object), key);
+        return value;
+}
+
+static void assert_json(json_object *object, const char *expected) {
+        assert_string_equal(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN),
+                            expected);
+}
+
+static void test_layout(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        uint64_t generation;
+
+        assert_text(must_layout(vm), "{\"guestmap\":1,\"regions\":[],\n \"address-spaces\":[]}\n");
+        must_apply(vm, machine);
+        assert_text(must_layout(vm), machine);
+        generation = vm->map->generation;
+        assert_int_equal(must_apply(vm, machine).n_edits, 0);
+        assert_int_equal(vm->map->generation, generation);
+}
+
+static void test_flat(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        char *text;
+
+        must_apply(vm, machine);
+        assert_int_equal(report_flat(&text, vm), 0);
+        assert_text(text,
+                    "{\"generation\":1,\"address-spaces\":{\n"
+                    "  \"io\":[\n"
+                    "    {\"first\":\"0x0\",\"last\":\"0xffff\",\"region\":\"io\","
+                    "\"offset\":\"0x0\",\"kind\":\"mmio\",\"flags\":[]}],\n"
+                    "  \"memory\":[\n"
+                    "    {\"first\":\"0x0\",\"last\":\"0x3fff\",\"region\":\"pc.ram\","
+                    "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"dirty-log\"]},\n"
+                    "    {\"first\":\"0x8000\",\"last\":\"0x97ff\",\"region\":\"odd\","
+                    "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"unmergeable\"]}]}}\n");
+}
+
+static void test_slots(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        json_object *report, *slots;
+        char *text;
+
+        must_apply(vm, machine);
+        assert_int_equal(report_slots(&text, vm), 0);
+        report = json_tokener_parse(text);
+        slots = member(report, "slots");
+        assert_int_equal(json_object_array_length(slots), 2);
+        assert_string_equal(json_object_get_string(member(json_object_array_get_idx(slots, 0),
+                                                          "last")),
+                            "0x3fff");
+        assert_json(member(json_object_array_get_idx(slots, 0), "flags"), "[\"dirty-log\"]");
+        assert_string_equal(json_object_get_string(member(json_object_array_get_idx(slots, 1),
+                                                          "last")),
+                            "0x8fff");
+        json_object_put(report);
+        free(text);
+}
+
+static void test_regions(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        json_object *report, *regions;
+        char *text;
+
+        must_apply(vm, machine);
+        assert_int_equal(report_regions(&text, vm), 0);
+        report = json_tokener_parse(text);
+        regions = member(report, "regions");
+        assert_int_equal(json_object_array_length(regions), 8);
+        assert_json(json_object_array_get_idx(regions, 1),
+                    "{\"name\":\"bios\",\"kind\":\"rom\",\"size\":\"0x1000\","
+                    "\"parent\":\"system\",\"offset\":\"0xfffffffffffff000\",\"priority\":-5,"
+                    "\"enabled\":false,\"readonly\":true,\"nonvolatile\":true,"
+                    "\"unmergeable\":false,\"romd\":false,\"dirty-log\":false,\"backing\":3}");
+        json_object_put(report);
+        free(text);
+}
+
+/* Makes the edits of a document and reports on a commit that is never applied. */
+static json_object *dry_run(VM *vm, const char *document_text) {
+        _cleanup_(document_freep) Document *document = NULL;
+        _cleanup_(edit_list_deinit) EditList edits = {};
+        _cleanup_(commit_freep) Commit *commit = NULL;
+        json_object *report;
+        uint64_t discarded;
+        char *text;
+
+        assert_int_equal(document_parse(&document, document_text, strlen(document_text), NULL), 0);
+        assert_int_equal(document_edits(document, vm, &edits, NULL), 0);
+        discarded = edits_bytes_discarded(&edits, vm->map);
+        for (size_t i = 0; i < edits.n; i++)
+                assert_int_equal(map_edit(vm->map, &edits.items[i], NULL), 0);
+        assert_int_equal(commit_new(&commit, vm->map, NULL), 0);
+        assert_int_equal(report_commit(&text, vm, commit, edits.n, discarded), 0);
+        map_rollback(vm->map, 0);
+        report = json_tokener_parse(text);
+        free(text);
+        return report;
+}
+
+static void test_commit(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        json_object *report, *memory;
+
+        must_apply(vm, machine);
+        report = dry_run(vm, "{\"guestmap\":1,\"edits\":["
+                             "{\"remove-region\":{\"name\":\"low\"}},"
+                             "{\"remove-region\":{\"name\":\"pc.ram\"}},"
+                             "{\"set-region\":{\"name\":\"odd\",\"offset\":\"0x8800\"}},"
+                             "{\"enable-region\":{\"name\":\"flash\",\"enabled\":false}}]}");
+        assert_json(member(report, "generation"), "2");
+        assert_json(member(report, "edits"), "4");
+        assert_json(member(report, "slot-operations"),
+                    "{\"delete\":2,\"move\":0,\"flags\":0,\"create\":0}");
+        assert_json(member(report, "bytes-remapped"), "20480");
+        assert_json(member(report, "bytes-trapped"), "6144");
+        assert_json(member(report, "bytes-discarded"), "16384");
+        assert_int_equal(json_object_object_length(member(report, "address-spaces")), 1);
+        memory = member(member(report, "address-spaces"), "memory");
+        assert_json(member(member(memory, "removed"), "count"), "2");
+        assert_json(member(memory, "added"),
+                    "{\"count\":1,\"sections\":[{\"first\":\"0x8800\",\"last\":\"0x9fff\","
+                    "\"region\":\"odd\",\"offset\":\"0x0\",\"kind\":\"ram\","
+                    "\"flags\":[\"unmergeable\"]}]}");
+        json_object_put(report);
+        assert_text(must_layout(vm), machine);
+}
+
+/* Lists end at 64 sections, counts do not. */
+static void test_commit_of_many(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        json_object *report, *added;
+        size_t length;
+        char *text;
+        FILE *out = open_memstream(&text, &length);
+
+        fprintf(out, "{\"guestmap\":1,\"address-spaces\":[{\"name\":\"s\",\"root\":\"root\"}],"
+                     "\"regions\":[{\"name\":\"root\",\"kind\":\"container\",\"size\":\"2^64\"}");
+        for (unsigned i = 0; i < 65; i++)
+                fprintf(out, ",{\"name\":\"r%u\",\"kind\":\"mmio\",\"size\":16,"
+                             "\"parent\":\"root\",\"offset\":%u}", i, i * 32);
+        fprintf(out, "]}");
+        fclose(out);
+        report = dry_run(vm, text);
+        added = member(member(member(report, "address-spaces"), "s"), "added");
+        assert_json(member(added, "count"), "65");
+        assert_int_equal(json_object_array_length(member(added, "sections")), 64);
+        json_object_put(report);
+        free(text);
+}
+
+static void test_writer(void **state) {
+        JSONWriter writer;
+        char *text;
+
+        assert_int_equal(json_writer_init(&writer), 0);
+        json_open(&writer, '[');
+        json_string(&writer, "\x01\"\\/\x7f\xc3\xa9");
+        json_number(&writer, UINT64_MAX);
+        json_signed(&writer, INT64_MIN);
+        json_boolean(&writer, true);
+        json_hex(&writer, UINT64_MAX);
+        json_size(&writer, UINT64_MAX);
+        json_open(&writer, '{');
+        json_close(&writer, '}');
+        json_close(&writer, ']');
+        assert_int_equal(json_writer_take(&writer, &text), 0);
+        json_writer_deinit(&writer);
+        assert_text(text, "[\"\\u0001\\\"\\\\/\x7f\xc3\xa9\",18446744073709551615,"
+                          "-9223372036854775808,true,\"0xffffffffffffffff\",\"2^64\",{}]\n");
+}
+
+UNIT_TESTS(cmocka_unit_test(test_layout), cmocka_unit_test(test_flat),
+           cmocka_unit_test(test_slots), cmocka_unit_test(test_regions),
+           cmocka_unit_test(test_commit), cmocka_unit_test(test_commit_of_many),
+           cmocka_unit_test(test_writer));
