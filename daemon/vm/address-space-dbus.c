@@ -37,7 +37,7 @@ int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userd
         AddressSpace *space;
         int r;
 
-        if (strcmp(prefix, service->space_prefix) != 0)
+        if (!node_is_within(service->space_prefix, prefix))
                 return 0;
         map_check_in(service->vm->map);
         RB_FOREACH(space, AddressSpaces, &service->vm->map->spaces) {

@@ -67,3 +67,11 @@ int node_decode(const char *path, const char *prefix, char **ret) {
                 return 0;
         return sd_bus_path_decode(path, prefix, ret);
 }
+
+bool node_is_within(const char *node, const char *prefix) {
+        size_t length = strlen(prefix);
+
+        if (strcmp(prefix, "/") == 0)
+                return true;
+        return strncmp(node, prefix, length) == 0 && (node[length] == '/' || node[length] == '\0');
+}

@@ -30,3 +30,10 @@ void nodes_take(Nodes *nodes, char ***ret);
  * there can be no object (the prefix itself, paths further down); -ENOMEM.
  */
 int node_decode(const char *path, const char *prefix, char **ret);
+
+/*
+ * Whether `node` is `prefix` or below it: whether an enumerator of its is to speak. ObjectManager
+ * asks for all that is below itself; sd-bus asks once more for each object that it finds, and
+ * taking part in that would be quadratic.
+ */
+bool node_is_within(const char *node, const char *prefix);

@@ -35,7 +35,7 @@ int region_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, ch
         const Map *map = service->vm->map;
         int r;
 
-        if (strcmp(prefix, service->region_prefix) != 0)
+        if (!node_is_within(service->region_prefix, prefix))
                 return 0;
         map_check_in(service->vm->map);
         if (map->n_regions > GUESTMAP_OBJECTS_MAX)

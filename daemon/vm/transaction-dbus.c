@@ -64,7 +64,7 @@ int transaction_objects_enumerate(sd_bus *bus, const char *prefix, void *userdat
         OpenTransaction *open;
         int r;
 
-        if (strcmp(prefix, service->transaction_prefix) != 0)
+        if (!node_is_within(service->transaction_prefix, prefix))
                 return 0;
         cds_list_for_each_entry(open, &service->transactions, link) {
                 if (!service_caller_sees(service, sd_bus_get_current_message(bus), open->uid))
