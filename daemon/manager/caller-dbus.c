@@ -7,7 +7,6 @@
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
 #include "daemon/manager/link-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
 
@@ -64,20 +63,15 @@ static Caller *caller_free(Caller *caller) {
 }
 DEFINE_CLEANUP(Caller *, caller_free);
 
+/* If it can't be told the connection is at its end, which says the same. */
 static void tell_gone(Introduction *introduction) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         Link *link = introduction->vm->link;
-        int r;
 
-        r = link_new_call(link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                          "CallerGone");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", introduction->caller->unique);
-        if (r >= 0)
-                r = link_tell(link, m);
-        if (r < 0)
-                log_vm(LOG_WARNING, introduction->vm->name, "can't tell that %s has left: %s",
-                       introduction->caller->unique, strerror(-r));
+        if (link_new_call(link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "CallerGone") >= 0 &&
+            sd_bus_message_append(m, "s", introduction->caller->unique) >= 0)
+                (void)link_tell(link, m);
 }
 
 static void caller_leave(Caller *caller) {

@@ -260,6 +260,9 @@ static int list_objects(sd_bus *bus, const char *prefix, void *userdata, char **
         char **paths;
         size_t n = 0;
 
+        /* Nothing is below the objects that are shown here. */
+        if (strlen(prefix) > strlen(GUESTMAP_PATH_VM))
+                return 0;
         paths = calloc(manager->registry.n + 1, sizeof(*paths));
         if (!paths)
                 return -ENOMEM;
