@@ -337,7 +337,7 @@ static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
                 step(&life);
         end_life(&life);
         printf("ok %" PRIu64 " - seed %" PRIu64 ": %" PRIu64 " commits, %" PRIu64
-               " edits refused, %" PRIu64 " transactions, %" PRIu64 " units looked at\n",
+               " edits refused, %" PRIu64 " conflicts, %" PRIu64 " units looked at\n",
                number, seed, life.n_commits, life.n_refused, life.n_conflicts, life.n_looks);
         fflush(stdout);
 }
