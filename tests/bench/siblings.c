@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Maps with N regions side by side; see siblings.h. */
+
+#include "lib/util/string-table.h"
+#include "tests/bench/siblings.h"
+
+static const char *const placement_table[] = {[PLACE_ASCENDING] = "ascending",
+                                              [PLACE_DESCENDING] = "descending",
+                                              [PLACE_RANDOM] = "random"};
+
+STRING_TABLE(placement, Placement, placement_table);
+
+/* Which place the i-th region to be added gets: a permutation of 0 … n - 1. */
+static size_t place_of(size_t i, size_t n, Placement placement) {
+        switch (placement) {
+        case PLACE_DESCENDING:
+                return n - 1 - i;
+        case PLACE_RANDOM:
+                /* A step that shares no factor with n visits every place once. */
+                return (size_t)((unsigned __int128)i * 2654435761U % n);
+        default:
+                return i;
+        }
+}
+
+void siblings_add(Map *map, size_t n, Placement placement, bool background) {
+        char name[32];
+
+        if (background)
+                must_edit(map, add_region(REGION_MMIO, "background", n * SIBLING_SPACING, "system",
+                                          0, -1));
+        for (size_t i = 0; i < n; i++) {
+                uint64_t place = place_of(i, n, placement);
+
+                snprintf(name, sizeof(name), "region%zu", i);
+                must_edit(map, add_region(REGION_RAM, name, SIBLING_SIZE, "system",
+                                          place * SIBLING_SPACING, 0));
+        }
+}
