@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Following a map: GetChanges, WaitChanges, and signals of commits that are too large or too many
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/vm/watch-dbus.h"
+#include "tests/bus/rig.h"
+#include "tests/common/unit.h"
+
+static const char *changes(Rig *rig, uint64_t since) {
+        return rig_call(rig, RIG_MEMORY, "AddressSpace.GetChanges", "t", since);
+}
+
+static void test_net_change(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        rig_add(rig, RIG_VM, "b", "mmio", 0x1000, "system", 0x1000);
+        rig_enable(rig, RIG_VM, "a", false);
+        rig_enable(rig, RIG_VM, "b", false);
+        rig_enable(rig, RIG_VM, "b", true);
+        assert_string_equal(changes(rig, 1), "6 true [] [(4096 8191 b 0 mmio 0)]");
+        assert_string_equal(changes(rig, 2), "6 true [(0 4095 a 0 mmio 0)] "
+                                             "[(4096 8191 b 0 mmio 0)]");
+        assert_string_equal(changes(rig, 3), "6 true [(0 4095 a 0 mmio 0)] []");
+        assert_string_equal(changes(rig, 4), "6 true [] []");
+        assert_string_equal(changes(rig, 6), "6 true [] []");
+        rig_free(rig);
+}
+
+static void test_beyond_history(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        /* Before the beginning, and after the end: the whole view instead. */
+        assert_string_equal(changes(rig, 0), "2 false [] [(0 4095 a 0 mmio 0)]");
+        assert_string_equal(changes(rig, 3), "2 false [] [(0 4095 a 0 mmio 0)]");
+        for (unsigned i = 0; i < HISTORY_DELTAS_MAX; i++)
+                rig_enable(rig, RIG_VM, "a", i % 2);
+        assert_string_equal(changes(rig, 1), "258 false [] [(0 4095 a 0 mmio 0)]");
+        assert_string_equal(changes(rig, 2), "258 true [] []");
+        /* What did not change is known to be so, however long ago. */
+        assert_string_equal(rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t",
+                                     UINT64_C(1)),
+                            "258 true [] []");
+        rig_free(rig);
+}
+
+/* A name that came again on other memory is not what it was, although it looks the same. */
+static void test_same_name_other_memory(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
+        rig_remove(rig, RIG_VM, "ram");
+        rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
+        assert_string_equal(changes(rig, 2), "4 true [(0 4095 ram 0 ram 0)] [(0 4095 ram 0 ram 0)]");
+        rig_free(rig);
+}
+
+/* Makes n regions of a page with a hole after each, in one commit. */
+static void add_many(Rig *rig, const char *name, unsigned n, uint64_t at) {
+        char *document = NULL;
+        size_t length;
+        FILE *out = open_memstream(&document, &length);
+
+        assert_non_null(out);
+        fputs("{\"guestmap\": 1, \"edits\": [", out);
+        for (unsigned i = 0; i < n; i++)
+                fprintf(out,
+                        "%s{\"add-region\": {\"name\": \"%s%05u\", \"kind\": \"mmio\", "
+                        "\"size\": 4096, \"parent\": \"system\", \"offset\": %llu}}",
+                        i ? "," : "", name, i, (unsigned long long)(at + 8192ull * i));
+        fputs("]}", out);
+        fclose(out);
+        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
+        if (sd_bus_message_is_method_error(rig->reply, NULL))
+                fail_msg("%s", rig->text);
+        free(document);
+}
+
+static void test_truncated(void **state) {
+        Rig *rig = rig_new_vm();
+        char *log;
+
+        add_many(rig, "a", 64, 0);
+        log = rig_log(rig);
+        assert_null(strstr(log, "truncated"));
+        assert_non_null(strstr(log, "InterfacesAdded /region/a00063\n"));
+        free(log);
+        add_many(rig, "b", 65, 1 << 20);
+        assert_text(rig_log(rig), "reply\nCommitted 3 2 [] {edits: 65, slot-operations: 0, "
+                                  "truncated: true, objects-changed: true}\n");
+        rig_free(rig);
+}
+
+static void test_caps(void **state) {
+        Rig *rig = rig_new_vm();
+        uint64_t generation;
+        const char *text;
+        int more;
+
+        add_many(rig, "a", 10001, 0);
+        assert_string_equal(changes(rig, 0), "2 false [] []");
+        assert_string_equal(changes(rig, 1), "2 false [] []");
+        assert_int_equal(strncmp(rig_flat(rig, RIG_MEMORY), "TooLarge: address space \"memory\" has "
+                                                            "10001 sections", 50), 0);
+        text = rig_call(rig, RIG_MEMORY, "AddressSpace.GetFlatViewFrom", "tu", UINT64_C(4096),
+                        UINT32_C(2));
+        assert_string_equal(text, "2 [(8192 12287 a00001 0 mmio 0), (16384 20479 a00002 0 mmio 0)] "
+                                  "true");
+        text = rig_call(rig, RIG_MEMORY, "AddressSpace.GetFlatViewFrom", "tu", UINT64_C(81920000),
+                        UINT32_C(0));
+        assert_string_equal(text, "2 [(81920000 81924095 a10000 0 mmio 0)] false");
+        rig_call(rig, RIG_MEMORY, "AddressSpace.GetFlatViewFrom", "tu", UINT64_C(0), UINT32_MAX);
+        assert_true(sd_bus_message_read(rig->reply, "t", &generation) > 0);
+        assert_true(sd_bus_message_skip(rig->reply, "a(ttstsu)") > 0);
+        assert_true(sd_bus_message_read(rig->reply, "b", &more) > 0);
+        assert_true(more);
+        rig_free(rig);
+}
+
+static void wait_changes(Rig *rig, uint64_t since, uint64_t timeout_usec) {
+        rig_send(rig, RIG_MEMORY, "AddressSpace.WaitChanges", "tt", since, timeout_usec);
+}
+
+/* A wait in the name of another client, so that the rig's own calls can go on beside it. */
+static int on_waited(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message **ret = userdata;
+
+        *ret = sd_bus_message_ref(m);
+        return 0;
+}
+
+static sd_bus_message *start_wait(Rig *rig, sd_bus_message **ret, const char *space,
+                                  uint64_t since, uint64_t timeout_usec) {
+        sd_bus_message *m = NULL;
+
+        *ret = NULL;
+        assert_true(sd_bus_message_new_method_call(rig->bus, &m, NULL, space,
+                                                   "org.guestmap1.AddressSpace",
+                                                   "WaitChanges") >= 0);
+        assert_true(sd_bus_message_append(m, "tt", since, timeout_usec) >= 0);
+        if (rig->sender)
+                assert_true(sd_bus_message_set_sender(m, rig->sender) >= 0);
+        assert_true(sd_bus_call_async(rig->bus, NULL, m, on_waited, ret, UINT64_MAX) >= 0);
+        sd_bus_message_unref(m);
+        rig_settle(rig);
+        return *ret;
+}
+
+static void test_wait(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+        uint64_t generation;
+        int complete;
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        /* Something newer is there: at once. */
+        wait_changes(rig, 1, UINT64_MAX);
+        assert_string_equal(rig_wait(rig), "2 true [] [(0 4095 a 0 mmio 0)]");
+        wait_changes(rig, 9, UINT64_MAX);
+        assert_string_equal(rig_wait(rig), "2 false [] [(0 4095 a 0 mmio 0)]");
+        /* Nothing is there: not before this space has changed. */
+        assert_null(start_wait(rig, &answer, RIG_MEMORY, 2, UINT64_MAX));
+        rig_add(rig, RIG_VM, "p", "mmio", 1, "io", 0);
+        assert_null(answer);
+        rig_enable(rig, RIG_VM, "a", false);
+        assert_non_null(answer);
+        assert_true(sd_bus_message_read(answer, "tb", &generation, &complete) > 0);
+        assert_int_equal(generation, 4);
+        assert_true(complete);
+        sd_bus_message_unref(answer);
+        assert_int_equal(rig->service->n_watches, 0);
+        rig_free(rig);
+}
+
+static void test_wait_time_limit(void **state) {
+        Rig *rig = rig_new_vm();
+
+        wait_changes(rig, 1, 20000);
+        assert_false(rig->answered);
+        assert_string_equal(rig_wait(rig), "1 true [] []");
+        wait_changes(rig, 1, 0);
+        assert_string_equal(rig_wait(rig), "1 true [] []");
+        assert_int_equal(rig->service->n_watches, 0);
+        rig_free(rig);
+}
+
+static void test_wait_ends_otherwise(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+
+        rig_announce(rig, ":1.1", 1000);
+        rig->sender = ":1.1";
+        assert_null(start_wait(rig, &answer, RIG_MEMORY, 1, UINT64_MAX));
+        rig->sender = NULL;
+        assert_int_equal(rig->service->n_watches, 1);
+        rig_call(rig, RIG_PRIVATE, "Private.CallerGone", "s", ":1.1");
+        assert_int_equal(rig->service->n_watches, 0);
+        assert_null(answer);
+
+        assert_null(start_wait(rig, &answer, RIG_VM "/space/io", 1, UINT64_MAX));
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "io", 0);
+        assert_non_null(answer);
+        assert_string_equal(sd_bus_message_get_error(answer)->message,
+                            "NoSuchAddressSpace: address space \"io\" was removed from VM "
+                            "\"test\"");
+        sd_bus_message_unref(answer);
+        rig_free(rig);
+}
+
+static void test_wait_quota(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answers[2];
+
+        rig->service->n_watches = WATCHES_MAX - 1;
+        assert_null(start_wait(rig, &answers[0], RIG_MEMORY, 1, UINT64_MAX));
+        assert_non_null(start_wait(rig, &answers[1], RIG_MEMORY, 1, UINT64_MAX));
+        assert_string_equal(sd_bus_message_get_error(answers[1])->message,
+                            "QuotaExceeded: VM \"test\": 1024 calls wait for changes, the limit is "
+                            "1024");
+        sd_bus_message_unref(answers[1]);
+        rig_free(rig);
+}
+
+/* A client that does not read: memory stays bounded, and one signal tells of all in the end. */
+static void test_folded(void **state) {
+        Rig *rig = rig_new_vm();
+        Service *service = rig->service;
+        uint64_t queued, most = 0, previous = 1, generation, told;
+        char *log, *next;
+        int small = 65536;
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        free(rig_log(rig));
+        assert_true(sd_bus_detach_event(rig->bus) >= 0);
+        /* sd-bus asks for 8 MiB; with less in the kernel the queue shows sooner. */
+        assert_int_equal(setsockopt(sd_bus_get_fd(service->bus), SOL_SOCKET, SO_SNDBUF, &small,
+                                    sizeof(small)),
+                         0);
+        for (unsigned i = 0; i < 5000; i++) {
+                Edit edit = {.verb = EDIT_SET_REGION, .mask = PROPERTY_FLAGS,
+                             .flags_mask = REGION_ENABLED, .flags = i % 2 ? REGION_ENABLED : 0};
+                Detail detail = {};
+
+                edit.name = strdup("a");
+                assert_int_equal(map_target_edit(&service->map_target, &edit, &generation, &detail),
+                                 0);
+                edit_deinit(&edit);
+                rig_settle(rig);
+                assert_true(sd_bus_get_n_queued_write(service->bus, &queued) >= 0);
+                most = MAX_OF(most, queued);
+        }
+        assert_true(service->announcer.next.folded);
+        assert_true(most < 1000);
+        assert_true(sd_bus_attach_event(rig->bus, rig->event, 0) >= 0);
+        rig_settle(rig);
+        assert_false(service->announcer.waiting);
+
+        /* Without a gap: each begins where the one before ended. */
+        log = rig_log(rig);
+        previous = 2;
+        for (char *at = log; (at = strstr(at, "Committed ")); at = next) {
+                next = at + 1;
+                assert_int_equal(sscanf(at, "Committed %" SCNu64 " %" SCNu64, &generation, &told),
+                                 2);
+                assert_int_equal(told, previous);
+                previous = generation;
+        }
+        assert_int_equal(previous, 5002);
+        assert_non_null(strstr(log, "truncated: true, objects-changed: true"));
+        free(log);
+        rig_free(rig);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_history),
+           cmocka_unit_test(test_same_name_other_memory), cmocka_unit_test(test_truncated),
+           cmocka_unit_test(test_caps), cmocka_unit_test(test_wait),
+           cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
+           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_folded));
