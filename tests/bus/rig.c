@@ -135,13 +135,9 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-Rig *rig_new(void) {
-        Rig *rig = calloc(1, sizeof(*rig));
+static void rig_connect(Rig *rig) {
         int pair[2];
 
-        assert_non_null(rig);
-        assert_true(sd_event_new(&rig->event) >= 0);
-        assert_int_equal(service_new(&rig->service, rig->event), 0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair),
                          0);
         assert_int_equal(service_attach(rig->service, pair[0]), 0);
@@ -150,6 +146,23 @@ Rig *rig_new(void) {
         assert_true(sd_bus_add_filter(rig->bus, NULL, on_signal, rig) >= 0);
         assert_true(sd_bus_start(rig->bus) >= 0);
         assert_true(sd_bus_attach_event(rig->bus, rig->event, 0) >= 0);
+}
+
+void rig_reconnect(Rig *rig) {
+        sd_bus *before = rig->bus;
+
+        rig_connect(rig);
+        rig_settle(rig);
+        sd_bus_close_unref(before);
+}
+
+Rig *rig_new(void) {
+        Rig *rig = calloc(1, sizeof(*rig));
+
+        assert_non_null(rig);
+        assert_true(sd_event_new(&rig->event) >= 0);
+        assert_int_equal(service_new(&rig->service, rig->event), 0);
+        rig_connect(rig);
         return rig;
 }
 

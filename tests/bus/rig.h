@@ -40,6 +40,8 @@ Rig *rig_new(void);
 /* The same with a VM "test" on accelerator none, uid 1000, as CreateVM leaves it: generation 1. */
 Rig *rig_new_vm(void);
 Rig *rig_free(Rig *rig);
+/* Connects again; the older connection is not closed by the client but replaced. */
+void rig_reconnect(Rig *rig);
 
 /*
  * Calls "Interface.Member" (org.guestmap1. or org.freedesktop.DBus. is put in front) and runs the
