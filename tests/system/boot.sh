@@ -22,6 +22,12 @@ skip() {
         exit 77
 }
 
+# The two hierarchies in which a systemd may keep its units.
+cgroup_mounts() {
+        findmnt --noheadings --output TARGET --types cgroup2 || :
+        findmnt --noheadings --output TARGET --types cgroup --options name=systemd || :
+}
+
 check_machine() {
         [ "$(id -u)" = 0 ] || skip "booting a container needs root"
         for tool in systemd-nspawn systemd-sysusers dbus-daemon; do
@@ -29,12 +35,7 @@ check_machine() {
         done
         unshare --mount --pid --fork --mount-proc true 2>/dev/null ||
                 skip "namespaces may not be made here"
-}
-
-# The two hierarchies in which a systemd may keep its units.
-cgroup_mounts() {
-        findmnt --noheadings --output TARGET --types cgroup2 || :
-        findmnt --noheadings --output TARGET --types cgroup --options name=systemd || :
+        [ -w "$(cgroup_mounts | head -n 1)" ] || skip "cgroups may not be made here"
 }
 
 # Also those of runs that were killed; of one that is running the kernel refuses it.
@@ -67,7 +68,6 @@ in_own_cgroup() {
 # The machine below, TREE over it. An overlay refuses layers of which one contains another, and /
 # contains everything that is not mounted: so TREE moves to a file system of its own.
 make_root() {
-        mount --make-rprivate /
         mount -t tmpfs -o mode=0755 tmpfs /run
         mkdir /run/tree /run/upper /run/work /run/root
         cp -a "$1/." /run/tree
