@@ -37,8 +37,8 @@ static uint64_t timed(Map *map, Edit edit) {
 static void run_round(Map *map, size_t n, Times times[N_OPERATIONS]) {
         uint64_t offset = n / 2 * SIBLING_SPACING + SIBLING_SIZE;
 
-        times_add(&times[ADD], timed(map, add_region(REGION_RAM, "one", SIBLING_SIZE / 2,
-                                                     "system", offset, 0)));
+        times_add(&times[ADD],
+                  timed(map, add_region(REGION_RAM, "one", SIBLING_SIZE / 2, "system", offset, 0)));
         times_add(&times[DISABLE], timed(map, disable("one")));
         times_add(&times[ENABLE], timed(map, enable("one")));
         times_add(&times[REMOVE], timed(map, remove_region("one")));

@@ -147,7 +147,8 @@ static void print_zones(FILE *f, const Region *region) {
 static void print_region(FILE *f, const Region *region) {
         const RegionState *s = &region->state;
 
-        fprintf(f, "%s: %s size %" PRIx64 " in %s at %" PRIx64 " priority %d place %" PRIu64
+        fprintf(f,
+                "%s: %s size %" PRIx64 " in %s at %" PRIx64 " priority %d place %" PRIu64
                 " target-offset %" PRIx64 " flags %x children %u aliases %u%s\n",
                 region->name, region_kind_to_string(region->kind), s->size,
                 s->parent ? s->parent->name : "nothing", s->offset, s->priority, s->place,
@@ -160,10 +161,11 @@ static void print_region(FILE *f, const Region *region) {
 }
 
 static void print_counters(FILE *f, const Map *map) {
-        fprintf(f, "generation %" PRIu64 " regions %" PRIu64 " spaces %" PRIu64
-                " ioeventfds %" PRIu64 " zones %" PRIu64 " ram %" PRIx64 " log %x\n",
-                map->generation, map->n_regions, map->n_spaces, map->n_ioeventfds,
-                map->n_coalesced, map->ram_bytes, map->log_global);
+        fprintf(f,
+                "generation %" PRIu64 " regions %" PRIu64 " spaces %" PRIu64 " ioeventfds %" PRIu64
+                " zones %" PRIu64 " ram %" PRIx64 " log %x\n",
+                map->generation, map->n_regions, map->n_spaces, map->n_ioeventfds, map->n_coalesced,
+                map->ram_bytes, map->log_global);
 }
 
 char *scene_sections_text(const Section *sections, size_t n) {

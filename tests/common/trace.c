@@ -151,13 +151,13 @@ static void on_eventfd_del(Listener *listener, const ListenerSection *section,
 }
 
 static void on_coalesced_add(Listener *listener, const ListenerSection *section, Range zone) {
-        fprintf(print(listener, "coalesced-add", section), " %" PRIx64 "-%" PRIx64 "\n",
-                zone.first, zone.last);
+        fprintf(print(listener, "coalesced-add", section), " %" PRIx64 "-%" PRIx64 "\n", zone.first,
+                zone.last);
 }
 
 static void on_coalesced_del(Listener *listener, const ListenerSection *section, Range zone) {
-        fprintf(print(listener, "coalesced-del", section), " %" PRIx64 "-%" PRIx64 "\n",
-                zone.first, zone.last);
+        fprintf(print(listener, "coalesced-del", section), " %" PRIx64 "-%" PRIx64 "\n", zone.first,
+                zone.last);
 }
 
 #define TRACE_OPS                                                                                  \

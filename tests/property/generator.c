@@ -118,9 +118,9 @@ static void fill_alias(Generator *g, Edit *edit) {
 }
 
 static void fill_properties(Generator *g, Edit *edit) {
-        static const uint32_t flags[] = {
-                REGION_ENABLED,    REGION_ENABLED,     REGION_ENABLED,     REGION_READONLY,
-                REGION_UNMERGEABLE, REGION_NONVOLATILE, REGION_DIRECT_READ, REGION_DIRTY_LOG};
+        static const uint32_t flags[] = {REGION_ENABLED,     REGION_ENABLED,     REGION_ENABLED,
+                                         REGION_READONLY,    REGION_UNMERGEABLE, REGION_NONVOLATILE,
+                                         REGION_DIRECT_READ, REGION_DIRTY_LOG};
 
         edit->name = region_name(g, false);
         edit->size = some_size(g, one_in(g, 2) ? REGION_RAM : REGION_CONTAINER);
@@ -149,13 +149,11 @@ static void fill_ioeventfd(Generator *g, Edit *edit) {
 
 static EditVerb some_verb(Generator *g) {
         static const EditVerb verbs[] = {
-                EDIT_ADD_REGION,     EDIT_ADD_REGION,     EDIT_ADD_REGION,
-                EDIT_ADD_REGION,     EDIT_ADD_ALIAS,      EDIT_ADD_ALIAS,
-                EDIT_REMOVE_REGION,  EDIT_REMOVE_REGION,  EDIT_MOVE_REGION,
-                EDIT_MOVE_REGION,    EDIT_SET_REGION,     EDIT_SET_REGION,
-                EDIT_SET_REGION,     EDIT_SET_REGION,     EDIT_SET_REGION,
-                EDIT_ADD_IOEVENTFD,  EDIT_ADD_IOEVENTFD,  EDIT_REMOVE_IOEVENTFD,
-                EDIT_ADD_COALESCED,  EDIT_CLEAR_COALESCED,
+                EDIT_ADD_REGION,    EDIT_ADD_REGION,       EDIT_ADD_REGION,    EDIT_ADD_REGION,
+                EDIT_ADD_ALIAS,     EDIT_ADD_ALIAS,        EDIT_REMOVE_REGION, EDIT_REMOVE_REGION,
+                EDIT_MOVE_REGION,   EDIT_MOVE_REGION,      EDIT_SET_REGION,    EDIT_SET_REGION,
+                EDIT_SET_REGION,    EDIT_SET_REGION,       EDIT_SET_REGION,    EDIT_ADD_IOEVENTFD,
+                EDIT_ADD_IOEVENTFD, EDIT_REMOVE_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_CLEAR_COALESCED,
         };
 
         if (one_in(g, 16))

@@ -161,9 +161,8 @@ static void on_eventfd_del(Listener *listener, const ListenerSection *told,
 
 /* Which zone it is does not matter to who is told; any non-NULL pointer stands for it. */
 static void announce_zone(Listener *listener, const ListenerSection *told, Range zone, bool comes) {
-        Announced announced = {.range = zone,
-                               .region = told->section.region,
-                               .coalesced = (Coalesced *)listener};
+        Announced announced = {
+                .range = zone, .region = told->section.region, .coalesced = (Coalesced *)listener};
 
         expect((Mirror *)listener, range_covers(told->section.range, zone),
                "a zone outside of its section");

@@ -69,8 +69,8 @@ static bool see(Walk *walk, const Region *region, Wide at, Seen path, Seen *ret)
         *ret = path;
         ret->region = region;
         ret->offset = (uint64_t)at;
-        ret->kind = region->kind == REGION_RAM && (flags & REGION_READONLY) ? REGION_ROM
-                                                                            : region->kind;
+        ret->kind =
+                region->kind == REGION_RAM && (flags & REGION_READONLY) ? REGION_ROM : region->kind;
         ret->flags |= flags & (REGION_DIRECT_READ | REGION_DIRTY_LOG);
         return true;
 }

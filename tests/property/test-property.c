@@ -99,8 +99,9 @@ static void end_life(Life *life) {
         for (int i = 0; i < 2; i++) {
                 expect_nothing(life, life->mirrors[i].broken);
                 for (size_t s = 0; s < life->mirrors[i].n_spaces; s++)
-                        expect(life, life->mirrors[i].spaces[s].sections.n == 0 &&
-                                             life->mirrors[i].spaces[s].announced.n == 0,
+                        expect(life,
+                               life->mirrors[i].spaces[s].sections.n == 0 &&
+                                       life->mirrors[i].spaces[s].announced.n == 0,
                                "unregistering left something behind");
                 mirror_deinit(&life->mirrors[i]);
         }
@@ -130,8 +131,8 @@ static void check_map(Life *life) {
         }
         for (int i = 0; i < 2; i++)
                 expect_nothing(life, mirror_check(&life->mirrors[i], life->map));
-        expect_nothing(life, check_slots(life->slots, life->accelerator,
-                                         memory ? memory : &nothing));
+        expect_nothing(life,
+                       check_slots(life->slots, life->accelerator, memory ? memory : &nothing));
 }
 
 static void check_same(Life *life, char *before) {
@@ -308,9 +309,9 @@ static void register_again(Life *life) {
 
 static void step(Life *life) {
         static void (*const steps[])(Life *) = {
-                commit_edits,  commit_edits,           commit_edits, commit_edits,
-                commit_edits,  roll_edits_back,        preview_edits, have_a_listener_refuse,
-                stage_edits,   stage_edits,            commit_transaction, register_again,
+                commit_edits, commit_edits,    commit_edits,       commit_edits,
+                commit_edits, roll_edits_back, preview_edits,      have_a_listener_refuse,
+                stage_edits,  stage_edits,     commit_transaction, register_again,
         };
 
         steps[below(life, ELEMENTS_OF(steps))](life);

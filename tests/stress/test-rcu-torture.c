@@ -71,7 +71,8 @@ static const char *look(Reader *reader) {
         if (io && is_named(io, 0, "a") != is_named(memory, 0, "a"))
                 return "two address spaces of one snapshot differ";
         if (reader->n_looks % 64 == 0)
-                reader->held = flat_view_ref((FlatView *)(io && reader->n_looks % 128 ? io : memory));
+                reader->held =
+                        flat_view_ref((FlatView *)(io && reader->n_looks % 128 ? io : memory));
         return check_view(memory);
 }
 

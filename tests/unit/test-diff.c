@@ -21,8 +21,8 @@ static int teardown(void **state) {
 }
 
 static Section section(uint64_t first, uint64_t last, uint64_t offset) {
-        return (Section){.range = {first, last}, .region = ram, .offset = offset,
-                         .kind = REGION_RAM};
+        return (Section){
+                .range = {first, last}, .region = ram, .offset = offset, .kind = REGION_RAM};
 }
 
 static void check(const Section *old, size_t n_old, const Section *new, size_t n_new,
@@ -142,7 +142,8 @@ static void test_announced(void **state) {
 
         assert_int_equal(coalesced_new(&zone, (Range){0, 7}), 0);
         const Announced old[] = {{{0x10, 0x13}, mmio, one, NULL}, {{0x10, 0x17}, mmio, NULL, zone}};
-        const Announced new[] = {{{0x10, 0x13}, mmio, one, NULL}, {{0x10, 0x13}, mmio, two, NULL},
+        const Announced new[] = {{{0x10, 0x13}, mmio, one, NULL},
+                                 {{0x10, 0x13}, mmio, two, NULL},
                                  {{0x18, 0x1f}, mmio, NULL, zone}};
         const Announced other[] = {{{0x10, 0x13}, mmio, again, NULL},
                                    {{0x10, 0x17}, mmio, NULL, zone}};

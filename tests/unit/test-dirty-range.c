@@ -24,8 +24,13 @@ static char *ranges_text(DirtyRanges *ranges) {
 }
 
 static void test_sorts_and_joins(void **state) {
-        static const Range added[] = {{0x50, 0x5f}, {0x10, 0x1f}, {0x20, 0x2f}, {0x5a, 0x6f},
-                                      {0x0, 0x0}, {0x12, 0x13}, {UINT64_MAX, UINT64_MAX},
+        static const Range added[] = {{0x50, 0x5f},
+                                      {0x10, 0x1f},
+                                      {0x20, 0x2f},
+                                      {0x5a, 0x6f},
+                                      {0x0, 0x0},
+                                      {0x12, 0x13},
+                                      {UINT64_MAX, UINT64_MAX},
                                       {0x71, 0x72}};
         DirtyRanges ranges = {};
 
@@ -48,8 +53,8 @@ static void test_many(void **state) {
         DirtyRanges ranges = {};
 
         for (uint64_t i = 0; i < 100000; i++)
-                dirty_ranges_add(&ranges, (Range){(i * 7919 % 100000) * 16,
-                                                  (i * 7919 % 100000) * 16 + 7});
+                dirty_ranges_add(&ranges,
+                                 (Range){(i * 7919 % 100000) * 16, (i * 7919 % 100000) * 16 + 7});
         dirty_ranges_sort(&ranges);
         assert_int_equal(ranges.n, 100000);
         for (uint64_t i = 0; i < ranges.n; i++)

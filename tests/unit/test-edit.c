@@ -49,11 +49,18 @@ static void test_deinit_gives_up_references(void **state) {
 
 static void test_valid_names(void **state) {
         static const char *const names[] = {
-                "a", "pc.ram", "0000:00:02.0/bar0", "with space", "\"quoted\"", "%s",
+                "a",
+                "pc.ram",
+                "0000:00:02.0/bar0",
+                "with space",
+                "\"quoted\"",
+                "%s",
                 "\xc3\xa9",         /* é */
                 "\xe2\x82\xac",     /* € */
                 "\xf0\x9f\x98\x80", /* beyond the BMP */
-                "\xc2\xa0", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf",
+                "\xc2\xa0",
+                "\xed\x9f\xbf",
+                "\xf4\x8f\xbf\xbf",
         };
 
         for (size_t i = 0; i < ELEMENTS_OF(names); i++)
@@ -62,10 +69,21 @@ static void test_valid_names(void **state) {
 
 static void test_invalid_names(void **state) {
         static const char *const names[] = {
-                "", "\n", "a\tb", "a\x7f", "\x01",
-                "\xc2\x85",         /* a C1 control */
-                "\x80", "\xff", "a\xc3", "\xe2\x82", "\xf0\x9f\x98",
-                "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xf0\x80\x80\x80", /* longer than need be */
+                "",
+                "\n",
+                "a\tb",
+                "a\x7f",
+                "\x01",
+                "\xc2\x85", /* a C1 control */
+                "\x80",
+                "\xff",
+                "a\xc3",
+                "\xe2\x82",
+                "\xf0\x9f\x98",
+                "\xc0\x80",
+                "\xc1\xbf",
+                "\xe0\x80\x80",
+                "\xf0\x80\x80\x80", /* longer than need be */
                 "\xed\xa0\x80",     /* a surrogate */
                 "\xf4\x90\x80\x80", /* beyond Unicode */
                 "\xf8\x88\x80\x80\x80",

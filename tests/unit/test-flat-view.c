@@ -41,16 +41,25 @@ static void test_find(void **state) {
                 uint64_t address;
                 int found, lower; /* indices; -1: nothing there */
         } cases[] = {
-                {0, -1, 0}, {0xfff, -1, 0}, {0x1000, 0, 0}, {0x1fff, 0, 0}, {0x2000, 1, 1},
-                {0x2001, -1, 2}, {0x2fff, -1, 2}, {0x3abc, 2, 2}, {0x4000, -1, 3},
-                {UINT64_MAX - 2, -1, 3}, {UINT64_MAX - 1, 3, 3}, {UINT64_MAX, 3, 3},
+                {0, -1, 0},
+                {0xfff, -1, 0},
+                {0x1000, 0, 0},
+                {0x1fff, 0, 0},
+                {0x2000, 1, 1},
+                {0x2001, -1, 2},
+                {0x2fff, -1, 2},
+                {0x3abc, 2, 2},
+                {0x4000, -1, 3},
+                {UINT64_MAX - 2, -1, 3},
+                {UINT64_MAX - 1, 3, 3},
+                {UINT64_MAX, 3, 3},
         };
 
         for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
                 const Section *found = flat_view_find(view, cases[i].address);
 
-                assert_ptr_equal(found, cases[i].found < 0 ? NULL
-                                                           : &view->sections[cases[i].found]);
+                assert_ptr_equal(found,
+                                 cases[i].found < 0 ? NULL : &view->sections[cases[i].found]);
                 assert_int_equal(flat_view_lower_bound(view, cases[i].address), cases[i].lower);
         }
         flat_view_unref(view);
@@ -79,10 +88,16 @@ static void test_behind_the_last(void **state) {
 
 static void test_can_merge(void **state) {
         Region *ram = make_region("ram"), *other = make_region("other");
-        const Section a = {.range = {0x1000, 0x1fff}, .region = ram, .offset = 0x100,
-                           .kind = REGION_RAM, .flags = REGION_NONVOLATILE};
-        const Section next = {.range = {0x2000, 0x2fff}, .region = ram, .offset = 0x1100,
-                              .kind = REGION_RAM, .flags = REGION_NONVOLATILE};
+        const Section a = {.range = {0x1000, 0x1fff},
+                           .region = ram,
+                           .offset = 0x100,
+                           .kind = REGION_RAM,
+                           .flags = REGION_NONVOLATILE};
+        const Section next = {.range = {0x2000, 0x2fff},
+                              .region = ram,
+                              .offset = 0x1100,
+                              .kind = REGION_RAM,
+                              .flags = REGION_NONVOLATILE};
         Section b = next;
 
         assert_true(section_can_merge(&a, &b));
@@ -107,8 +122,8 @@ static void test_can_merge(void **state) {
 static void test_unmergeable(void **state) {
         Region *ram = make_region("ram");
         const Section a = {.range = {0, 7}, .region = ram, .flags = REGION_UNMERGEABLE};
-        const Section b = {.range = {8, 15}, .region = ram, .offset = 8,
-                           .flags = REGION_UNMERGEABLE};
+        const Section b = {
+                .range = {8, 15}, .region = ram, .offset = 8, .flags = REGION_UNMERGEABLE};
 
         assert_false(section_can_merge(&a, &b));
         region_unref(ram);
@@ -126,8 +141,8 @@ static void test_nothing_wraps(void **state) {
 
 static void test_same(void **state) {
         Region *ram = make_region("ram"), *other = make_region("other");
-        const Section a = {.range = {0x1000, 0x1fff}, .region = ram, .offset = 0x100,
-                           .kind = REGION_RAM};
+        const Section a = {
+                .range = {0x1000, 0x1fff}, .region = ram, .offset = 0x100, .kind = REGION_RAM};
         Section b = a;
 
         assert_true(section_same(&a, &b));
@@ -156,8 +171,11 @@ static void test_same(void **state) {
 
 static void test_cut(void **state) {
         Region *ram = make_region("ram");
-        const Section whole = {.range = {0x1000, 0x1fff}, .region = ram, .offset = 0x100,
-                               .kind = REGION_ROM, .flags = REGION_READONLY};
+        const Section whole = {.range = {0x1000, 0x1fff},
+                               .region = ram,
+                               .offset = 0x100,
+                               .kind = REGION_ROM,
+                               .flags = REGION_READONLY};
         Section part = section_cut(&whole, (Range){0x1800, 0x18ff});
 
         assert_int_equal(part.range.first, 0x1800);

@@ -109,9 +109,9 @@ static int sign(int i) {
 
 static void test_order(void **state) {
         static const Key ascending[] = {
-                {0, 0, false, 0}, {0, 1, false, 0}, {0, 1, true, 0}, {0, 1, true, 1},
-                {0, 2, false, 0}, {0, 8, true, UINT64_MAX}, {1, 0, false, 0},
-                {1ULL << 40, 4, true, 0}, {UINT64_MAX, 1, true, 1ULL << 40},
+                {0, 0, false, 0}, {0, 1, false, 0},         {0, 1, true, 0},
+                {0, 1, true, 1},  {0, 2, false, 0},         {0, 8, true, UINT64_MAX},
+                {1, 0, false, 0}, {1ULL << 40, 4, true, 0}, {UINT64_MAX, 1, true, 1ULL << 40},
         };
 
         for (int i = 0; i < (int)ELEMENTS_OF(ascending); i++)

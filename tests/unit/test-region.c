@@ -18,8 +18,11 @@ static Region *make_region(const char *name, RegionKind kind, Region *target) {
 
 static void place(Region *region, Region *parent, uint64_t offset, uint64_t size) {
         static uint64_t last_place;
-        RegionState state = {.parent = parent, .offset = offset, .size = size,
-                             .place = ++last_place, .flags = REGION_PRESENT | REGION_ENABLED};
+        RegionState state = {.parent = parent,
+                             .offset = offset,
+                             .size = size,
+                             .place = ++last_place,
+                             .flags = REGION_PRESENT | REGION_ENABLED};
 
         region_set_state(region, &state);
 }
@@ -52,8 +55,7 @@ static void check_window(Region *parent, Region *const *all, size_t n, Range win
 
         for (size_t i = 0; i < n; i++)
                 expected += meets(all[i], window);
-        for (Region *c = region_child_first(parent, window); c;
-             c = region_child_next(c, window)) {
+        for (Region *c = region_child_first(parent, window); c; c = region_child_next(c, window)) {
                 assert_true(meets(c, window));
                 assert_true(offset <= c->state.offset);
                 offset = c->state.offset;
@@ -223,8 +225,13 @@ static void test_aliases(void **state) {
 
 static void test_state_equal(void **state) {
         Region *parent = make_region("parent", REGION_CONTAINER, NULL);
-        const RegionState base = {.parent = parent, .offset = 1, .size = 2, .target_offset = 3,
-                                  .place = 4, .priority = 5, .flags = 6};
+        const RegionState base = {.parent = parent,
+                                  .offset = 1,
+                                  .size = 2,
+                                  .target_offset = 3,
+                                  .place = 4,
+                                  .priority = 5,
+                                  .flags = 6};
         RegionState other[7] = {base, base, base, base, base, base, base};
 
         other[0].parent = NULL;

@@ -127,7 +127,8 @@ static void test_commits(void **state) {
         map_check_in(map);
         must_commit_transaction(t);
         assert_int_equal(map->generation, generation + 1);
-        assert_text(scene_view(map, "memory"), "10100-101ff device@0 mmio\n11000-11fff dimm@0 ram\n");
+        assert_text(scene_view(map, "memory"),
+                    "10100-101ff device@0 mmio\n11000-11fff dimm@0 ram\n");
         transaction_free(t);
         assert_true(cds_list_empty(&map->transactions));
 }
@@ -311,8 +312,9 @@ static Edit place_device_again(void) {
 
 /* What the one sets, the other has set: same property, or placement. */
 static void test_what_conflicts_with_what(void **state) {
-        static Edit (*const edits[])(void) = {offset_of_device, size_of_device, priority_of_device,
-                                              device_off, device_read_only, move_device};
+        static Edit (*const edits[])(void) = {offset_of_device,   size_of_device,
+                                              priority_of_device, device_off,
+                                              device_read_only,   move_device};
         static const bool conflict[6][6] = {
                 /* offset  size   prio   off    ro     move */
                 {true, false, false, false, false, true},  /* offset */
