@@ -97,8 +97,8 @@ static int set_region(const struct kvm_userspace_memory_region *region) {
         int r;
 
         mock_kvm.n_calls++;
-        if (mock_kvm.fail_at && (mock_kvm.n_calls == mock_kvm.fail_at ||
-                                 (mock_kvm.fail_on && mock_kvm.n_calls > mock_kvm.fail_at)))
+        if (mock_kvm.fail_at && mock_kvm.n_calls >= mock_kvm.fail_at &&
+            mock_kvm.n_calls - mock_kvm.fail_at <= mock_kvm.fail_more)
                 r = mock_kvm.fail_errno;
         else
                 r = slot_table_set(&mock_kvm.table, &op);

@@ -29,9 +29,9 @@ struct MockKVM {
         int cpuid;            /* 0, or an errno */
         uint32_t cpuid_width; /* EAX of leaf 0x80000008; 0: there is no such leaf */
 
-        /* The n-th slot ioctl from now, from 1, fails; 0: none. Then perhaps all behind it. */
+        /* The n-th slot ioctl from now, from 1, fails, and so many behind it; 0: none. */
         unsigned fail_at;
-        bool fail_on;
+        unsigned fail_more;
         int fail_errno;
 
         unsigned n_calls; /* slot ioctls since mock_kvm_take() */

@@ -190,11 +190,11 @@ static void test_undo_refused(void **state) {
                 assert_covers(scene, before, n_before);
                 free(mock_kvm_take());
                 mock_kvm.fail_at = n;
-                mock_kvm.fail_on = true;
+                mock_kvm.fail_more = N_OPS;
                 mock_kvm.fail_errno = -ENOMEM;
                 assert_int_equal(commit(scene, after, n_after), MAP_E_KVM);
                 mock_kvm.fail_at = 0;
-                mock_kvm.fail_on = false;
+                mock_kvm.fail_more = 0;
                 assert_in_step(scene);
 
                 assert_int_equal(commit(scene, after, n_after), 0);
@@ -203,6 +203,75 @@ static void test_undo_refused(void **state) {
         }
         assert_int_equal(commit(scene, NULL, 0), 0);
         assert_text(mock_kvm_slots(), "");
+}
+
+/*
+ * A slot that changes places gives its number to another view of the same memory. If that one then
+ * cannot be deleted again, bringing the first one back would be a move to the kernel.
+ */
+static void test_undo_refused_number_taken(void **state) {
+        SlotsScene *scene = *state;
+        const Section before[] = {
+                ram(scene, 'd', 0x000000, 0x0fffff, 0, 0),
+                ram(scene, 'a', 0x100000, 0x1fffff, 0, 0),
+                ram(scene, 'b', 0x200000, 0x2fffff, 0, 0),
+        };
+        const Section after[] = {
+                ram(scene, 'b', 0x100000, 0x1fffff, 0, 0),
+                ram(scene, 'a', 0x200000, 0x2fffff, 0, 0),
+                ram(scene, 'a', 0x300000, 0x3fffff, 0, 0),
+                ram(scene, 'f', 0x400000, 0x4fffff, 0, 0),
+        };
+
+        assert_int_equal(commit(scene, before, ELEMENTS_OF(before)), 0);
+        free(mock_kvm_take());
+        mock_kvm.fail_at = 6;
+        mock_kvm.fail_more = 1;
+        mock_kvm.fail_errno = -ENOMEM;
+        assert_int_equal(commit(scene, after, ELEMENTS_OF(after)), MAP_E_KVM);
+        mock_kvm.fail_at = 0;
+        assert_text(mock_kvm_take(), "0 delete\n"
+                                     "1 delete\n"
+                                     "2 100000-1fffff b0000000\n"
+                                     "0 200000-2fffff a0000000\n"
+                                     "1 300000-3fffff a0000000\n"
+                                     "3 400000-4fffff f0000000: Cannot allocate memory\n"
+                                     "1 delete: Cannot allocate memory\n"
+                                     "0 delete\n"
+                                     "2 200000-2fffff b0000000\n"
+                                     "0 0-fffff d0000000\n");
+        assert_in_step(scene);
+        assert_int_equal(commit(scene, before, ELEMENTS_OF(before)), 0);
+        assert_in_step(scene);
+        assert_covers(scene, before, ELEMENTS_OF(before));
+}
+
+/* What set things right is itself taken back: it is still to be done. */
+static void test_repair_undone(void **state) {
+        SlotsScene *scene = *state;
+        Listener *listener = slots_listener(scene->slots);
+        Section before[SECTIONS_MAX], after[SECTIONS_MAX];
+        size_t n_before = rich_map(scene, before, false), n_after = rich_map(scene, after, true);
+        _cleanup_(slots_change_deinit) SlotsChange change;
+
+        assert_int_equal(commit(scene, before, n_before), 0);
+        free(mock_kvm_take());
+        mock_kvm.fail_at = 4;
+        mock_kvm.fail_more = 1;
+        mock_kvm.fail_errno = -ENOMEM;
+        assert_int_equal(commit(scene, after, n_after), MAP_E_KVM);
+        mock_kvm.fail_at = 0;
+
+        slots_change_init(&change, scene, "memory", after, n_after);
+        assert_int_equal(slots_change_carry_out(&change, scene), 0);
+        assert_covers(scene, after, n_after);
+        listener->ops->undo(listener, &change.commit);
+        slots_change_settle(&change, scene);
+        assert_in_step(scene);
+
+        assert_int_equal(commit(scene, after, n_after), 0);
+        assert_in_step(scene);
+        assert_covers(scene, after, n_after);
 }
 
 /* Each allocation of a commit fails in turn. */
@@ -255,5 +324,5 @@ static void test_new_fails(void **state) {
         cmocka_unit_test_setup_teardown(function, slots_scene_setup, slots_scene_teardown)
 
 UNIT_TESTS(TEST(test_rich), TEST(test_every_ioctl_fails), TEST(test_refusal_is_named),
-           TEST(test_undo), TEST(test_undo_refused), TEST(test_every_allocation_fails),
-           TEST(test_new_fails));
+           TEST(test_undo), TEST(test_undo_refused), TEST(test_undo_refused_number_taken),
+           TEST(test_repair_undone), TEST(test_every_allocation_fails), TEST(test_new_fails));
