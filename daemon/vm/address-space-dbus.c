@@ -223,8 +223,7 @@ static int get_string(sd_bus *bus, const char *path, const char *interface, cons
         const AddressSpace *space = userdata;
 
         return sd_bus_message_append(
-                reply, "s",
-                strcmp(property, "Name") == 0 ? space->name : space->view->root->name);
+                reply, "s", strcmp(property, "Name") == 0 ? space->name : space->view->root->name);
 }
 
 static int get_sections(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -243,10 +242,10 @@ const sd_bus_vtable address_space_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetFlatView", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("t", generation, "a" SECTION_SIGNATURE, sections),
                                 method_get_flat_view, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetFlatViewFrom", SD_BUS_ARGS("t", first, "u", max),
-                                SD_BUS_RESULT("t", generation, "a" SECTION_SIGNATURE, sections,
-                                              "b", more),
-                                method_get_flat_view_from, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetFlatViewFrom", SD_BUS_ARGS("t", first, "u", max),
+                SD_BUS_RESULT("t", generation, "a" SECTION_SIGNATURE, sections, "b", more),
+                method_get_flat_view_from, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Find", SD_BUS_ARGS("t", address),
                                 SD_BUS_RESULT("t", generation, SECTION_SIGNATURE, section),
                                 method_find, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -11,6 +11,6 @@ extern const sd_bus_vtable address_space_vtable[];
 
 /* For sd-bus; userdata is the Service. */
 int address_space_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
-        void **ret_found, sd_bus_error *error);
-int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
-        sd_bus_error *error);
+                              void **ret_found, sd_bus_error *error);
+int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata,
+                                    char ***ret_nodes, sd_bus_error *error);

@@ -41,10 +41,9 @@ static void tell(Service *service) {
                 if (!announcer->next.folded)
                         sd_journal_send("PRIORITY=%d", LOG_WARNING,
                                         "MESSAGE=VM %s: cannot tell of a commit yet: %s",
-                                        service->vm->name, strerror(-r),
-                                        "GUESTMAP_VM=%s", service->vm->name,
-                                        "GUESTMAP_GENERATION=%" PRIu64, announcer->next.generation,
-                                        NULL);
+                                        service->vm->name, strerror(-r), "GUESTMAP_VM=%s",
+                                        service->vm->name, "GUESTMAP_GENERATION=%" PRIu64,
+                                        announcer->next.generation, NULL);
                 announcer->next.folded = true;
                 return;
         }

@@ -19,11 +19,11 @@ typedef struct Change Change;
 
 struct Change {
         VM *vm;
-        Commit *commit;         /* once prepared */
-        Transaction *staged;    /* whose edits these are; NULL: made by change_edit() */
-        size_t mark;            /* in the map's undo log, where the edits begin */
+        Commit *commit;      /* once prepared */
+        Transaction *staged; /* whose edits these are; NULL: made by change_edit() */
+        size_t mark;         /* in the map's undo log, where the edits begin */
         size_t n_edits;
-        uint64_t discarded;     /* bytes of RAM contents that go with the edits, where counted */
+        uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
         ObjectChanges objects;
         bool applied;
 };

@@ -23,6 +23,8 @@ struct Goal {
         const LayoutRegion *want;
         Region *have;    /* kept; NULL: is added */
         uint64_t place;  /* among its siblings, once it is placed */
+        bool has_left;   /* step 2: it is in no parent now */
+        bool has_closed; /* step 2: the alias' window is empty now */
         bool is_waiting; /* step 4: for what must be made before */
         bool is_reached; /* step 4: is made */
 };
@@ -36,6 +38,7 @@ struct Doomed {
 struct Converge {
         const Layout *layout;
         Map *map;
+        bool is_careful; /* take out all that changes its place first */
         EditList *edits;
         Detail *detail;
         Goal *goals;

@@ -104,7 +104,7 @@ static uint32_t differing_properties(const Goal *goal, bool stays) {
         const Edit *want = &goal->want->add;
         uint32_t mask = 0;
 
-        if (state->size != want->size)
+        if (state->size != want->size || goal->has_closed)
                 mask |= PROPERTY_SIZE;
         if (goal->have->target && state->target_offset != want->target_offset)
                 mask |= PROPERTY_TARGET_OFFSET;
@@ -142,7 +142,7 @@ static int make(Converge *converge, const Goal *goal) {
 
         if (!goal->have)
                 return add_new(converge, goal);
-        moves = is_placed && (goal_changes_parent(converge, goal) ||
+        moves = is_placed && (goal_changes_parent(converge, goal) || goal->has_left ||
                               goal->place != goal->have->state.place);
         if (moves) {
                 r = move_kept(converge, goal);

@@ -6,6 +6,7 @@
 #include "daemon/vm/converge-device.h"
 #include "daemon/vm/converge-internal.h"
 #include "daemon/vm/converge.h"
+#include "lib/memory/map-error.h"
 
 static void converge_deinit(Converge *converge) {
         free(converge->goals);
@@ -133,76 +134,54 @@ static int add_devices(Converge *converge) {
 
 /* Step 2 */
 
-typedef struct Walk {
-        Map *map;
-        Region **stack; /* room for every region of the map: none is met twice */
-        size_t n;
-} Walk;
+/* Whether the layout gives a kept region another place, or an alias another window. */
+static bool changes_geometry(const Converge *converge, const Goal *goal) {
+        const RegionState *state = &goal->have->state;
+        const Edit *want = &goal->want->add;
 
-static void walk_to(Walk *walk, Region *region) {
-        if (region && map_walk_visits(walk->map, region))
-                walk->stack[walk->n++] = region;
-}
-
-static void walk_down(Walk *walk) {
-        while (walk->n > 0) {
-                Region *region = walk->stack[--walk->n], *child = NULL;
-
-                while ((child = region_child_any(region, child)))
-                        walk_to(walk, child);
-                walk_to(walk, region->target);
-        }
-}
-
-/* Visits all that is below what gets a new parent or a new alias: what could close a loop. */
-static int walk_below_moving(Converge *converge) {
-        Walk walk = {.map = converge->map};
-        _cleanup_(freep) Region **stack = calloc(converge->map->n_regions + 1, sizeof(*stack));
-
-        if (!stack)
-                return -ENOMEM;
-        walk.stack = stack;
-        map_begin_walk(converge->map);
-        for (size_t i = 0; i < converge->layout->n_regions; i++) {
-                const Goal *goal = &converge->goals[i];
-                const Goal *target = goal_of(converge, goal->want->target);
-
-                if (goal->have && goal->want->parent && goal_changes_parent(converge, goal))
-                        walk_to(&walk, goal->have);
-                if (!goal->have && target)
-                        walk_to(&walk, target->have);
-        }
-        walk_down(&walk);
-        return 0;
+        return goal_changes_parent(converge, goal) || state->size != want->size ||
+               (state->parent && state->offset != want->offset) ||
+               (goal->have->target && state->target_offset != want->target_offset);
 }
 
 static bool must_leave_first(const Converge *converge, const Goal *goal) {
-        const Region *region = goal->have, *parent = region->state.parent;
-        bool leads_on = region->target || region->n_children > 0;
+        const Region *parent = goal->have->state.parent;
 
-        if (!parent || !goal_changes_parent(converge, goal))
+        if (!parent)
                 return false;
         return !goal->want->parent || !goal_that_keeps(converge, parent) ||
-               (leads_on && parent->visit == converge->map->last_visit);
+               (converge->is_careful && changes_geometry(converge, goal));
+}
+
+/* An alias may be seen through others: only without a window does it show nothing. */
+static bool must_close_first(const Converge *converge, const Goal *goal) {
+        return converge->is_careful && goal->have->target && changes_geometry(converge, goal);
+}
+
+static int leave(Converge *converge, Goal *goal) {
+        Edit *edit;
+        int r = 0;
+
+        if (must_leave_first(converge, goal)) {
+                r = edit_list_add(converge->edits, EDIT_MOVE_REGION, goal->have->name, &edit);
+                goal->has_left = true;
+        }
+        if (r == 0 && must_close_first(converge, goal)) {
+                r = edit_list_add(converge->edits, EDIT_SET_REGION, goal->have->name, &edit);
+                goal->has_closed = true;
+                if (r == 0)
+                        edit->mask = PROPERTY_SIZE;
+        }
+        return r;
 }
 
 static int take_out(Converge *converge) {
-        Edit *edit;
-        int r;
+        int r = 0;
 
-        r = walk_below_moving(converge);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < converge->layout->n_regions; i++) {
-                const Goal *goal = &converge->goals[i];
-
-                if (!goal->have || !must_leave_first(converge, goal))
-                        continue;
-                r = edit_list_add(converge->edits, EDIT_MOVE_REGION, goal->have->name, &edit);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        for (size_t i = 0; r == 0 && i < converge->layout->n_regions; i++)
+                if (converge->goals[i].have)
+                        r = leave(converge, &converge->goals[i]);
+        return r;
 }
 
 /* Step 3 */
@@ -258,13 +237,18 @@ static int remove_doomed(Converge *converge) {
         return 0;
 }
 
-int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail) {
+static int converge_one_way(const Layout *layout, Map *map, bool is_careful, EditList *edits,
+                            Detail *detail) {
         static int (*const steps[])(Converge *) = {
                 remove_devices, remove_spaces, take_out,   remove_doomed,
                 converge_reach, add_spaces,    add_devices,
         };
         _cleanup_(converge_deinit) Converge converge = {
-                .layout = layout, .map = map, .edits = edits, .detail = detail,
+                .layout = layout,
+                .map = map,
+                .is_careful = is_careful,
+                .edits = edits,
+                .detail = detail,
                 .goals = calloc(layout->n_regions + 1, sizeof(Goal)),
                 .doomed = calloc(map->n_regions + 1, sizeof(Doomed)),
         };
@@ -277,4 +261,38 @@ int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail) {
         for (size_t i = 0; r == 0 && i < ELEMENTS_OF(steps); i++)
                 r = steps[i](&converge);
         return r;
+}
+
+/* Whether an edit changes where something is seen that was there before. */
+static bool changes_place(const Edit *edit) {
+        const uint32_t geometry = PROPERTY_SIZE | PROPERTY_OFFSET | PROPERTY_TARGET_OFFSET;
+
+        return edit->verb == EDIT_MOVE_REGION ||
+               (edit->verb == EDIT_SET_REGION && (edit->mask & geometry));
+}
+
+/* Whether one of the edits would close a loop. Only tried where something is moved at all. */
+static bool loops_on_the_way(Map *map, const EditList *edits, size_t first) {
+        size_t mark = map_mark(map), i = first;
+        int r = 0;
+
+        while (i < edits->n && !changes_place(&edits->items[i]))
+                i++;
+        if (i == edits->n)
+                return false;
+        for (i = first; r == 0 && i < edits->n; i++)
+                r = map_edit(map, &edits->items[i], NULL);
+        map_rollback(map, mark);
+        return r == MAP_E_WOULD_LOOP;
+}
+
+int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail) {
+        size_t first = edits->n;
+        int r;
+
+        r = converge_one_way(layout, map, false, edits, detail);
+        if (r || !loops_on_the_way(map, edits, first))
+                return r;
+        edit_list_truncate(edits, first);
+        return converge_one_way(layout, map, true, edits, detail);
 }

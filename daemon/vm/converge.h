@@ -10,14 +10,15 @@
  * made:
  *
  *   1. ioeventfds, zones and address spaces that go
- *   2. kept regions that have to leave their parent first: it goes, or they could close a loop
+ *   2. kept regions that leave their parent, because it goes or because nothing replaces it
  *   3. regions that go, children before parents, aliases before targets
  *   4. regions that come or change, parents before children, targets before aliases
  *   5. address spaces, ioeventfds and zones that come
  *
- * Why 2 and 4 close no loop: a region is placed when all that the layout has above it is where it
- * belongs. So a path from it to its new parent would lead through a region that is still where it
- * was and has not got there by parents alone; those are what step 2 takes out.
+ * Neither map has a loop, but a mixture of the two may. Parents alone never make one: a region is
+ * placed when all that the layout has above it is where it belongs. Aliases do, rarely; it is tried
+ * before the edits are given out, and then everything that changes its place is taken out in step 2:
+ * so from there on the tree is part of what the layout says.
  */
 
 #include "daemon/vm/edit-list.h"
@@ -26,7 +27,7 @@
 #include "lib/util/detail.h"
 
 /*
- * Appends the edits. Looks at the tree as it is, changes nothing but marks of walks. MAP_E_WOULD_LOOP
- * when the layout has a region inside itself; whether aliases close a loop is for map_edit() to say.
+ * Appends the edits. The tree is left as it is. MAP_E_WOULD_LOOP when the layout has a region inside
+ * itself; whether its aliases close a loop is for map_edit() to say.
  */
 int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail);

@@ -61,9 +61,13 @@ int edit_list_add_copy(EditList *list, const Edit *edit, Edit **ret) {
         return 0;
 }
 
+void edit_list_truncate(EditList *list, size_t n) {
+        while (list->n > n)
+                edit_deinit(&list->items[--list->n]);
+}
+
 void edit_list_deinit(EditList *list) {
-        for (size_t i = 0; i < list->n; i++)
-                edit_deinit(&list->items[i]);
+        edit_list_truncate(list, 0);
         free(list->items);
         *list = (EditList){};
 }

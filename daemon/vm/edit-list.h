@@ -23,4 +23,6 @@ int edit_list_add(EditList *list, EditVerb verb, const char *name, Edit **ret);
 int edit_list_add_taken(EditList *list, Edit *edit);
 /* Appends a copy of another edit, which shares its references. */
 int edit_list_add_copy(EditList *list, const Edit *edit, Edit **ret);
+/* Drops all but the first n. */
+void edit_list_truncate(EditList *list, size_t n);
 void edit_list_deinit(EditList *list);

@@ -40,8 +40,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         return 0;
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
-                     void *userdata) {
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         private_tell_leaving(userdata);
         return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
 }
@@ -176,8 +175,8 @@ int main(int argc, char **argv) {
         r = socket_get(path, &fd);
         if (r < 0) {
                 fprintf(stderr, "guestmap-vmd: no socket to serve on%s%s: %s\n", path ? ": " : "",
-                        path ?: "", r == -EINVAL ? "give --socket=PATH or pass exactly one" :
-                                                   strerror(-r));
+                        path ?: "",
+                        r == -EINVAL ? "give --socket=PATH or pass exactly one" : strerror(-r));
                 return EXIT_FAILURE;
         }
         rcu_register();

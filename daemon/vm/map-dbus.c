@@ -293,8 +293,8 @@ static int request_read(sd_bus_message *m, Request *request, Detail *detail) {
 }
 
 int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail) {
-        uint64_t generation = target->transaction ? target->transaction->staged->base_generation :
-                                                    target->service->vm->map->generation;
+        uint64_t generation = target->transaction ? target->transaction->staged->base_generation
+                                                  : target->service->vm->map->generation;
 
         if (generation == expected)
                 return 0;

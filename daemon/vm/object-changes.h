@@ -39,9 +39,9 @@ struct ObjectChange {
         bool is_space;
         bool gone;
         bool come;
-        uint32_t properties;     /* OBJECT_*, of a region that stays */
-        Region *region;          /* counted; as it was, until object_changes_settle() */
-        AddressSpace *space;     /* the same */
+        uint32_t properties; /* OBJECT_*, of a region that stays */
+        Region *region;      /* counted; as it was, until object_changes_settle() */
+        AddressSpace *space; /* the same */
         RegionState before;
         RegionKind kind_before;
 };

@@ -213,8 +213,7 @@ static int append_details(sd_bus_message *m, const Announcement *announcement, b
         r = sd_bus_message_append(m, "{sv}{sv}", "edits", "u", announcement->n_edits,
                                   "slot-operations", "u", announcement->n_slot_operations);
         if (r >= 0 && announcement->transaction)
-                r = sd_bus_message_append(m, "{sv}", "transaction", "s",
-                                          announcement->transaction);
+                r = sd_bus_message_append(m, "{sv}", "transaction", "s", announcement->transaction);
         if (r >= 0 && truncated)
                 r = sd_bus_message_append(m, "{sv}", "truncated", "b", true);
         if (r >= 0 && (announcement->folded || announcement->objects.many))

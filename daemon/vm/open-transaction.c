@@ -27,8 +27,8 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
 
         sd_journal_send("PRIORITY=%d", LOG_INFO,
                         "MESSAGE=VM %s: transaction %" PRIu64 " was idle too long, rolled back",
-                        open->service->vm->name, open->id,
-                        "GUESTMAP_VM=%s", open->service->vm->name, NULL);
+                        open->service->vm->name, open->id, "GUESTMAP_VM=%s",
+                        open->service->vm->name, NULL);
         open_transaction_free(open);
         return 0;
 }

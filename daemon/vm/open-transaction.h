@@ -34,10 +34,10 @@ struct OpenTransaction {
         Transaction *staged;
         uint64_t id;
         uint32_t uid;
-        char *caller;             /* whose connection it lives with, "" the direct one; NULL: nobody's */
+        char *caller; /* whose connection it lives with, "" the direct one; NULL: nobody's */
         char *path;
         uint64_t timeout_usec;
-        uint64_t deadline_usec;   /* CLOCK_MONOTONIC; 0 if it lives with a connection */
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC; 0 if it lives with a connection */
         sd_event_source *timer;
         struct cds_list_head link; /* in Service.transactions */
 };

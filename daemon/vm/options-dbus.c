@@ -37,8 +37,8 @@ static int option_read(sd_bus_message *m, const Option *option, Detail *detail) 
         r = sd_bus_message_enter_container(m, 'v', type);
         if (r < 0)
                 return r;
-        r = option->type == 'b' ? option_read_bool(m, option) :
-                                  sd_bus_message_read_basic(m, option->type, option->value);
+        r = option->type == 'b' ? option_read_bool(m, option)
+                                : sd_bus_message_read_basic(m, option->type, option->value);
         if (r < 0)
                 return r;
         if (option->given)

@@ -28,17 +28,31 @@ int region_object_find(sd_bus *bus, const char *path, const char *interface, voi
         return error_from_outcome(error, r, &detail);
 }
 
+/*
+ * GetManagedObjects is one message: it must not grow with the number of address spaces that show a
+ * region (MappedAt), nor take long over it.
+ */
+static bool are_few(Map *map) {
+        const uint64_t sections_max = 4 * GUESTMAP_OBJECTS_MAX;
+        AddressSpace *space;
+        uint64_t n_sections = 0;
+
+        RB_FOREACH(space, AddressSpaces, &map->spaces)
+                n_sections += space->view->current->n_sections;
+        return map->n_regions <= GUESTMAP_OBJECTS_MAX && n_sections <= sections_max;
+}
+
 int region_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
                              sd_bus_error *error) {
         _cleanup_(nodes_deinit) Nodes nodes = {};
         Service *service = userdata;
-        const Map *map = service->vm->map;
+        Map *map = service->vm->map;
         int r;
 
         if (!node_is_within(service->region_prefix, prefix))
                 return 0;
-        map_check_in(service->vm->map);
-        if (map->n_regions > GUESTMAP_OBJECTS_MAX)
+        map_check_in(map);
+        if (!are_few(map))
                 return 0;
         for (const Region *region = map_next_region(map, ""); region;
              region = map_next_region(map, region->name)) {
@@ -57,8 +71,8 @@ static int get_string(sd_bus *bus, const char *path, const char *interface, cons
         if (strcmp(property, "Name") == 0)
                 return sd_bus_message_append(reply, "s", region->name);
         if (strcmp(property, "Kind") == 0)
-                return sd_bus_message_append(
-                        reply, "s", region_kind_to_string(region_reported_kind(region)));
+                return sd_bus_message_append(reply, "s",
+                                             region_kind_to_string(region_reported_kind(region)));
         other = strcmp(property, "Parent") == 0 ? region->state.parent : region->target;
         return sd_bus_message_append(reply, "s", other ? other->name : "");
 }
@@ -99,8 +113,8 @@ static int get_children(sd_bus *bus, const char *path, const char *interface, co
         r = sd_bus_message_open_container(reply, 'a', "s");
         if (r < 0)
                 return r;
-        for (const Region *child = region_child_any(region, NULL);
-             child && n < GUESTMAP_NAMES_MAX; child = region_child_any(region, child), n++) {
+        for (const Region *child = region_child_any(region, NULL); child && n < GUESTMAP_NAMES_MAX;
+             child = region_child_any(region, child), n++) {
                 r = sd_bus_message_append_basic(reply, 's', child->name);
                 if (r < 0)
                         return r;
@@ -144,9 +158,8 @@ static int append_mapped(sd_bus_message *reply, const Region *region, const Addr
         return 0;
 }
 
-static int get_mapped_at(sd_bus *bus, const char *path, const char *interface,
-                         const char *property, sd_bus_message *reply, void *userdata,
-                         sd_bus_error *error) {
+static int get_mapped_at(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Map *map = service_current(bus)->vm->map;
         AddressSpace *space;
         size_t n = 0;
@@ -236,16 +249,15 @@ static int method_get_ioeventfd(sd_bus_message *m, void *userdata, sd_bus_error 
 }
 
 #define AT(field) offsetof(Region, field)
-#define CONST SD_BUS_VTABLE_PROPERTY_CONST
-#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define CONST     SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES   SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 
 /* One type only is read straight from the region: where it has another there is a function. */
 const sd_bus_vtable region_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("GetIOEventFD",
-                                SD_BUS_ARGS("t", offset, "u", length, "b", match, "t", data),
-                                SD_BUS_RESULT("h", fd), method_get_ioeventfd,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetIOEventFD", SD_BUS_ARGS("t", offset, "u", length, "b", match, "t", data),
+                SD_BUS_RESULT("h", fd), method_get_ioeventfd, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMemory", SD_BUS_ARGS("b", writable),
                                 SD_BUS_RESULT("h", fd, "t", offset, "t", size), method_get_memory,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

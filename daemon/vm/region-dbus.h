@@ -11,6 +11,6 @@ extern const sd_bus_vtable region_vtable[];
 
 /* For sd-bus; userdata is the Service. */
 int region_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
-        void **ret_found, sd_bus_error *error);
+                       void **ret_found, sd_bus_error *error);
 int region_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
-        sd_bus_error *error);
+                             sd_bus_error *error);

@@ -271,8 +271,7 @@ static int append_transactions(sd_bus_message *reply, Service *service, sd_bus_m
         cds_list_for_each_entry(open, &service->transactions, link) {
                 if (!service_caller_sees(service, m, open->uid))
                         continue;
-                r = sd_bus_message_append(reply, "(otu)", open->path,
-                                          open->staged->base_generation,
+                r = sd_bus_message_append(reply, "(otu)", open->path, open->staged->base_generation,
                                           (uint32_t)open->staged->n_edits);
                 if (r < 0)
                         return r;
@@ -382,10 +381,10 @@ static int method_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const VM *vm = ((const Service *)userdata)->vm;
-        const char *value = strcmp(property, "Name") == 0  ? vm->name :
-                            strcmp(property, "ID") == 0    ? vm->id :
-                            strcmp(property, "State") == 0 ? "running" :
-                                                             vm->accelerator->ops->name;
+        const char *value = strcmp(property, "Name") == 0    ? vm->name
+                            : strcmp(property, "ID") == 0    ? vm->id
+                            : strcmp(property, "State") == 0 ? "running"
+                                                             : vm->accelerator->ops->name;
 
         return sd_bus_message_append(reply, "s", value);
 }
@@ -393,9 +392,9 @@ static int get_string(sd_bus *bus, const char *path, const char *interface, cons
 static int get_number32(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const VM *vm = ((const Service *)userdata)->vm;
-        uint32_t value = strcmp(property, "Owner") == 0     ? vm->owner :
-                         strcmp(property, "SlotsUsed") == 0 ? slots_used(vm->slots) :
-                                                              vm->accelerator->n_slots;
+        uint32_t value = strcmp(property, "Owner") == 0       ? vm->owner
+                         : strcmp(property, "SlotsUsed") == 0 ? slots_used(vm->slots)
+                                                              : vm->accelerator->n_slots;
 
         return sd_bus_message_append(reply, "u", value);
 }
@@ -406,10 +405,10 @@ static int get_number64(sd_bus *bus, const char *path, const char *interface, co
         uint64_t value;
 
         map_check_in(vm->map);
-        value = strcmp(property, "Generation") == 0 ? vm->map->generation :
-                strcmp(property, "Regions") == 0    ? vm->map->n_regions :
-                strcmp(property, "RAMBytes") == 0   ? vm->map->ram_bytes :
-                                                      slots_trapped(vm->slots);
+        value = strcmp(property, "Generation") == 0 ? vm->map->generation
+                : strcmp(property, "Regions") == 0  ? vm->map->n_regions
+                : strcmp(property, "RAMBytes") == 0 ? vm->map->ram_bytes
+                                                    : slots_trapped(vm->slots);
         return sd_bus_message_append(reply, "t", value);
 }
 

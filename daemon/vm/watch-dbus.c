@@ -12,7 +12,7 @@
 struct Watch {
         Service *service;
         sd_bus_message *m;
-        sd_event_source *timer; /* NULL: no time limit */
+        sd_event_source *timer;    /* NULL: no time limit */
         struct cds_list_head link; /* in Service.watches */
         uint64_t since;
         char space[];
@@ -62,9 +62,9 @@ static int append_whole(sd_bus_message *reply, uint64_t generation, const FlatVi
         r = sd_bus_message_append(reply, "tba" SECTION_SIGNATURE, generation, false, 0);
         if (r < 0)
                 return r;
-        return message_append_sections(
-                reply, view->sections,
-                view->n_sections <= GUESTMAP_PAGE_MAX ? view->n_sections : 0);
+        return message_append_sections(reply, view->sections,
+                                       view->n_sections <= GUESTMAP_PAGE_MAX ? view->n_sections
+                                                                             : 0);
 }
 
 int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since) {
@@ -81,8 +81,8 @@ int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space
         r = sd_bus_message_new_method_return(m, &reply);
         if (r < 0)
                 return r;
-        r = known ? append_changes(reply, generation, rows, n_rows) :
-                    append_whole(reply, generation, space->view->current);
+        r = known ? append_changes(reply, generation, rows, n_rows)
+                  : append_whole(reply, generation, space->view->current);
         if (r < 0)
                 return r;
         return sd_bus_send(NULL, reply, NULL);

@@ -19,8 +19,8 @@
 
 typedef struct Rig Rig;
 
-#define RIG_VM "/org/guestmap1/vm/test"
-#define RIG_MEMORY RIG_VM "/space/memory"
+#define RIG_VM      "/org/guestmap1/vm/test"
+#define RIG_MEMORY  RIG_VM "/space/memory"
 #define RIG_PRIVATE "/org/guestmap1/private"
 
 struct Rig {

@@ -46,9 +46,9 @@ static void test_beyond_history(void **state) {
         assert_string_equal(changes(rig, 1), "258 false [] [(0 4095 a 0 mmio 0)]");
         assert_string_equal(changes(rig, 2), "258 true [] []");
         /* What did not change is known to be so, however long ago. */
-        assert_string_equal(rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t",
-                                     UINT64_C(1)),
-                            "258 true [] []");
+        assert_string_equal(
+                rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t", UINT64_C(1)),
+                "258 true [] []");
         rig_free(rig);
 }
 
@@ -59,7 +59,8 @@ static void test_same_name_other_memory(void **state) {
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
         rig_remove(rig, RIG_VM, "ram");
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
-        assert_string_equal(changes(rig, 2), "4 true [(0 4095 ram 0 ram 0)] [(0 4095 ram 0 ram 0)]");
+        assert_string_equal(changes(rig, 2),
+                            "4 true [(0 4095 ram 0 ram 0)] [(0 4095 ram 0 ram 0)]");
         rig_free(rig);
 }
 
@@ -108,8 +109,11 @@ static void test_caps(void **state) {
         add_many(rig, "a", 10001, 0);
         assert_string_equal(changes(rig, 0), "2 false [] []");
         assert_string_equal(changes(rig, 1), "2 false [] []");
-        assert_int_equal(strncmp(rig_flat(rig, RIG_MEMORY), "TooLarge: address space \"memory\" has "
-                                                            "10001 sections", 50), 0);
+        assert_int_equal(strncmp(rig_flat(rig, RIG_MEMORY),
+                                 "TooLarge: address space \"memory\" has "
+                                 "10001 sections",
+                                 50),
+                         0);
         text = rig_call(rig, RIG_MEMORY, "AddressSpace.GetFlatViewFrom", "tu", UINT64_C(4096),
                         UINT32_C(2));
         assert_string_equal(text, "2 [(8192 12287 a00001 0 mmio 0), (16384 20479 a00002 0 mmio 0)] "
@@ -137,8 +141,8 @@ static int on_waited(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static sd_bus_message *start_wait(Rig *rig, sd_bus_message **ret, const char *space,
-                                  uint64_t since, uint64_t timeout_usec) {
+static sd_bus_message *start_wait(Rig *rig, sd_bus_message **ret, const char *space, uint64_t since,
+                                  uint64_t timeout_usec) {
         sd_bus_message *m = NULL;
 
         *ret = NULL;
@@ -245,8 +249,10 @@ static void test_folded(void **state) {
                                     sizeof(small)),
                          0);
         for (unsigned i = 0; i < 5000; i++) {
-                Edit edit = {.verb = EDIT_SET_REGION, .mask = PROPERTY_FLAGS,
-                             .flags_mask = REGION_ENABLED, .flags = i % 2 ? REGION_ENABLED : 0};
+                Edit edit = {.verb = EDIT_SET_REGION,
+                             .mask = PROPERTY_FLAGS,
+                             .flags_mask = REGION_ENABLED,
+                             .flags = i % 2 ? REGION_ENABLED : 0};
                 Detail detail = {};
 
                 edit.name = strdup("a");

@@ -172,8 +172,8 @@ static void test_in_use(void **state) {
 static void test_options(void **state) {
         Rig *rig = rig_new_full();
 
-        REFUSED(rig, "InvalidArgs: unknown option \"prealloc\"", "Map.AddRegion", "sststia{sv}", "x",
-                "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "prealloc", "b", true);
+        REFUSED(rig, "InvalidArgs: unknown option \"prealloc\"", "Map.AddRegion", "sststia{sv}",
+                "x", "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "prealloc", "b", true);
         REFUSED(rig, "InvalidArgs: option \"readonly\" is of type s, not b", "Map.AddRegion",
                 "sststia{sv}", "x", "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "readonly", "s",
                 "yes");
@@ -217,7 +217,8 @@ static void test_limits(void **state) {
         MapLimits *limits = &rig->service->vm->map->limits;
 
         limits->regions = 6;
-        REFUSED_AT(rig, RIG_VM, "QuotaExceeded: regions: 6 in use, 1 more asked for, the limit is 6",
+        REFUSED_AT(rig, RIG_VM,
+                   "QuotaExceeded: regions: 6 in use, 1 more asked for, the limit is 6",
                    "Map.AddRegion", "sststia{sv}", "x", "mmio", UINT64_C(1), "", UINT64_C(0), 0, 0);
         limits->regions = 100;
         limits->address_spaces = 2;
@@ -301,8 +302,9 @@ static void test_queries(void **state) {
         REFUSED_AT(rig, RIG_VM, "InvalidArgs: unknown option", "VM.GetLayout", "a{sv}", 1, "x", "s",
                    "y");
         REFUSED_AT(rig, RIG_VM, "InvalidArgs: timeout of", "VM.Begin", "ta{sv}", UINT64_MAX, 0);
-        REFUSED_AT(rig, RIG_MEMORY, "Unassigned: address space \"memory\": nothing answers at "
-                                    "0x10000",
+        REFUSED_AT(rig, RIG_MEMORY,
+                   "Unassigned: address space \"memory\": nothing answers at "
+                   "0x10000",
                    "AddressSpace.Find", "t", UINT64_C(0x10000));
         REFUSED_AT(rig, RIG_VM "/region/dev", "NotSupported: ", "Region.GetMemory", "b", false);
         REFUSED_AT(rig, RIG_VM "/region/dev", "NoSuchIOEventFD: ", "Region.GetIOEventFD", "tubt",

@@ -20,8 +20,7 @@
 static void test_setup(void **state) {
         Rig *rig = rig_new();
 
-        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""),
-                            "  0  starting 0");
+        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""), "  0  starting 0");
         rig_get(rig, RIG_VM, "org.guestmap1.VM", "Name");
         assert_true(sd_bus_message_is_method_error(rig->reply, NULL));
         rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 2,
@@ -172,9 +171,8 @@ static void test_region_object(void **state) {
         assert_non_null(strstr(rig->log, all));
         rig_call(rig, RIG_VM "/region/ram", "Properties.GetAll", "s", "org.guestmap1.Region");
         assert_non_null(strstr(rig->text, all));
-        assert_string_equal(rig_get(rig, RIG_VM "/region/system", "org.guestmap1.Region",
-                                    "Children"),
-                            "[ram]");
+        assert_string_equal(
+                rig_get(rig, RIG_VM "/region/system", "org.guestmap1.Region", "Children"), "[ram]");
         free(rig_log(rig));
         rig_remove(rig, RIG_VM, "ram");
         assert_non_null(strstr(rig->log,
@@ -279,7 +277,8 @@ static void test_documents(void **state) {
 }
 
 static void test_apply(void **state) {
-        const char *remove = "{\"guestmap\": 1, \"edits\": [{\"remove-region\": {\"name\": \"ram\"}}]}";
+        const char *remove =
+                "{\"guestmap\": 1, \"edits\": [{\"remove-region\": {\"name\": \"ram\"}}]}";
         Rig *rig = rig_new_vm();
         char *before, *after;
 

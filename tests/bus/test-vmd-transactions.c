@@ -10,7 +10,7 @@
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
 
-#define T1 RIG_VM "/transaction/1"
+#define T1     RIG_VM "/transaction/1"
 #define CLOSED "TransactionClosed: transaction 1 of VM \"test\" is not open"
 
 static const char *begin(Rig *rig, uint64_t timeout_usec) {

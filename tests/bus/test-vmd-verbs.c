@@ -16,10 +16,10 @@ static void test_add_region(void **state) {
         Rig *rig = rig_new_vm();
 
         assert_string_equal(rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0), "2");
-        assert_text(rig_log(rig), "reply\n"
-                                  "InterfacesAdded /region/ram\n"
-                                  "Committed 2 1 [(memory [] [(0 4095 ram 0 ram 0)])] " GETS_ALL
-                                  "\n");
+        assert_text(rig_log(rig),
+                    "reply\n"
+                    "InterfacesAdded /region/ram\n"
+                    "Committed 2 1 [(memory [] [(0 4095 ram 0 ram 0)])] " GETS_ALL "\n");
         assert_string_equal(rig_flat(rig, RIG_MEMORY), "2 [(0 4095 ram 0 ram 0)]");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 0 4095 0 1 0)]");
         rig_free(rig);
@@ -34,9 +34,9 @@ static void test_kinds_and_options(void **state) {
         assert_string_equal(rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0x2000), "5");
         assert_string_equal(rig_add(rig, RIG_VM, "no", "reserved", 0x1000, "system", 0x3000), "6");
         assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "all", "ram",
-                                     UINT64_C(0x1000), "system", UINT64_C(0x4000), -1, 6,
-                                     "enabled", "b", true, "readonly", "b", true, "nonvolatile",
-                                     "b", true, "unmergeable", "b", true, "dirty-log", "b", true,
+                                     UINT64_C(0x1000), "system", UINT64_C(0x4000), -1, 6, "enabled",
+                                     "b", true, "readonly", "b", true, "nonvolatile", "b", true,
+                                     "unmergeable", "b", true, "dirty-log", "b", true,
                                      "expect-generation", "t", UINT64_C(6)),
                             "7");
         assert_string_equal(rig_flat(rig, RIG_MEMORY),
@@ -76,10 +76,10 @@ static void test_remove_region(void **state) {
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
         free(rig_log(rig));
         assert_string_equal(rig_remove(rig, RIG_VM, "ram"), "3");
-        assert_text(rig_log(rig), "reply\n"
-                                  "InterfacesRemoved /region/ram\n"
-                                  "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL
-                                  "\n");
+        assert_text(rig_log(rig),
+                    "reply\n"
+                    "InterfacesRemoved /region/ram\n"
+                    "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL "\n");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[]");
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "RAMBytes"), "0");
         rig_free(rig);
@@ -91,11 +91,11 @@ static void test_enable_region(void **state) {
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
         free(rig_log(rig));
         assert_string_equal(rig_enable(rig, RIG_VM, "ram", false), "3");
-        assert_text(rig_log(rig), "reply\n"
-                                  "PropertiesChanged @/region/ram org.guestmap1.Region "
-                                  "{Enabled: false} []\n"
-                                  "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL
-                                  "\n");
+        assert_text(rig_log(rig),
+                    "reply\n"
+                    "PropertiesChanged @/region/ram org.guestmap1.Region "
+                    "{Enabled: false} []\n"
+                    "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL "\n");
         /* What is so already is no change: the current generation, nothing told. */
         assert_string_equal(rig_enable(rig, RIG_VM, "ram", false), "3");
         assert_text(rig_log(rig), "reply\n");
@@ -129,9 +129,9 @@ static void test_move_region(void **state) {
                                   "Committed 5 4 [(memory [(0 4095 a 0 mmio 0)] "
                                   "[(0 4095 b 0 mmio 0), (8192 12287 a 0 mmio 0)])] "
                                   "{edits: 1, slot-operations: 0}\n");
-        assert_string_equal(rig_call(rig, RIG_VM, "Map.MoveRegion", "sstia{sv}", "a", "",
-                                     UINT64_C(0), 0, 0),
-                            "6");
+        assert_string_equal(
+                rig_call(rig, RIG_VM, "Map.MoveRegion", "sstia{sv}", "a", "", UINT64_C(0), 0, 0),
+                "6");
         assert_string_equal(rig_get(rig, RIG_VM "/region/a", "org.guestmap1.Region", "Parent"), "");
         rig_free(rig);
 }
@@ -194,9 +194,8 @@ static void test_address_spaces(void **state) {
 
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
         free(rig_log(rig));
-        assert_string_equal(rig_call(rig, RIG_VM, "Map.AddAddressSpace", "ssa{sv}", "dma/0",
-                                     "system", 0),
-                            "3");
+        assert_string_equal(
+                rig_call(rig, RIG_VM, "Map.AddAddressSpace", "ssa{sv}", "dma/0", "system", 0), "3");
         assert_text(rig_log(rig), "reply\n"
                                   "InterfacesAdded /space/dma_2f0\n"
                                   "Committed 3 2 [(dma/0 [] [(0 4095 ram 0 ram 0)])] "
@@ -274,11 +273,11 @@ static void test_set_property(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM "/region/ram", "Properties.Set", "ssv",
                                      "org.guestmap1.Region", "Enabled", "b", false),
                             "");
-        assert_text(rig_log(rig), "reply\n"
-                                  "PropertiesChanged @/region/ram org.guestmap1.Region "
-                                  "{Enabled: false} []\n"
-                                  "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL
-                                  "\n");
+        assert_text(rig_log(rig),
+                    "reply\n"
+                    "PropertiesChanged @/region/ram org.guestmap1.Region "
+                    "{Enabled: false} []\n"
+                    "Committed 3 2 [(memory [(0 4095 ram 0 ram 0)] [])] " GETS_ALL "\n");
         rig_free(rig);
 }
 
