@@ -5,7 +5,8 @@
  * Guest: a vCPU in real mode that reads or writes one byte
  *
  * Two instructions, an access through ES and HLT, lie in guest memory; the segment's base is the
- * address. If the access is served from a slot, KVM_RUN ends with HLT; if it traps, with MMIO first.
+ * address. If the access is served from a slot, KVM_RUN ends with HLT; if it traps, there is an
+ * MMIO exit first.
  */
 
 #include <stdbool.h>

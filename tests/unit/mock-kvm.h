@@ -4,9 +4,9 @@
 /*
  * A kernel for tests: /dev/kvm made of a slot table
  *
- * Linked with --wrap for open64, ioctl and close. It answers as told, keeps slots by the rules and writes
- * down every KVM_SET_USER_MEMORY_REGION, a line each, so that a test compares what was asked of it
- * with what should have been:
+ * Linked with --wrap for open64, ioctl and close. It answers as told, keeps slots by the rules and
+ * writes down every KVM_SET_USER_MEMORY_REGION, a line each, so that a test compares what was asked
+ * of it with what should have been:
  *
  *   slot first-last host flags        "3 100000-1fffff 7000 ro log"
  *   slot delete                       "3 delete"
