@@ -4,8 +4,8 @@
  * What a PC's chipset does to its map, and what that costs in slot operations
  *
  * The map is that of a PC with 1 GiB: RAM below 4 GiB, behind it a PCI space with VGA window,
- * option ROMs and BIOS, shown or covered by the 13 PAM segments and the SMRAM window. Each case names what
- * QEMU 10.2 was seen to do for the same change; it is never to be more.
+ * option ROMs and BIOS, shown or covered by the 13 PAM segments and the SMRAM window. Each case
+ * names what QEMU 10.2 was seen to do for the same change; it is never to be more.
  */
 
 #include <inttypes.h>
