@@ -11,7 +11,8 @@
  * commit changes, times the logarithm of the slots there are.
  *
  * I1: slots are disjoint, in guest addresses as in slot numbers.
- * I2: after a commit the slots cover exactly what extent_from_section() gives for each section.
+ * I2: after a commit the slots cover exactly what extent_from_section() gives for each section. If
+ *     the kernel has refused to take something back, the next commit restores this.
  */
 
 #include "lib/kvm/accelerator.h"
