@@ -9,6 +9,9 @@
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/watch-dbus.h"
 
+/* sd-event's own is a quarter of a second. */
+enum { TIME_LIMIT_ACCURACY_USEC = 1000 };
+
 struct Watch {
         Service *service;
         sd_bus_message *m;
@@ -138,7 +141,8 @@ static int watch_start_timer(Watch *watch, uint64_t timeout_usec) {
         if (timeout_usec >= UINT64_MAX - now)
                 return 0;
         return sd_event_add_time(watch->service->event, &watch->timer, CLOCK_MONOTONIC,
-                                 now + timeout_usec, 0, on_time_limit, watch);
+                                 now + timeout_usec, TIME_LIMIT_ACCURACY_USEC, on_time_limit,
+                                 watch);
 }
 
 int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,

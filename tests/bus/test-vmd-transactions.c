@@ -175,6 +175,20 @@ static void test_ends_with_connection(void **state) {
         rig_free(rig);
 }
 
+/* The same when the client goes without a word. */
+static void test_ends_with_client(void **state) {
+        Rig *rig = rig_new_vm();
+
+        begin(rig, 0);
+        rig_add(rig, T1, "ram", "ram", 0x1000, "system", 0);
+        rig->bus = sd_bus_close_unref(rig->bus);
+        rig_settle(rig);
+        assert_null(rig->service->bus);
+        assert_true(cds_list_empty(&rig->service->transactions));
+        assert_int_equal(rig->service->vm->map->n_regions, 2);
+        rig_free(rig);
+}
+
 static uint64_t deadline(Rig *rig) {
         uint64_t value;
 
@@ -301,7 +315,7 @@ static void test_apply(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_atomic), cmocka_unit_test(test_nothing_to_commit),
            cmocka_unit_test(test_abort), cmocka_unit_test(test_preview),
            cmocka_unit_test(test_whose), cmocka_unit_test(test_ends_with_caller),
-           cmocka_unit_test(test_ends_with_connection), cmocka_unit_test(test_idle_timeout),
-           cmocka_unit_test(test_conflict), cmocka_unit_test(test_no_conflict),
-           cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_quota),
-           cmocka_unit_test(test_apply));
+           cmocka_unit_test(test_ends_with_connection), cmocka_unit_test(test_ends_with_client),
+           cmocka_unit_test(test_idle_timeout), cmocka_unit_test(test_conflict),
+           cmocka_unit_test(test_no_conflict), cmocka_unit_test(test_side_by_side),
+           cmocka_unit_test(test_quota), cmocka_unit_test(test_apply));
