@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +137,8 @@ int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
         if (r < 0)
                 return r;
         va_start(arguments, types);
-        r = sd_bus_message_appendv(request, types, arguments);
+        if (types)
+                r = sd_bus_message_appendv(request, types, arguments);
         va_end(arguments);
         if (r < 0)
                 return client_cannot_ask(r);
@@ -174,9 +176,17 @@ int client_find_space(Client *client, const char *vm_path, const char *name, cha
                            ret_path);
 }
 
+/* Ids are counters, which stand in paths as they are. */
 int client_transaction_path(const char *vm, const char *id, char **ret_path) {
+        _cleanup_(freep) char *path = NULL;
         int r;
 
-        r = sd_bus_path_encode_many(ret_path, GUESTMAP_PATH_VM "/%/transaction/%", vm, id);
-        return r < 0 ? fail_errno(r, "cannot address transaction %s of VM %s", id, vm) : 0;
+        if (!*id || id[strspn(id, "0123456789")])
+                return fail("\"%s\" is not the ID of a transaction, a number", id);
+        r = sd_bus_path_encode(GUESTMAP_PATH_VM, vm, &path);
+        if (r < 0)
+                return fail_errno(r, "cannot address VM \"%s\"", vm);
+        if (asprintf(ret_path, "%s/transaction/%s", path, id) < 0)
+                must(NULL);
+        return 0;
 }

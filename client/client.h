@@ -42,7 +42,7 @@ int client_call(Client *client, sd_bus_message *request, sd_bus_message **ret_re
 /* Like client_call(), but leaves it to the caller to print `error`. */
 int client_try(Client *client, sd_bus_message *request, sd_bus_error *error,
                sd_bus_message **ret_reply);
-/* `ret_reply` may be NULL. Types and arguments as for sd_bus_message_append(). */
+/* `ret_reply` may be NULL. As for sd_bus_message_append(); `types` is NULL for no arguments. */
 int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
                   const char *interface, const char *member, const char *types, ...);
 

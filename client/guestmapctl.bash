@@ -26,7 +26,7 @@ _guestmapctl_spaces() {
 
 # What may stand as word number $1 (0 is the verb) behind the words $2...
 _guestmapctl_words() {
-        local at=$1 verb=$2 second=$3
+        local at=$1 verb=${2-} second=${3-}
         shift
 
         case $verb in
@@ -71,7 +71,7 @@ _guestmapctl_words() {
 }
 
 _guestmapctl() {
-        local current=${COMP_WORDS[COMP_CWORD]} line word next="" words=() bus=() found
+        local current=${COMP_WORDS[COMP_CWORD]} line word next="" words=() bus=() found=""
 
         # Split at blanks only: COMP_WORDS is split at = and : too.
         read -ra line <<<"${COMP_LINE:0:COMP_POINT}"

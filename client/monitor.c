@@ -219,9 +219,10 @@ static int print_commit(const Output *output, sd_bus_message *message, const cha
         json_add(object, "changes", changes);
         if (output->json == JSON_OFF)
                 print_line(output, PAINT_HEADER,
-                           "%s generation %" PRIu64 ": %" PRIu32 " edits, %" PRIu32
-                           " slot operations",
-                           vm, commit->generation, commit->edits, commit->slot_operations);
+                           "%s generation %" PRIu64 ": %" PRIu32 " edit%s, %" PRIu32
+                           " slot operation%s",
+                           vm, commit->generation, commit->edits, PLURAL(commit->edits),
+                           commit->slot_operations, PLURAL(commit->slot_operations));
         r = read_changes(output, message, changes);
         if (r < 0)
                 return r;
@@ -245,8 +246,8 @@ static int handle_commit(Monitor *monitor, sd_bus_message *message) {
         if (r < 0)
                 return r;
         if (monitor_note(monitor, vm, commit.generation, &known) && commit.previous > known)
-                fprintf(stderr, "guestmapctl: %s: commits %" PRIu64 " to %" PRIu64 " were missed\n",
-                        vm, known + 1, commit.previous);
+                (void)fail("%s: commits %" PRIu64 " to %" PRIu64 " were missed", vm, known + 1,
+                           commit.previous);
         return print_commit(&monitor->client->output, message, vm, &commit);
 }
 

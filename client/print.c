@@ -25,6 +25,7 @@ static const char *const paint_on[] = {
 };
 
 _printf_(1, 0) static void print_failure(const char *format, va_list arguments) {
+        fflush(stdout); /* where both are one, in the order in which they happened */
         fputs("guestmapctl: ", stderr);
         vfprintf(stderr, format, arguments);
 }

@@ -34,6 +34,9 @@ typedef enum Paint {
         PAINT_ADDED,
 } Paint;
 
+/* What a noun has behind it after a number. */
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 /* How results are wanted. */
 struct Output {
         JSONMode json;

@@ -79,7 +79,7 @@ static void print(const Output *output, json_object *report, const char *heading
                 return;
         }
         printf("%s %" PRIu64 ", %" PRIu64 " edit%s\n", heading,
-               json_get_number(report, "generation"), edits, edits == 1 ? "" : "s");
+               json_get_number(report, "generation"), edits, PLURAL(edits));
         print_words(output, report);
 }
 

@@ -44,6 +44,7 @@ struct Tree {
         Node **by_name;
         Node **by_place;
         size_t n;
+        bool begun; /* something has been printed */
 };
 
 static int compare_names(const void *a, const void *b) {
@@ -174,6 +175,13 @@ static void print_subtree(const Output *output, const Node *root) {
         }
 }
 
+/* An empty line between two trees. */
+static void print_gap(Tree *tree) {
+        if (tree->begun)
+                putchar('\n');
+        tree->begun = true;
+}
+
 /* The names of all spaces that show one root, then the tree that they all show. */
 static void print_root(const Output *output, json_object *spaces, const char *root, Node *node) {
         node->printed = true;
@@ -185,37 +193,38 @@ static void print_root(const Output *output, json_object *spaces, const char *ro
                                    json_get_text(space, "name"));
         }
         print_subtree(output, node);
-        putchar('\n');
 }
 
-static void print_spaces(const Output *output, const Tree *tree, json_object *spaces) {
+static void print_spaces(const Output *output, Tree *tree, json_object *spaces) {
         for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
                 const char *root = json_get_text(space, "root");
                 Node *node = tree_find(tree, root);
 
-                if (node && !node->printed)
-                        print_root(output, spaces, root, node);
+                if (!node || node->printed)
+                        continue;
+                print_gap(tree);
+                print_root(output, spaces, root, node);
         }
 }
 
 /* What aliases show, and what waits to be placed. */
-static void print_unplaced(const Output *output, const Tree *tree) {
+static void print_unplaced(const Output *output, Tree *tree) {
         for (size_t i = 0; i < tree->n; i++) {
                 const Node *node = &tree->nodes[i];
 
                 if (node->parent || node->printed)
                         continue;
+                print_gap(tree);
                 print_line(output, PAINT_HEADER, "region: %s", node->name);
                 print_subtree(output, node);
-                putchar('\n');
         }
 }
 
 int verb_tree(Client *client, char **arguments) {
         _cleanup_(json_putp) json_object *layout = NULL;
         _cleanup_(freep) char *path = NULL;
-        Tree tree;
+        Tree tree = {};
         int r;
 
         r = client_find_vm(client, arguments[0], &path);

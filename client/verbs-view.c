@@ -151,10 +151,10 @@ static int flat_member(Client *client, const char *vm_path, const char *space, j
         if (r < 0)
                 return r;
         if (listing.for_people) {
-                printf("%s (generation %" PRIu64 ", %zu sections)\n", space, listing.generation,
-                       listing.n);
+                printf("%s%s (generation %" PRIu64 ", %zu section%s)\n",
+                       json_object_object_length(views) ? "\n" : "", space, listing.generation,
+                       listing.n, PLURAL(listing.n));
                 table_print(listing.table, &client->output);
-                putchar('\n');
         }
         json_add(views, space, listing_json(&listing));
         listing_deinit(&listing);

@@ -54,7 +54,8 @@ int verb_list(Client *client, char **arguments) {
                 return r;
         output_print(&client->output, table, object);
         if (client->output.json == JSON_OFF && client->output.legend)
-                printf("\n%zu VMs.\n", json_object_array_length(list));
+                printf("\n%zu VM%s.\n", json_object_array_length(list),
+                       PLURAL(json_object_array_length(list)));
         return 0;
 }
 

@@ -1,0 +1,461 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# guestmapctl, every verb of it, against a guestmapd on a bus of its own; TAP on stdout.
+#
+#   test-client.sh GUESTMAPCTL GUESTMAPD GUESTMAP-VMD COMPLETION
+
+set -u
+
+ctl=$1 guestmapd=$2 vmd=$3 completion=$4
+directory=$(mktemp -d)
+address=unix:path=$directory/bus
+started=()
+n=0 failed=0
+
+end() {
+        # VMs outlive guestmapd. Last started, first ended: the bus goes last.
+        for name in $(ctl --no-legend list 2>/dev/null | cut -d ' ' -f 1); do
+                ctl destroy "$name"
+        done
+        for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+                kill "${started[i]}" 2>/dev/null && wait "${started[i]}" 2>/dev/null
+        done
+        rm -rf "$directory"
+}
+trap end EXIT
+
+# Runs a command until it succeeds, for ten seconds.
+eventually() {
+        for _ in {1..200}; do
+                "$@" >/dev/null 2>&1 && return
+                sleep 0.05
+        done
+        return 1
+}
+
+bail_out() {
+        echo "Bail out! $1"
+        sed 's/^/# /' "$directory"/*.log
+        exit 1
+}
+
+ctl() {
+        "$ctl" --address="$address" "$@"
+}
+
+# Runs guestmapctl; leaves $out, $err and $status.
+run() {
+        out=$(ctl "$@" 2>"$directory/err")
+        status=$?
+        err=$(<"$directory/err")
+}
+
+# verdict NAME CONDITION: one line of TAP, with what happened when it should not have.
+verdict() {
+        n=$((n + 1))
+        if [[ $2 == yes ]]; then
+                echo "ok $n - $1"
+                return
+        fi
+        failed=$((failed + 1))
+        echo "not ok $n - $1"
+        printf 'status %s\nout: %s\nerr: %s\n%s\n' "$status" "$out" "$err" "${3-}" | sed 's/^/# /'
+}
+
+# does NAME ARGUMENT...: succeeds and has nothing to say.
+does() {
+        run "${@:2}"
+        [[ $status == 0 && -z $out && -z $err ]] && verdict "$1" yes || verdict "$1" no
+}
+
+# prints NAME ARGUMENT... <TEXT: succeeds and prints exactly that.
+prints() {
+        local expected
+        expected=$(cat)
+        run "${@:2}"
+        [[ $status == 0 && $out == "$expected" && -z $err ]] && verdict "$1" yes ||
+                verdict "$1" no "expected: $expected"
+}
+
+# refuses NAME PATTERN ARGUMENT...: fails with one line that begins with it, and prints nothing.
+refuses() {
+        run "${@:3}"
+        [[ $status == 1 && -z $out && $err == "guestmapctl: "$2 && $err != *$'\n'* ]] &&
+                verdict "$1" yes || verdict "$1" no "expected: guestmapctl: $2"
+}
+
+# would NAME STATUS PATTERN ARGUMENT...: a dry run, and what it says.
+would() {
+        run "${@:4}"
+        [[ $status == "$2" && $out == $3 && -z $err ]] && verdict "$1" yes ||
+                verdict "$1" no "expected: $2, $3"
+}
+
+# json NAME EXPRESSION ARGUMENT...: one line of JSON; true of it, as d, is the Python expression.
+json() {
+        run --json=short "${@:3}"
+        [[ $status != 1 && $out != *$'\n'* && -z $err ]] &&
+                /usr/bin/python3 -c 'import json, sys
+d = json.loads(sys.argv[1])
+sys.exit(not eval(sys.argv[2]))' "$out" "$2" 2>"$directory/err" && verdict "$1" yes ||
+                verdict "$1" no "expected: $2"
+}
+
+# A bus that drops signals to a client with much unread, as test_missed wants it.
+write_bus_configuration() {
+        cat >"$directory/bus.conf" <<END
+<busconfig>
+  <type>session</type>
+  <listen>$address</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  <limit name="max_outgoing_bytes">100000</limit>
+</busconfig>
+END
+}
+
+start() {
+        write_bus_configuration
+        dbus-daemon --config-file="$directory/bus.conf" --nofork --nopidfile \
+                >"$directory/bus.log" 2>&1 &
+        started+=($!)
+        eventually test -S "$directory/bus" || bail_out "no bus"
+        refuses "no guestmapd" "guestmapd is not running on this bus*" list
+        mkdir "$directory/run"
+        "$guestmapd" --user --address="$address" --runtime-dir="$directory/run" --vmd="$vmd" \
+                >"$directory/guestmapd.log" 2>&1 &
+        started+=($!)
+        eventually ctl list || bail_out "no guestmapd"
+}
+
+test_command_line() {
+        refuses "no verb" "which verb?*"
+        refuses "unknown verb" 'unknown verb "lits"; see guestmapctl --help' lits
+        refuses "half a verb" "space what? There are: add, remove" space
+        refuses "missing argument" "add: missing argument SIZE (*" add pc dimm0 ram
+        refuses "missing repeated argument" "set: missing argument PROPERTY=VALUE (*" set pc system
+        refuses "one argument too many" 'list: unexpected argument "pc"' list pc
+        refuses "foreign option" "list takes no --dry-run" list --dry-run
+        refuses "unknown option" "unknown option --frobnicate; *" list --frobnicate
+        refuses "unknown letter" "unknown option -Z; *" list -Z
+        refuses "option without argument" "option --priority needs an argument: N" move --priority
+        refuses "flag with argument" "option --dry-run takes no argument" apply --dry-run=1
+        refuses "unknown JSON mode" "--json=yaml: *" list --json=yaml
+        refuses "no such bus" "cannot connect to unix:path=/nonexistent: *" \
+                --address=unix:path=/nonexistent list
+        run --version
+        [[ $status == 0 && $out =~ ^guestmapctl\ [0-9.]+$ ]] && verdict "version" yes ||
+                verdict "version" no
+        run --help
+        [[ $status == 0 && $out == *"add VM NAME KIND SIZE [PARENT [OFFSET]]"* ]] &&
+                verdict "help" yes || verdict "help" no
+}
+
+test_vms() {
+        prints "no VMs" --no-legend list </dev/null
+        does "create" create pc --accelerator=none
+        refuses "create again" "VMExists: *" create pc --accelerator=none
+        refuses "bad name" "InvalidName: *" create ../pc --accelerator=none
+        refuses "bad accelerator" "*" create other --accelerator=magic
+        prints "list" list <<'END'
+NAME STATE   GENERATION
+pc   running          1
+
+1 VM.
+END
+        json "list as JSON" \
+                'd == {"vms": [{"name": "pc", "path": "/org/guestmap1/vm/pc", "generation": 1, "state": "running"}]}' list
+        json "create as JSON" 'd == {"path": "/org/guestmap1/vm/spare"}' \
+                create spare --accelerator=none
+        does "destroy" destroy spare
+        refuses "destroy again" "NoSuchVM: *spare*" destroy spare
+        refuses "verbs on no VM" "NoSuchVM: *spare*" tree spare
+        json "show" 'd["name"] == "pc" and d["accelerator"] == "none" and d["generation"] == 1 and d["ram-bytes"] == 0 and len(d["id"]) == 32' show pc
+        run show pc
+        [[ $out == *"Accelerator: none"* && $out == *"State: running"* ]] &&
+                verdict "show for people" yes || verdict "show for people" no
+}
+
+test_edits() {
+        does "add RAM" add pc ram0 ram 1GiB
+        does "add aliases" alias pc low ram0 0 640KiB system 0
+        does "add with flags" add pc bios rom 0x20000 system 0xe0000 --unmergeable
+        does "add MMIO" add pc hpet mmio 1KiB system 0xfed00000 --priority=-1 --disabled
+        refuses "add again" 'RegionExists: *"hpet"*' add pc hpet mmio 1KiB
+        refuses "bad size" 'size "1GB" is not a size such as *' add pc x ram 1GB
+        refuses "huge size" 'size "99999999TiB" is too large' add pc x ram 99999999TiB
+        refuses "bad priority" 'priority "high" is not *' add pc x ram 1GiB --priority=high
+        refuses "bad kind" "InvalidKind: *" add pc x tape 1GiB
+        refuses "no parent" 'NoSuchRegion: *"nowhere"*' add pc x ram 1GiB nowhere 0
+        json "show region" 'd["kind"] == "mmio" and d["size"] == "0x400" and d["offset"] == "0xfed00000" and d["priority"] == -1 and d["enabled"] is False and d["parent"] == "system" and d["mapped-at"] == []' show pc hpet
+        does "enable" enable pc hpet
+        json "mapped" 'd["enabled"] and d["mapped-at"] == [{"space": "memory", "address": "0xfed00000"}]' show pc hpet
+        does "disable" disable pc hpet
+        does "set" set pc hpet enabled=yes size=0x1000 priority=2 offset=0xfed10000
+        json "set did" 'd["size"] == "0x1000" and d["priority"] == 2 and d["offset"] == "0xfed10000"' show pc hpet
+        refuses "set nothing known" 'no property "colour" can be set; *' set pc hpet colour=red
+        refuses "set no value" '"size" is not PROPERTY=VALUE' set pc hpet size
+        refuses "set half of it" "*" set pc hpet priority=7 size=2^64x
+        refuses "move where" 'missing argument OFFSET: *' move pc hpet system
+        does "move" move pc hpet system 0xfed00000 --priority=3
+        does "take out" move pc hpet ""
+        json "taken out" 'd["parent"] == "" and d["mapped-at"] == []' show pc hpet
+        refuses "remove what is used" "InUse: *" remove pc ram0
+        does "remove" remove pc hpet
+        refuses "remove again" 'NoSuchRegion: *"hpet"*' remove pc hpet
+        does "add a space" space add pc dma system
+        does "remove a space" space remove pc dma
+        refuses "remove a space again" 'NoSuchAddressSpace: *"dma"*' space remove pc dma
+        json "generation of an edit" 'd == {"generation": 14}' disable pc bios
+        refuses "another generation" "Conflict: *" enable pc bios --expect-generation=11
+        json "that generation" 'd == {"generation": 15}' enable pc bios --expect-generation=14
+        json "no change" 'd == {"generation": 15}' enable pc bios
+}
+
+test_views() {
+        prints "tree" tree pc <<'END'
+address-space: io
+  0000000000000000-000000000000ffff (prio 0, container): io
+
+address-space: memory
+  0000000000000000-ffffffffffffffff (prio 0, container): system
+    0000000000000000-000000000009ffff (prio 0, alias): low @ram0 0000000000000000-000000000009ffff
+    00000000000e0000-00000000000fffff (prio 0, rom): bios
+
+region: ram0
+  0000000000000000-000000003fffffff (prio 0, ram): ram0
+END
+        prints "flat" flat pc memory <<'END'
+  FIRST    LAST   SIZE KIND REGION OFFSET FLAGS
+    0x0 0x9ffff 640KiB ram  ram0      0x0
+0xe0000 0xfffff 128KiB rom  bios      0x0 readonly,unmergeable
+END
+        prints "flat as JSON" flat pc memory --json=short <<'END'
+{"generation":15,"sections":[{"first":"0x0","last":"0x9ffff","region":"ram0","offset":"0x0","kind":"ram","flags":[]},{"first":"0xe0000","last":"0xfffff","region":"bios","offset":"0x0","kind":"rom","flags":["readonly","unmergeable"]}]}
+END
+        json "flat of all spaces" 'sorted(d) == ["io", "memory"] and d["io"]["sections"] == [] and len(d["memory"]["sections"]) == 2' flat pc
+        refuses "flat of no space" 'NoSuchAddressSpace: *"dma"*' flat pc dma
+        prints "find" find pc memory 0x9fff0 <<'END'
+0x9fff0 is 0x9fff0 of ram0
+
+FIRST    LAST   SIZE KIND REGION OFFSET FLAGS
+  0x0 0x9ffff 640KiB ram  ram0      0x0
+END
+        json "find as JSON" 'd["address"] == "0xe0010" and d["offset"] == "0x10" and d["section"]["region"] == "bios"' find pc memory 0xe0010
+        refuses "find nothing" "Unassigned: *0xa0000*" find pc memory 0xa0000
+        prints "slots" slots pc <<'END'
+SLOT   FIRST    LAST   SIZE BACKING OFFSET FLAGS
+   0     0x0 0x9ffff 640KiB       1    0x0
+   1 0xe0000 0xfffff 128KiB       2    0x0 readonly
+END
+        json "slots as JSON" 'len(d["slots"]) == 2 and d["slots"][0]["first"] == "0x0"' slots pc
+}
+
+test_devices() {
+        does "add MMIO" add pc doorbell mmio 4KiB system 0xfee00000
+        does "add ioeventfd" ioeventfd add pc doorbell 0x10 4 7
+        does "add ioeventfd without match" ioeventfd add pc doorbell 0x20 0
+        refuses "add ioeventfd again" "IOEventFDExists: *" ioeventfd add pc doorbell 0x10 4 7
+        prints "list ioeventfds" ioeventfd list pc doorbell <<'END'
+OFFSET LENGTH DATA
+  0x10      4  0x7
+  0x20      0  any
+END
+        json "ioeventfds as JSON" 'd["ioeventfds"][0] == {"offset": "0x10", "length": 4, "match": True, "data": "0x7"}' ioeventfd list pc doorbell
+        does "remove ioeventfd" ioeventfd remove pc doorbell 0x10 4 7
+        refuses "remove ioeventfd again" "NoSuchIOEventFD: *" ioeventfd remove pc doorbell 0x10 4 7
+        does "add coalesced" coalesced add pc doorbell 0x100 0x100
+        does "clear coalesced" coalesced clear pc doorbell
+        does "remove its region" remove pc doorbell
+}
+
+test_documents() {
+        local layout=$directory/layout.json patch=$directory/patch.json
+        ctl export pc >"$layout"
+        would "diff with itself" 0 "*" diff pc "$layout"
+        would "apply itself" 0 "*" apply pc "$layout"
+        json "export as JSON" 'd["guestmap"] == 1 and [s["name"] for s in d["address-spaces"]] == ["io", "memory"]' export pc
+        does "create from it" create copy --accelerator=none --layout="$layout"
+        [[ $(ctl export copy) == "$(<"$layout")" ]] && verdict "the copy exports the same" yes ||
+                verdict "the copy exports the same" no
+        does "destroy the copy" destroy copy
+
+        echo '{"guestmap": 1, "edits": [{"add-region": {"name": "dimm0", "kind": "ram",
+                "size": "1GiB", "parent": "system", "offset": "4GiB"}}]}' >"$patch"
+        would "dry run" 2 "*" apply pc "$patch" --dry-run
+        would "diff" 2 "*" diff pc "$patch"
+        refuses "a dry run changes nothing" 'NoSuchRegion: *"dimm0"*' show pc dimm0
+        would "apply" 0 "*" apply pc - <"$patch"
+        json "applied" 'd["size"] == "0x40000000"' show pc dimm0
+        refuses "apply again" 'RegionExists: *dimm0*' apply pc "$patch"
+        refuses "keep memory" "InUse: *" apply pc "$layout" --keep-memory
+        would "back again" 0 "*" apply pc "$layout"
+
+        refuses "no file" "cannot open $directory/none: No such file*" apply pc "$directory/none"
+        refuses "no JSON" "InvalidDocument: *" apply pc - </dev/null
+        head -c 9000000 /dev/zero | tr '\0' ' ' >"$directory/large"
+        refuses "larger than a message" "$directory/large: the document is larger than 8 MiB*" \
+                apply pc "$directory/large"
+}
+
+test_transactions() {
+        local id
+        refuses "begin without an end" "timeout 0: *" begin pc --timeout=0
+        run begin pc --timeout=10min
+        id=$out
+        [[ $status == 0 && $id =~ ^[0-9]+$ ]] && verdict "begin" yes || verdict "begin" no
+        does "stage add" add pc dimm1 ram 1GiB system 4GiB --transaction="$id"
+        does "stage enable" enable pc bios -T "$id"
+        refuses "staged edits are checked" "RegionExists: *" add pc dimm1 ram 1GiB -T "$id"
+        refuses "nobody sees them" 'NoSuchRegion: *' show pc dimm1
+        json "transactions" 'len(d["transactions"]) == 1 and d["transactions"][0]["transaction"] == "'"$id"'" and d["transactions"][0]["edits"] == 2' transactions pc
+        would "preview" 2 "*" preview pc "$id"
+        json "commit" 'd["generation"] > 15' commit pc "$id"
+        json "committed" 'd["mapped-at"] == [{"space": "memory", "address": "0x100000000"}]' \
+                show pc dimm1
+        refuses "commit again" "TransactionClosed: *" commit pc "$id"
+        refuses "stage in a closed one" "TransactionClosed: *" disable pc bios -T "$id"
+
+        id=$(ctl begin pc)
+        does "stage move" move pc dimm1 system 8GiB -T "$id"
+        does "abort" abort pc "$id"
+        json "aborted" 'd["offset"] == "0x100000000"' show pc dimm1
+
+        id=$(ctl begin pc)
+        does "stage what will conflict" set pc dimm1 offset=8GiB -T "$id"
+        does "move it meanwhile" set pc dimm1 offset=12GiB
+        refuses "conflict" "Conflict: edit 1: *" commit pc "$id"
+        does "abort after conflict" abort pc "$id"
+}
+
+# Lines of the monitor's output that a pattern fits.
+seen() {
+        grep -Eq "$1" "$directory/monitor"
+}
+
+# Whether a monitor has printed what it prints of a commit, both ways.
+monitors_speak() {
+        ctl disable pc bios
+        ctl enable pc bios
+        seen '^\+ memory' && seen '^- memory' && grep -q committed "$directory/monitor.json"
+}
+
+test_monitor() {
+        "$ctl" --address="$address" monitor pc >"$directory/monitor" 2>&1 &
+        started+=($!)
+        "$ctl" --address="$address" monitor --json=short >"$directory/monitor.json" 2>&1 &
+        started+=($!)
+        # Nothing tells when a monitor listens: change something until both have seen it.
+        eventually monitors_speak
+        seen '^\+ memory 0xe0000-0xfffff rom bios @0x0 readonly,unmergeable$' &&
+                verdict "monitor adds" yes || verdict "monitor adds" no "$(<"$directory/monitor")"
+        seen '^- memory 0xe0000-0xfffff rom bios @0x0 readonly,unmergeable$' &&
+                verdict "monitor removes" yes ||
+                verdict "monitor removes" no "$(<"$directory/monitor")"
+        ! seen missed && verdict "monitor misses nothing" yes ||
+                verdict "monitor misses nothing" no "$(<"$directory/monitor")"
+        does "destroy a watched VM" destroy pc
+        eventually seen '^pc removed$' && verdict "monitor tells it" yes ||
+                verdict "monitor tells it" no "$(<"$directory/monitor")"
+        eventually grep -q removed "$directory/monitor.json"
+        /usr/bin/python3 -c '
+import json, sys
+events = [json.loads(line) for line in sys.stdin]
+commits = [e for e in events if e["event"] == "committed"]
+assert commits and all(c["previous"] + 1 == c["generation"] for c in commits)
+assert {"removed", "added"} == set(commits[0]["changes"]["memory"])
+assert events[-1] == {"event": "removed", "vm": "pc"}
+' <"$directory/monitor.json" 2>"$directory/err" && verdict "monitor as JSON" yes ||
+                verdict "monitor as JSON" no "$(<"$directory/err")"
+}
+
+# A patch that enables or disables a container full of sections: a signal of some kilobytes.
+write_flood() {
+        local i separator=
+        {
+                echo '{"guestmap": 1, "edits": ['
+                echo '{"add-region": {"name": "flood", "kind": "container", "size": "1MiB",'
+                echo '"parent": "system", "offset": 0}}'
+                for ((i = 0; i < 60; i++)); do
+                        echo ", {\"add-region\": {\"name\": \"$i\", \"kind\": \"mmio\","
+                        echo "\"size\": 256, \"parent\": \"flood\", \"offset\": $((i * 4096))}}"
+                done
+                echo ']}'
+        } >"$directory/flood"
+}
+
+# The bus loses what a listener leaves lying; one that wakes up then must say so.
+test_missed() {
+        local monitor generation
+        ctl create busy --accelerator=none
+        write_flood
+        ctl apply busy "$directory/flood" >/dev/null
+        "$ctl" --address="$address" monitor busy >"$directory/monitor" 2>&1 &
+        monitor=$!
+        started+=("$monitor")
+        toggle() {
+                ctl disable busy flood
+                ctl enable busy flood
+        }
+        one_seen() {
+                toggle
+                seen generation
+        }
+        eventually one_seen
+        kill -STOP "$monitor"
+        for _ in {1..100}; do toggle; done
+        kill -CONT "$monitor"
+        missed() {
+                toggle
+                seen '^guestmapctl: busy: commits [0-9]+ to [0-9]+ were missed$'
+        }
+        eventually missed && verdict "monitor tells what it missed" yes ||
+                verdict "monitor tells what it missed" no "$(grep -c generation "$directory/monitor")"
+}
+
+# completes NAME LINE WORD...: what the shell would offer at the end of the line.
+completes() {
+        local offered
+        offered=$(
+                guestmapctl() { ctl "$@"; }
+                # shellcheck source=/dev/null
+                . "$completion"
+                COMP_LINE=$2 COMP_POINT=${#2}
+                read -ra COMP_WORDS <<<"$2"
+                [[ $2 == *" " ]] && COMP_WORDS+=("")
+                COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+                _guestmapctl 2>/dev/null
+                echo "${COMPREPLY[*]}"
+        )
+        [[ $offered == "${*:3}" ]] && verdict "$1" yes ||
+                verdict "$1" no "offered: $offered, expected: ${*:3}"
+}
+
+test_completion() {
+        completes "complete a verb" "guestmapctl de" destroy
+        completes "complete a second word" "guestmapctl space " add remove
+        completes "complete a VM" "guestmapctl tree " pc
+        completes "complete a region" "guestmapctl enable pc b" bios
+        completes "complete a space" "guestmapctl flat pc m" memory
+        completes "complete a kind" "guestmapctl add pc x re" reserved
+        completes "complete an option" "guestmapctl --dry" --dry-run
+}
+
+start
+test_command_line
+test_vms
+test_edits
+test_views
+test_devices
+test_documents
+test_transactions
+test_completion
+test_monitor
+test_missed
+echo "1..$n"
+exit $((failed > 0))
