@@ -7,7 +7,7 @@
 
 set -u
 
-ctl=$1 guestmapd=$2 vmd=$3 completion=$4
+ctl=$(realpath "$1") guestmapd=$(realpath "$2") vmd=$(realpath "$3") completion=$(realpath "$4")
 directory=$(mktemp -d)
 address=unix:path=$directory/bus
 started=()
@@ -159,6 +159,7 @@ test_command_line() {
 test_vms() {
         prints "no VMs" --no-legend list </dev/null
         does "create" create pc --accelerator=none
+        ((failed == 0)) || bail_out "no VM to test with"
         refuses "create again" "VMExists: *" create pc --accelerator=none
         refuses "bad name" "InvalidName: *" create ../pc --accelerator=none
         refuses "bad accelerator" "*" create other --accelerator=magic
