@@ -23,11 +23,15 @@ def run(program):
         sys.exit(f"{program}: exit status {process.returncode}")
 
 
+def cell(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def table(rows):
     """Rows with the same keys stand together, under their keys."""
     groups = {}
     for row in rows:
-        groups.setdefault(tuple(row), []).append([str(value) for value in row.values()])
+        groups.setdefault(tuple(row), []).append([cell(value) for value in row.values()])
     for keys, lines in groups.items():
         widths = [max(map(len, column)) for column in zip(keys, *lines)]
         print()
