@@ -48,9 +48,9 @@ pid_t pager_open(void) {
 void pager_close(pid_t pager) {
         if (pager == 0)
                 return;
-        signal(SIGPIPE, SIG_IGN); /* the reader may have left before the end */
-        fflush(stdout);
-        close(STDOUT_FILENO);
+        signal(SIGPIPE, SIG_IGN); /* the reader may have left before the end: nobody's error */
+        if (!freopen("/dev/null", "we", stdout))
+                close(STDOUT_FILENO);
         while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
                 ;
 }

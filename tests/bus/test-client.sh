@@ -278,8 +278,8 @@ END
 test_documents() {
         local layout=$directory/layout.json patch=$directory/patch.json
         ctl export pc >"$layout"
-        would "diff with itself" 0 "*" diff pc "$layout"
-        would "apply itself" 0 "*" apply pc "$layout"
+        would "diff with itself" 0 "Nothing to change" diff pc "$layout"
+        would "apply itself" 0 "Generation 22, 0 edits" apply pc "$layout"
         json "export as JSON" 'd["guestmap"] == 1 and [s["name"] for s in d["address-spaces"]] == ["io", "memory"]' export pc
         does "create from it" create copy --accelerator=none --layout="$layout"
         [[ $(ctl export copy) == "$(<"$layout")" ]] && verdict "the copy exports the same" yes ||
@@ -288,14 +288,19 @@ test_documents() {
 
         echo '{"guestmap": 1, "edits": [{"add-region": {"name": "dimm0", "kind": "ram",
                 "size": "1GiB", "parent": "system", "offset": "4GiB"}}]}' >"$patch"
-        would "dry run" 2 "*" apply pc "$patch" --dry-run
-        would "diff" 2 "*" diff pc "$patch"
+        would "diff" 2 "Would make generation 23, 1 edit
++ memory 0x100000000-0x13fffffff ram dimm0 @0x0
+Slot operations: 1 create
+Guest memory remapped: 1GiB" diff pc "$patch"
+        json "diff as JSON" 'd["edits"] == 1 and d["slot-operations"]["create"] == 1' diff pc "$patch"
+        would "dry run" 2 "Would make generation 23, 1 edit*" apply pc "$patch" --dry-run
         refuses "a dry run changes nothing" 'NoSuchRegion: *"dimm0"*' show pc dimm0
-        would "apply" 0 "*" apply pc - <"$patch"
+        would "apply" 0 "Generation 23, 1 edit
++ memory 0x100000000-*" apply pc - <"$patch"
         json "applied" 'd["size"] == "0x40000000"' show pc dimm0
         refuses "apply again" 'RegionExists: *dimm0*' apply pc "$patch"
         refuses "keep memory" "InUse: *" apply pc "$layout" --keep-memory
-        would "back again" 0 "*" apply pc "$layout"
+        would "back again" 0 "*Contents of RAM discarded: 1GiB" apply pc "$layout"
 
         refuses "no file" "cannot open $directory/none: No such file*" apply pc "$directory/none"
         refuses "no JSON" "InvalidDocument: *" apply pc - </dev/null
@@ -321,6 +326,19 @@ test_transactions() {
                 show pc dimm1
         refuses "commit again" "TransactionClosed: *" commit pc "$id"
         refuses "stage in a closed one" "TransactionClosed: *" disable pc bios -T "$id"
+        refuses "no such transaction" "*" commit pc 12345
+        refuses "no transaction at all" '"x" is not the ID of a transaction, *' commit pc x
+
+        id=$(ctl begin pc)
+        echo '{"guestmap": 1, "edits": [{"enable-region": {"name": "bios", "enabled": false}}]}' \
+                >"$directory/patch.json"
+        would "diff of a patch to stage" 2 "Would make generation*
+- memory 0xe0000-0xfffff rom bios @0x0 readonly,unmergeable
+*" diff pc "$directory/patch.json" -T "$id"
+        would "nothing is staged by that" 0 "Nothing to change" preview pc "$id"
+        does "stage a patch" apply pc "$directory/patch.json" -T "$id"
+        would "that is staged" 2 "Would make generation*" preview pc "$id"
+        does "abort the patch" abort pc "$id"
 
         id=$(ctl begin pc)
         does "stage move" move pc dimm1 system 8GiB -T "$id"
