@@ -197,8 +197,7 @@ static int read_add_address_space(sd_bus_message *m, Request *request, Detail *d
         return read_expect(m, request, detail);
 }
 
-/* The key of an ioeventfd, and the descriptor to signal; takes over fd. */
-static int read_ioeventfd(sd_bus_message *m, Edit *edit, IOEventFD *key) {
+static int read_ioeventfd_key(sd_bus_message *m, IOEventFD *key) {
         int r, match;
 
         r = sd_bus_message_read(m, "tubt", &key->offset, &key->length, &match, &key->data);
@@ -208,6 +207,7 @@ static int read_ioeventfd(sd_bus_message *m, Edit *edit, IOEventFD *key) {
         return 0;
 }
 
+/* Takes over fd on success. */
 static int set_ioeventfd(Edit *edit, const IOEventFD *key, int fd, Detail *detail) {
         int r;
 
@@ -226,12 +226,13 @@ static int read_add_ioeventfd(sd_bus_message *m, Request *request, Detail *detai
         int r, given = -1;
         const Option options[] = {{"fd", 'h', &given}, OPTION_EXPECT(request)};
 
-        r = read_ioeventfd(m, &request->edit, &key);
+        r = read_ioeventfd_key(m, &key);
         if (r < 0)
                 return r;
         r = options_read(m, options, ELEMENTS_OF(options), detail);
         if (r != 0)
                 return r;
+        /* What came with the message goes with it. */
         fd = given >= 0 ? fcntl(given, F_DUPFD_CLOEXEC, 3) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fd < 0)
                 return -errno;
@@ -245,7 +246,7 @@ static int read_remove_ioeventfd(sd_bus_message *m, Request *request, Detail *de
         IOEventFD key = {};
         int r;
 
-        r = read_ioeventfd(m, &request->edit, &key);
+        r = read_ioeventfd_key(m, &key);
         if (r < 0)
                 return r;
         r = set_ioeventfd(&request->edit, &key, -1, detail);

@@ -41,10 +41,15 @@ static int method_setup(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         }
         r = setup(service, m, &detail);
         if (r != 0) {
+                r = error_from_outcome(error, r, &detail);
+                sd_journal_print(LOG_ERR, "Cannot set a VM up: %s", error->message ?: strerror(-r));
                 /* A process without a VM is good for nothing; its answer goes out first. */
                 (void)sd_event_exit(service->event, EXIT_FAILURE);
-                return error_from_outcome(error, r, &detail);
+                return r;
         }
+        sd_journal_send("PRIORITY=%d", LOG_INFO, "MESSAGE=VM %s: serving its map, accelerator %s",
+                        service->vm->name, service->vm->accelerator->ops->name, "GUESTMAP_VM=%s",
+                        service->vm->name, NULL);
         return sd_bus_reply_method_return(m, NULL);
 }
 
