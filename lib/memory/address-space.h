@@ -39,7 +39,7 @@ struct AddressSpace {
         struct urcu_ref ref;
         RB_ENTRY(AddressSpace) by_name;
         View *view;          /* counted reference */
-        uint64_t generation; /* of the last commit that changed what is seen */
+        uint64_t generation; /* of the last commit that changed its sections */
         char name[];
 };
 

@@ -362,7 +362,7 @@ static void publish(Commit *commit) {
         for (size_t i = 0; i < commit->n_changes; i++) {
                 AddressSpace *space = map_find_space(map, commit->changes[i].space);
 
-                if (space)
+                if (space && diff_has_sections(commit->changes[i].diff))
                         space->generation = commit->generation;
         }
         map->generation = commit->generation;

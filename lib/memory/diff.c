@@ -69,9 +69,13 @@ int diff_announced(Diff *diff, const Announced *old, size_t n_old, const Announc
         return r;
 }
 
+bool diff_has_sections(const Diff *diff) {
+        return diff->removed.n > 0 || diff->added.n > 0 || diff->n_relogged > 0;
+}
+
 bool diff_is_empty(const Diff *diff) {
-        return diff->removed.n == 0 && diff->added.n == 0 && diff->n_relogged == 0 &&
-               diff->announced_removed.n == 0 && diff->announced_added.n == 0;
+        return !diff_has_sections(diff) && diff->announced_removed.n == 0 &&
+               diff->announced_added.n == 0;
 }
 
 void diff_deinit(Diff *diff) {

@@ -37,5 +37,7 @@ int diff_announced(Diff *diff, const Announced *old, size_t n_old, const Announc
                    size_t n_new);
 /* The order of announced things: by address, ioeventfds before zones, then by key. */
 int announced_compare(const Announced *a, const Announced *b);
+/* Whether any section differs, if only in its dirty logging. */
+bool diff_has_sections(const Diff *diff);
 bool diff_is_empty(const Diff *diff);
 void diff_deinit(Diff *diff);

@@ -112,6 +112,19 @@ static void test_a_change(void **state) {
         assert_text(scene_view(map, "memory"), "10200-102ff device@0 mmio\n");
 }
 
+/* Doorbells are no part of the sections that the space's generation is about. */
+static void test_doorbells_alone(void **state) {
+        Map *map = *state;
+        uint64_t before = space_generation(map, "memory");
+
+        must_edit_commit(map, add_coalesced("device", 0, 0x10));
+        assert_int_equal(map->generation, 3);
+        assert_int_equal(scene_published(map, "memory")->n_announced, 1);
+        assert_int_equal(space_generation(map, "memory"), before);
+        must_edit_commit(map, set_flags("ram", REGION_DIRTY_LOG, REGION_DIRTY_LOG));
+        assert_int_equal(space_generation(map, "memory"), 4);
+}
+
 /* Address spaces */
 
 static void test_space_comes_and_goes(void **state) {
@@ -436,10 +449,11 @@ static void test_all_allocations_fail_from_one_on(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 UNIT_TESTS(TEST(test_nil), TEST(test_net_nil), TEST(test_tree_only), TEST(test_a_change),
-           TEST(test_space_comes_and_goes), TEST(test_space_of_something_empty),
-           TEST(test_space_renamed), TEST(test_space_with_another_root),
-           TEST(test_space_removed_and_added_again), TEST(test_shared_view),
-           TEST(test_only_what_changed), TEST(test_an_old_view_keeps_its_regions),
+           TEST(test_doorbells_alone), TEST(test_space_comes_and_goes),
+           TEST(test_space_of_something_empty), TEST(test_space_renamed),
+           TEST(test_space_with_another_root), TEST(test_space_removed_and_added_again),
+           TEST(test_shared_view), TEST(test_only_what_changed),
+           TEST(test_an_old_view_keeps_its_regions),
            TEST(test_a_held_backing_goes_with_its_last_view),
            TEST(test_a_view_without_successor_keeps_its_regions),
            TEST(test_a_view_without_successor_and_later_removal),
