@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdio.h>
-#include <string.h>
-
-#include "client/verb.h"
 
 /*
  * The page that --help prints, made from the tables of verbs and options
  */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client/verb.h"
 
 enum {
         HELP_COLUMN = 30, /* where explanations begin */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdlib.h>
-#include <string.h>
-
-#include "client/pager.h"
-#include "client/verb.h"
 
 /*
  * guestmapctl: the map of a VM from a shell
  *
  * Each run is one verb; everything goes through D-Bus, org.guestmap1(5).
  */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/pager.h"
+#include "client/verb.h"
 
 static int parse_json_mode(const char *word, JSONMode *ret) {
         static const char *const modes[] = {

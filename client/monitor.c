@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * monitor: commits as they happen
+ *
+ * Each signal names the generation before it. One that differs from the last generation seen of
+ * that VM means that commits were missed, which is said; what they changed is not asked for.
+ */
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,13 +15,6 @@
 #include "client/json-print.h"
 #include "client/section.h"
 #include "client/verb.h"
-
-/*
- * monitor: commits as they happen
- *
- * Each signal names the generation before it. One that differs from the last generation seen of
- * that VM means that commits were missed, which is said; what they changed is not asked for.
- */
 
 typedef struct Commit Commit;
 typedef struct Monitor Monitor;

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * show: the properties of a VM or of a region
+ *
+ * What the service has is shown, in its order. The table below only says what the numbers mean and
+ * how a property is called outside D-Bus; one that is not in it keeps its name and comes out plain.
+ */
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,13 +15,6 @@
 #include "client/json-print.h"
 #include "client/number.h"
 #include "client/verb.h"
-
-/*
- * show: the properties of a VM or of a region
- *
- * What the service has is shown, in its order. The table below only says what the numbers mean and
- * how a property is called outside D-Bus; one that is not in it keeps its name and comes out plain.
- */
 
 typedef enum Format {
         FORMAT_PLAIN,

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * tree: the regions of a layout, linked as the tree they are and printed in the manner of QEMU's
+ * "info mtree"
+ *
+ * I1: `index` is the position in the document: of equal siblings the later one wins.
+ * I2: children of a node are linked by address; at one address, the one that wins comes first.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +18,6 @@
 #include "client/layout.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
-
-/*
- * tree: the regions of a layout, linked as the tree they are and printed in the manner of QEMU's
- * "info mtree"
- *
- * I1: `index` is the position in the document: of equal siblings the later one wins.
- * I2: children of a node are linked by address; at one address, the one that wins comes first.
- */
 
 typedef struct Node Node;
 typedef struct Tree Tree;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verbs about what makes guest writes cheap: ioeventfds and coalesced zones
+ */
+
 #include <inttypes.h>
 
 #include "api/names.h"
@@ -6,10 +11,6 @@
 #include "client/json-print.h"
 #include "client/number.h"
 #include "client/verb.h"
-
-/*
- * Verbs about what makes guest writes cheap: ioeventfds and coalesced zones
- */
 
 /* VM REGION OFFSET LENGTH [DATA]; without DATA any value matches. */
 static int edit_ioeventfd(Client *client, char **arguments, const char *member) {

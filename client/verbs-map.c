@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verbs that take or give the whole map as a document
+ */
+
 #include "api/names.h"
 #include "client/edit.h"
 #include "client/layout.h"
 #include "client/report.h"
 #include "client/verb.h"
-
-/*
- * Verbs that take or give the whole map as a document
- */
 
 static int append_apply_options(Client *client, sd_bus_message *message, bool dry_run) {
         int r;

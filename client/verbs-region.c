@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
-
-#include "client/edit.h"
-#include "client/verb.h"
 
 /*
  * Verbs that edit the tree: one call of the Map interface each
  */
+
+#include <string.h>
+
+#include "client/edit.h"
+#include "client/verb.h"
 
 typedef struct Place Place;
 

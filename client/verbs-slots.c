@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * slots: what the accelerator has been told
+ */
+
 #include <inttypes.h>
 
 #include "api/names.h"
@@ -7,10 +12,6 @@
 #include "client/number.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
-
-/*
- * slots: what the accelerator has been told
- */
 
 typedef struct Slot {
         uint32_t id;

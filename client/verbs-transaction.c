@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Transactions from a shell: begin prints an id, edits take it as --transaction=, commit and abort
+ * end it. Every run of this program is a connection of its own, so the transaction must outlive
+ * its caller: begin always asks for a timeout.
+ */
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,12 +14,6 @@
 #include "client/json-print.h"
 #include "client/report.h"
 #include "client/verb.h"
-
-/*
- * Transactions from a shell: begin prints an id, edits take it as --transaction=, commit and abort
- * end it. Every run of this program is a connection of its own, so the transaction must outlive
- * its caller: begin always asks for a timeout.
- */
 
 #define TIMEOUT_PRESET_USEC (UINT64_C(300) * 1000000)
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verbs that look at what the guest sees
+ */
+
 #include <inttypes.h>
 
 #include "api/names.h"
@@ -10,10 +15,6 @@
 #include "client/section.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
-
-/*
- * Verbs that look at what the guest sees
- */
 
 /* A view while its pages arrive: in the form that is wanted, the other one stays empty. */
 typedef struct Listing {

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verbs about VMs as such
+ */
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,10 +12,6 @@
 #include "client/json-print.h"
 #include "client/layout.h"
 #include "client/verb.h"
-
-/*
- * Verbs about VMs as such
- */
 
 static int read_vms(sd_bus_message *reply, Table *table, json_object *list) {
         const char *name, *path, *state;

@@ -6,34 +6,9 @@
 
 #include "client/json-print.h"
 #include "tests/common/unit.h"
+#include "tests/unit/caught-stdout.h"
 
 static const Output plain = {.legend = true};
-static int real_stdout;
-static FILE *caught;
-static char text[4096];
-
-/* Sends stdout to a file until caught_text(). */
-static int catch_stdout(void **state) {
-        fflush(stdout);
-        caught = tmpfile();
-        real_stdout = dup(STDOUT_FILENO);
-        if (!caught || real_stdout < 0)
-                return -1;
-        return dup2(fileno(caught), STDOUT_FILENO) < 0 ? -1 : 0;
-}
-
-static const char *caught_text(void) {
-        size_t n;
-
-        fflush(stdout);
-        dup2(real_stdout, STDOUT_FILENO);
-        close(real_stdout);
-        rewind(caught);
-        n = fread(text, 1, sizeof(text) - 1, caught);
-        text[n] = '\0';
-        fclose(caught);
-        return text;
-}
 
 static Table *filled_table(const Column *columns) {
         Table *table = table_new(columns, 3);
@@ -133,8 +108,6 @@ static void test_json_pretty(void **state) {
         json_print(&(Output){.json = JSON_PRETTY}, object);
         assert_string_equal(caught_text(), "{\n  \"first\": \"0x10\"\n}\n");
 }
-
-#define CAUGHT(test) cmocka_unit_test_setup(test, catch_stdout)
 
 UNIT_TESTS(CAUGHT(test_table), CAUGHT(test_no_legend), CAUGHT(test_no_headers),
            CAUGHT(test_empty_table), CAUGHT(test_paint), CAUGHT(test_flag_words),
