@@ -164,6 +164,14 @@ test_a_restarted_service_finds_its_vms() {
         add_region one more
 }
 
+test_a_bus_that_goes_takes_nothing_along() {
+        generation=$(property one Generation)
+        pid=$(systemctl show --property MainPID --value guestmapd.service)
+        systemctl restart dbus.service
+        eventually has_generation one "$generation"
+        [ "$(systemctl show --property MainPID --value guestmapd.service)" = "$pid" ]
+}
+
 test_others_inspect_and_change_nothing() {
         as_nobody busctl call org.guestmap1 /org/guestmap1/vm/one org.guestmap1.VM \
                 GetLayout 'a{sv}' 0
