@@ -35,6 +35,6 @@ json_object *section_json(const Section *section);
 /* The reverse; text is borrowed from `object`. */
 Section section_from_json(json_object *object);
 void section_row(const Section *section, Table *table);
-/* A line that says that it leaves an address space or comes: "- memory 0x0-0xfff ram dimm0 @0x0". */
+/* A line about one that leaves an address space or comes: "- memory 0x0-0xfff ram dimm0 @0x0". */
 void section_print_change(const Section *section, const Output *output, const char *space,
                           bool added);
