@@ -135,22 +135,33 @@ static int set_kept(Converge *converge, const Goal *goal, uint32_t mask) {
         return 0;
 }
 
-static int make(Converge *converge, const Goal *goal) {
-        bool is_placed = goal->want->parent, moves;
-        uint32_t mask;
-        int r;
+/*
+ * What is out of the tree is set first, so that it comes back as it shall be. Otherwise the smaller
+ * of its two sizes is the one that fits below 2^64 in both places.
+ */
+static bool is_set_first(const Goal *goal) {
+        return goal->has_left || goal->want->add.size < goal->have->state.size;
+}
 
-        if (!goal->have)
-                return add_new(converge, goal);
-        moves = is_placed && (goal_changes_parent(converge, goal) || goal->has_left ||
-                              goal->place != goal->have->state.place);
-        if (moves) {
+static int change_kept(Converge *converge, const Goal *goal) {
+        bool is_placed = goal->want->parent;
+        bool moves = is_placed && (goal_changes_parent(converge, goal) || goal->has_left ||
+                                   goal->place != goal->have->state.place);
+        uint32_t mask = differing_properties(goal, is_placed && !moves);
+        bool set_first = is_set_first(goal);
+        int r = 0;
+
+        if (mask && set_first)
+                r = set_kept(converge, goal, mask);
+        if (r == 0 && moves)
                 r = move_kept(converge, goal);
-                if (r < 0)
-                        return r;
-        }
-        mask = differing_properties(goal, is_placed && !moves);
-        return mask ? set_kept(converge, goal, mask) : 0;
+        if (r == 0 && mask && !set_first)
+                r = set_kept(converge, goal, mask);
+        return r;
+}
+
+static int make(Converge *converge, const Goal *goal) {
+        return goal->have ? change_kept(converge, goal) : add_new(converge, goal);
 }
 
 /* What must be made before the goal: its parent, and an alias' target; NULL if nothing. */
