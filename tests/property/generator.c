@@ -6,7 +6,7 @@
 
 #include "tests/property/generator.h"
 
-enum { N_NAMES = 26 };
+static const char names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
 
 static uint64_t below(Generator *g, uint64_t n) {
         return random_below(&g->random, n);
@@ -41,35 +41,42 @@ static char *must_copy(const char *string) {
         return copy;
 }
 
-/* "root", mostly; "a" to "z". */
-static char *region_name(Generator *g, bool prefer_root) {
-        char name[] = {(char)('a' + below(g, N_NAMES)), '\0'};
+static char *region_name(Generator *g) {
+        char name[] = {names[below(g, sizeof(names) - 1)], '\0'};
 
-        return must_copy(prefer_root && one_in(g, 2) ? "root" : name);
+        return must_copy(name);
+}
+
+static char *region_name_or_root(Generator *g) {
+        return one_in(g, 2) ? must_copy("root") : region_name(g);
 }
 
 static char *space_name(Generator *g) {
-        static const char *const names[] = {"memory", "io", "dma"};
+        static const char *const spaces[] = {"memory", "io", "dma"};
 
-        return must_copy(names[below(g, ELEMENTS_OF(names))]);
+        return must_copy(spaces[below(g, ELEMENTS_OF(spaces))]);
 }
 
 static char *parent_name(Generator *g) {
-        return one_in(g, 8) ? must_copy("") : region_name(g, true);
+        if (one_in(g, 10))
+                return must_copy("");
+        return one_in(g, 2) ? must_copy("root") : region_name_or_root(g);
 }
 
 static uint64_t some_offset(Generator *g) {
-        uint64_t units = below(g, one_in(g, 3) ? WORLD_UNITS : 32);
+        uint64_t units = below(g, one_in(g, 2) ? WORLD_UNITS : 32);
 
         return one_in(g, 12) ? -(units + 1) * g->unit : units * g->unit;
 }
 
 static uint64_t some_size(Generator *g, RegionKind kind) {
+        bool large = kind == REGION_CONTAINER ? one_in(g, 2) : one_in(g, 12);
+
         if (one_in(g, 30))
                 return 0;
-        if (!region_kind_has_backing(kind) && one_in(g, 4))
+        if (large && !region_kind_has_backing(kind))
                 return one_in(g, 2) ? SIZE_WHOLE : WORLD_UNITS * g->unit;
-        return (1 + below(g, one_in(g, 4) ? BACKING_UNITS : 24)) * g->unit;
+        return (1 + below(g, one_in(g, 4) ? BACKING_UNITS : 16)) * g->unit;
 }
 
 static int32_t some_priority(Generator *g) {
@@ -77,7 +84,7 @@ static int32_t some_priority(Generator *g) {
 }
 
 static uint32_t some_flags(Generator *g, RegionKind kind) {
-        uint32_t flags = one_in(g, 8) ? 0 : REGION_ENABLED;
+        uint32_t flags = one_in(g, 12) ? 0 : REGION_ENABLED;
 
         flags |= one_in(g, 8) ? REGION_READONLY : 0;
         flags |= one_in(g, 12) ? REGION_NONVOLATILE : 0;
@@ -95,7 +102,7 @@ static void fill_region(Generator *g, Edit *edit) {
                                            REGION_MMIO,      REGION_MMIO,      REGION_RESERVED};
 
         edit->kind = kinds[below(g, ELEMENTS_OF(kinds))];
-        edit->name = region_name(g, false);
+        edit->name = region_name(g);
         edit->parent = parent_name(g);
         edit->size = some_size(g, edit->kind);
         edit->offset = some_offset(g);
@@ -107,12 +114,12 @@ static void fill_region(Generator *g, Edit *edit) {
 
 static void fill_alias(Generator *g, Edit *edit) {
         edit->kind = REGION_ALIAS;
-        edit->name = region_name(g, false);
+        edit->name = region_name(g);
         edit->parent = parent_name(g);
-        edit->target = region_name(g, one_in(g, 4));
+        edit->target = region_name_or_root(g);
         edit->target_offset = some_offset(g);
         edit->size = some_size(g, REGION_ALIAS);
-        edit->offset = some_offset(g);
+        edit->offset = one_in(g, 2) ? edit->target_offset : some_offset(g);
         edit->priority = some_priority(g);
         edit->flags = some_flags(g, REGION_ALIAS);
 }
@@ -122,7 +129,7 @@ static void fill_properties(Generator *g, Edit *edit) {
                                          REGION_READONLY,    REGION_UNMERGEABLE, REGION_NONVOLATILE,
                                          REGION_DIRECT_READ, REGION_DIRTY_LOG};
 
-        edit->name = region_name(g, false);
+        edit->name = region_name(g);
         edit->size = some_size(g, one_in(g, 2) ? REGION_RAM : REGION_CONTAINER);
         edit->offset = some_offset(g);
         edit->target_offset = some_offset(g);
@@ -131,7 +138,8 @@ static void fill_properties(Generator *g, Edit *edit) {
         if (one_in(g, 4))
                 edit->mask |= 1U << below(g, 5);
         edit->flags_mask = flags[below(g, ELEMENTS_OF(flags))];
-        edit->flags = one_in(g, 2) ? edit->flags_mask : 0;
+        /* Most are enabled, few have other flags. */
+        edit->flags = one_in(g, 4) == (edit->flags_mask != REGION_ENABLED) ? edit->flags_mask : 0;
 }
 
 static void fill_ioeventfd(Generator *g, Edit *edit) {
@@ -142,7 +150,7 @@ static void fill_ioeventfd(Generator *g, Edit *edit) {
 
         /* Sometimes across the border of two units. */
         offset -= offset > 0 && one_in(g, 3) ? 2 : 0;
-        edit->name = region_name(g, false);
+        edit->name = region_name(g);
         if (ioeventfd_new(&edit->ioeventfd, offset, length, match, match ? below(g, 2) : 0, -1) < 0)
                 abort();
 }
@@ -172,7 +180,7 @@ Edit generator_next(Generator *g) {
                 fill_alias(g, &edit);
                 break;
         case EDIT_MOVE_REGION:
-                edit.name = region_name(g, false);
+                edit.name = region_name(g);
                 edit.parent = parent_name(g);
                 edit.offset = some_offset(g);
                 edit.priority = some_priority(g);
@@ -182,7 +190,7 @@ Edit generator_next(Generator *g) {
                 break;
         case EDIT_ADD_ADDRESS_SPACE:
                 edit.name = space_name(g);
-                edit.parent = region_name(g, true);
+                edit.parent = region_name_or_root(g);
                 break;
         case EDIT_REMOVE_ADDRESS_SPACE:
                 edit.name = space_name(g);
@@ -192,15 +200,40 @@ Edit generator_next(Generator *g) {
                 fill_ioeventfd(g, &edit);
                 break;
         case EDIT_ADD_COALESCED:
-                edit.name = region_name(g, false);
+                edit.name = region_name(g);
                 edit.offset = below(g, 16) * g->unit;
                 edit.size = (1 + below(g, 8)) * g->unit;
                 break;
         case EDIT_REMOVE_REGION:
         case EDIT_CLEAR_COALESCED:
-                edit.name = region_name(g, false);
+                edit.name = region_name(g);
                 break;
         }
+        return edit;
+}
+
+Row generator_row(Generator *g, const char *target) {
+        return (Row){.target = target,
+                     .offset = below(g, WORLD_UNITS - 32) * g->unit,
+                     .target_offset = below(g, 4) * g->unit};
+}
+
+Edit generator_window(Generator *g, Row *row) {
+        Edit edit = {.verb = EDIT_ADD_ALIAS,
+                     .kind = REGION_ALIAS,
+                     .name = region_name(g),
+                     .parent = must_copy("root"),
+                     .target = must_copy(row->target),
+                     .size = (1 + below(g, 4)) * g->unit,
+                     .offset = row->offset,
+                     .target_offset = row->target_offset,
+                     .priority = 3,
+                     .flags = REGION_ENABLED};
+
+        edit.flags |= one_in(g, 4) ? REGION_READONLY : 0;
+        edit.flags |= one_in(g, 4) ? REGION_UNMERGEABLE : 0;
+        row->offset += edit.size;
+        row->target_offset += edit.size;
         return edit;
 }
 

@@ -19,6 +19,7 @@ enum {
 };
 
 typedef struct Generator Generator;
+typedef struct Row Row;
 
 struct Generator {
         Random random;
@@ -26,10 +27,20 @@ struct Generator {
         Backing *backings[WORLD_BACKINGS];
 };
 
+/* Windows side by side onto one target: neighbours are one section where their flags are equal. */
+struct Row {
+        const char *target;
+        uint64_t offset;
+        uint64_t target_offset;
+};
+
 int generator_init(Generator *generator, uint64_t seed);
 void generator_deinit(Generator *generator);
 /* A new edit, to be given to edit_deinit(). */
 Edit generator_next(Generator *generator);
+/* A row onto that target, and the alias that is its next window. */
+Row generator_row(Generator *generator, const char *target);
+Edit generator_window(Generator *generator, Row *row);
 /* The one that makes address space "memory" of region "root", and the one that makes that. */
 Edit generator_root(Generator *generator);
 Edit generator_memory(Generator *generator);

@@ -21,7 +21,7 @@
 #include "tests/property/generator.h"
 #include "tests/property/mirror.h"
 
-enum { N_TRANSACTIONS = 2 };
+enum { N_TRANSACTIONS = 2, N_FIRST_EDITS = 60 };
 
 typedef struct Life {
         uint64_t seed;
@@ -179,6 +179,7 @@ static int apply(Life *life, Commit *commit) {
         Detail detail = {};
         int r;
 
+        expect(life, commit->generation == generation + changes, "a wrong generation is announced");
         for (size_t i = 0; i < commit->n_changes; i++)
                 expect_nothing(life, check_diff(&commit->changes[i]));
         r = commit_apply(commit, &detail);
@@ -219,6 +220,31 @@ static void commit_edits(Life *life) {
         map_rollback(life->map, 0);
         if (before)
                 check_same(life, before);
+}
+
+/* A leaf somewhere in the map; NULL if there seems to be none. */
+static const Region *some_leaf(Life *life) {
+        const char after[] = {(char)('A' + below(life, 58)), '\0'};
+        const Region *region = map_next_region(life->map, after);
+
+        return region && region_is_leaf(region) ? region : NULL;
+}
+
+static void lay_a_row(Life *life) {
+        const Region *target = some_leaf(life);
+        Row row;
+
+        if (!target)
+                return;
+        row = generator_row(&life->generator, target->name);
+        for (uint64_t n = 2 + below(life, 3); n > 0; n--) {
+                Edit edit = generator_window(&life->generator, &row);
+
+                (void)map_edit(life->map, &edit, NULL);
+                edit_deinit(&edit);
+        }
+        if (commit(life) != 0)
+                map_rollback(life->map, 0);
 }
 
 static void roll_edits_back(Life *life) {
@@ -309,9 +335,11 @@ static void register_again(Life *life) {
 
 static void step(Life *life) {
         static void (*const steps[])(Life *) = {
-                commit_edits, commit_edits,    commit_edits,       commit_edits,
-                commit_edits, roll_edits_back, preview_edits,      have_a_listener_refuse,
-                stage_edits,  stage_edits,     commit_transaction, register_again,
+                lay_a_row,       commit_edits,  commit_edits,
+                commit_edits,    commit_edits,  commit_edits,
+                roll_edits_back, preview_edits, have_a_listener_refuse,
+                stage_edits,     stage_edits,   commit_transaction,
+                register_again,
         };
 
         steps[below(life, ELEMENTS_OF(steps))](life);
@@ -334,6 +362,9 @@ static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
         Life life;
 
         begin_life(&life, seed);
+        make_edits(&life, N_FIRST_EDITS);
+        if (commit(&life) != 0)
+                map_rollback(life.map, 0);
         for (life.step = 0; life.step < n_steps; life.step++)
                 step(&life);
         end_life(&life);
