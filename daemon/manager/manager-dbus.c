@@ -82,7 +82,7 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(m, "as", 0);
 }
 
-/* A service's sandbox hides the device from guestmapd, not from the VMs: all it sees is its node. */
+/* A service's sandbox hides the device from guestmapd, not from VMs: all it sees is its node. */
 static int get_kvm_available(sd_bus *bus, const char *path, const char *interface,
                              const char *property, sd_bus_message *m, void *userdata,
                              sd_bus_error *error) {

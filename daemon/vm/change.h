@@ -34,7 +34,7 @@ void change_deinit(Change *change);
 
 /* Makes the edit, which has been equipped. Any outcome of map_edit(). */
 int change_edit(Change *change, const Edit *edit, Detail *detail);
-/* Counts what is discarded, then makes all of them; an error in one names its number if asked to. */
+/* Counts what is discarded, then makes all of them; an error names its number if asked to. */
 int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail);
 /* Instead of edits: counts and takes those of a transaction. */
 int change_take_staged(Change *change, Transaction *staged);

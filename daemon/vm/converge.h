@@ -17,8 +17,7 @@
  *
  * Neither map has a loop, but a mixture of the two may. Parents alone never make one: a region is
  * placed when all that the layout has above it is where it belongs. Aliases do, rarely; it is tried
- * before the edits are given out, and then everything that changes its place is taken out in step 2:
- * so from there on the tree is part of what the layout says.
+ * before the edits are given out, and then all that changes its place is taken out in step 2: so from there on the tree is part of what the layout says.
  */
 
 #include "daemon/vm/edit-list.h"
@@ -27,7 +26,7 @@
 #include "lib/util/detail.h"
 
 /*
- * Appends the edits. The tree is left as it is. MAP_E_WOULD_LOOP when the layout has a region inside
- * itself; whether its aliases close a loop is for map_edit() to say.
+ * Appends the edits. The tree is left as it is. MAP_E_WOULD_LOOP when the layout has a region
+ * inside itself; whether its aliases close a loop is for map_edit() to say.
  */
 int converge(const Layout *layout, Map *map, EditList *edits, Detail *detail);

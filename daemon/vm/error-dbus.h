@@ -15,6 +15,7 @@
 
 /*
  * 0 stays 0. A MapError, VMError or -ENOMEM becomes an error of the contract: the message is the
- * token, a colon, the detail. Any other -errno is passed on. Returns a negative number for all but 0.
+ * token, a colon, the detail. Any other -errno is passed on. Returns a negative number for all but
+ * 0.
  */
 int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail);

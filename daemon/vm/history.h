@@ -7,7 +7,7 @@
  * A short list of deltas, one per commit and address space that changed, oldest first. A delta owns
  * the names that it needs and no region, so that remembering keeps no guest memory alive.
  *
- * I1: every change of a view after generation `floor` is here; nothing is promised about older ones.
+ * I1: every change of a view after generation `floor` is here; nothing is promised of older ones.
  * I2: at most HISTORY_DELTAS_MAX deltas with HISTORY_ROWS_MAX rows in all.
  *
  * When it cannot grow (no memory, a commit larger than all of it) it forgets: floor rises.

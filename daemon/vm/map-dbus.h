@@ -28,5 +28,5 @@ extern const sd_bus_vtable map_vtable[];
  * transaction the generation is 0. Any MapError or VMError.
  */
 int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail);
-/* MAP_E_CONFLICT unless the map's generation, or what the transaction is based on, is `expected`. */
+/* MAP_E_CONFLICT unless the map's generation, or the transaction's base, is `expected`. */
 int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail);

@@ -19,7 +19,8 @@ typedef struct Option Option;
 /* A row of a table. `value` points at where the value goes; strings and fds stay the message's. */
 struct Option {
         const char *name;
-        char type; /* b → bool, t → uint64_t, i → int32_t, u → uint32_t, s → const char *, h → int */
+        /* b → bool, t → uint64_t, i → int32_t, u → uint32_t, s → const char *, h → int */
+        char type;
         void *value;
         uint32_t bit;    /* type b: `value` is a uint32_t, of which this bit is set or cleared */
         uint32_t *given; /* unless NULL: gets given_bit when the option is there */

@@ -7,8 +7,8 @@
  * The map, the accelerator with its slots, and the numbers that go up and never back: backing ids,
  * transaction ids. Knows nothing of D-Bus or JSON; the files that do get at everything from here.
  *
- * Once it is set up, every change goes through a Change (change.h): edits are in the map, a commit is
- * made of them and applied, or they are rolled back.
+ * Once it is set up, every change goes through a Change (change.h): edits are in the map, a commit
+ * is made of them and applied, or they are rolled back.
  */
 
 #include <stdbool.h>

@@ -50,7 +50,7 @@ int view_new(View **ret, Region *root);
 View *view_ref(View *view);
 View *view_unref(View *view);
 DEFINE_CLEANUP(View *, view_unref);
-/* One more, one less address space shows the view: counts them, ties it to its root and the list. */
+/* One more, one less address space shows the view: counts, ties it to its root and the list. */
 void view_link(View *view, struct cds_list_head *views);
 void view_unlink(View *view);
 

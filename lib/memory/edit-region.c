@@ -197,7 +197,7 @@ int edit_remove_region(Map *map, const Edit *edit, Detail *detail) {
         return r;
 }
 
-/* Whether no sibling of the same priority was placed later. Only asked for moves to nowhere else. */
+/* Whether no sibling of the same priority was placed later. Asked for moves to nowhere else. */
 static bool is_placed_last(const Region *region) {
         const Region *sibling = NULL;
 

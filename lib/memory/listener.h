@@ -98,7 +98,7 @@ struct Listener {
 int listener_register(Listener *listener, Map *map, Detail *detail);
 void listener_unregister(Listener *listener, Map *map);
 
-/* Dirty tracking of everything, counted by reason (a bit each): the first starts it, the last ends it. */
+/* Dirty tracking of everything, by reasons (a bit each): the first starts it, the last ends it. */
 int map_log_global_start(Map *map, unsigned reason, Detail *detail);
 void map_log_global_stop(Map *map, unsigned reason);
 /* Asks for the dirty bits of every logged section: log_sync_global, else log_sync for each. */

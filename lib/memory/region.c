@@ -14,7 +14,7 @@ static const char *const kind_table[] = {
 
 STRING_TABLE(region_kind, RegionKind, kind_table);
 
-/* Last byte in the parent, cut at 2^64. What has size 0 counts as one byte here: it must be found. */
+/* Last byte in the parent, cut at 2^64. Size 0 counts as one byte here: it must be found. */
 static uint64_t last_in_parent(const Region *region) {
         Range range;
 

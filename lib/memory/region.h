@@ -73,9 +73,8 @@ RB_HEAD(RegionsByOffset, Region);
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
-        bool climbed; /* an alias on the way of the climb that is on, see climb.h */
-        uint32_t
-                visit; /* number of the last walk over the tree that came by, see map_begin_walk() */
+        bool climbed;   /* an alias on the way of the climb that is on, see climb.h */
+        uint32_t visit; /* number of the last walk over the tree to come by: map_begin_walk() */
         RegionState state;
         Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
         Region *target;   /* alias; owned reference */

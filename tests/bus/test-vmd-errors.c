@@ -241,7 +241,7 @@ static void test_no_slots(void **state) {
         rig->service->vm->accelerator->n_slots = slots_used(rig->service->vm->slots);
         REFUSED_AT(rig, RIG_VM, "NoSlots: ", "Map.AddRegion", "sststia{sv}", "x", "ram",
                    UINT64_C(0x1000), "system", UINT64_C(0x100000), 0, 0);
-        /* On a transaction it shows when the edits are taken together: at Commit, which leaves it. */
+        /* On a transaction it shows when edits are taken together: at Commit, which leaves it. */
         rig_call(rig, RIG_VM "/transaction/1", "Map.AddRegion", "sststia{sv}", "x", "ram",
                  UINT64_C(0x1000), "system", UINT64_C(0x100000), 0, 0);
         rig_call(rig, RIG_VM "/transaction/1", "Map.AddRegion", "sststia{sv}", "y", "ram",
