@@ -291,9 +291,9 @@ failed=0
 # shellcheck disable=SC2013 # names without blanks
 for name in $(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' inside.sh); do
         if run "$name"; then
-                echo "ok     $name"
+                echo "ok - $name"
         else
-                echo "FAILED $name"
+                echo "not ok - $name"
                 sed 's/^/       /' "/tmp/trace.$name"
                 failed=1
         fi
