@@ -240,7 +240,7 @@ static int remove_doomed(Converge *converge) {
 static int converge_one_way(const Layout *layout, Map *map, bool is_careful, EditList *edits,
                             Detail *detail) {
         static int (*const steps[])(Converge *) = {
-                remove_devices, remove_spaces, take_out,   remove_doomed,
+                remove_devices, remove_spaces, take_out,    remove_doomed,
                 converge_reach, add_spaces,    add_devices,
         };
         _cleanup_(converge_deinit) Converge converge = {

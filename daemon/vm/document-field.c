@@ -8,6 +8,7 @@
 #include "daemon/vm/document-field.h"
 #include "daemon/vm/document-number.h"
 #include "daemon/vm/vm-error.h"
+#include "lib/util/utf8.h"
 
 static const struct {
         const char *expected;
@@ -26,23 +27,30 @@ static const struct {
         [FIELD_ARRAY] = {"an array", json_type_array},
 };
 
+/* How many bytes of a value a message shows. */
+static int shown(const char *value) {
+        return (int)utf8_cut(value, 64);
+}
+
 static int read_name(json_object *value, const JSONPath *path, char **ret, Detail *detail) {
         const char *name = json_object_get_string(value);
 
         if (!map_name_is_valid(name))
                 return json_path_error(path, MAP_E_INVALID_NAME, detail,
-                                       "\"%.128s\" is not a name: 1 to 128 bytes of UTF-8 without "
-                                       "control characters", name);
+                                       "\"%.*s\" is not a name: 1 to %d bytes of UTF-8 without "
+                                       "control characters",
+                                       shown(name), name, MAP_NAME_MAX);
         *ret = strdup(name);
         return *ret ? 0 : -ENOMEM;
 }
 
 static int read_kind(json_object *value, const JSONPath *path, RegionKind *ret, Detail *detail) {
-        int kind = region_kind_from_string(json_object_get_string(value));
+        const char *word = json_object_get_string(value);
+        int kind = region_kind_from_string(word);
 
         if (kind < 0)
-                return json_path_error(path, MAP_E_INVALID_KIND, detail, "unknown kind \"%.64s\"",
-                                       json_object_get_string(value));
+                return json_path_error(path, MAP_E_INVALID_KIND, detail, "unknown kind \"%.*s\"",
+                                       shown(word), word);
         *ret = (RegionKind)kind;
         return 0;
 }
@@ -121,7 +129,7 @@ static int read_field(Entry *entry, const Field *field, json_object *value, cons
         if (r == -EINVAL)
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s", expected);
         if (r == -ERANGE)
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s is out of range",
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%.64s is out of range",
                                        json_object_get_string(value));
         if (r == 0 && field->type != FIELD_FLAG)
                 entry->edit.mask |= field->bit;

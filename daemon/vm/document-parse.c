@@ -280,8 +280,7 @@ static int settle_region(Entry *entry, EditList *devices, const JSONPath *path, 
                              edit->name, &coalesced, detail);
 }
 
-static int parse_region(Layout *layout, json_object *object, const JSONPath *path,
-                        Detail *detail) {
+static int parse_region(Layout *layout, json_object *object, const JSONPath *path, Detail *detail) {
         _cleanup_(edit_list_deinit) EditList devices = {};
         _cleanup_(entry_deinit) Entry entry = {};
         int r;
@@ -300,7 +299,8 @@ static int parse_patch_edit(EditList *edits, json_object *object, const JSONPath
                             Detail *detail) {
         JSONPath member;
 
-        if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 1)
+        if (!json_object_is_type(object, json_type_object) ||
+            json_object_object_length(object) != 1)
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
                                        "must be an object with one member, its verb");
         json_object_object_foreach(object, key, value) {
@@ -337,8 +337,7 @@ static int parse_array(Parser *parser, const JSONPath *path, Detail *detail) {
         return 0;
 }
 
-static int parse_element(Parser *parser, json_object *value, const JSONPath *path,
-                         Detail *detail) {
+static int parse_element(Parser *parser, json_object *value, const JSONPath *path, Detail *detail) {
         static const Verb add_space = {.verb = EDIT_ADD_ADDRESS_SPACE, .fields = space_fields};
         Document *document = parser->document;
 
@@ -375,14 +374,15 @@ static void json_object_putp(json_object **object) {
 static int parse_piece(const JSONPiece *piece, void *userdata, Detail *detail) {
         _cleanup_(json_object_putp) json_object *value = NULL;
         Parser *parser = userdata;
+        enum json_tokener_error error;
 
         if (!piece->text)
                 return parse_array(parser, piece->path, detail);
         value = tokenize(parser->tokener, piece->text, piece->length);
-        if (!value && json_tokener_get_error(parser->tokener) != json_tokener_success)
+        error = json_tokener_get_error(parser->tokener);
+        if (error != json_tokener_success)
                 return json_path_error(piece->path, VM_E_INVALID_DOCUMENT, detail, "%s",
-                                       json_tokener_error_desc(
-                                               json_tokener_get_error(parser->tokener)));
+                                       json_tokener_error_desc(error));
         if (piece->path->up)
                 return parse_element(parser, value, piece->path, detail);
         return parse_member(parser, value, piece->path, detail);

@@ -70,8 +70,8 @@ static int scan_error(const Scan *scan, const JSONPath *path, const char *what) 
                         line = c + 1;
                         n++;
                 }
-        return json_path_error(path, VM_E_INVALID_DOCUMENT, scan->detail,
-                               "%s (line %zu, byte %zu)", what, n, (size_t)(scan->at - line) + 1);
+        return json_path_error(path, VM_E_INVALID_DOCUMENT, scan->detail, "%s (line %zu, byte %zu)",
+                               what, n, (size_t)(scan->at - line) + 1);
 }
 
 static char peek(const Scan *scan) {

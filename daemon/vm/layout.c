@@ -64,8 +64,8 @@ static int index_regions(Layout *layout, Detail *detail) {
 
                 if (strcmp(layout->by_name[i - 1]->add.name, region->add.name) == 0)
                         return layout_error("regions", (size_t)(region - layout->regions), "name",
-                                            VM_E_INVALID_DOCUMENT, detail,
-                                            "a second region", region->add.name);
+                                            VM_E_INVALID_DOCUMENT, detail, "a second region",
+                                            region->add.name);
         }
         return 0;
 }
@@ -91,8 +91,7 @@ static int resolve_region(const Layout *layout, size_t i, Detail *detail) {
                 return r;
         if (region->parent && region->parent->add.kind == REGION_ALIAS)
                 return layout_error("regions", i, "parent", MAP_E_INVALID_KIND, detail,
-                                    "an alias cannot be a parent:",
-                                    region->add.parent);
+                                    "an alias cannot be a parent:", region->add.parent);
         return resolve_name(layout, "regions", i, "target", region->add.target, &region->target,
                             detail);
 }
@@ -130,8 +129,8 @@ static int index_spaces(Layout *layout, Detail *detail) {
                 if (strcmp(layout->spaces_by_name[i - 1]->name, space->name) == 0)
                         return layout_error("address-spaces",
                                             (size_t)(space - layout->spaces.items), "name",
-                                            VM_E_INVALID_DOCUMENT, detail,
-                                            "a second address space", space->name);
+                                            VM_E_INVALID_DOCUMENT, detail, "a second address space",
+                                            space->name);
         }
         return 0;
 }

@@ -66,7 +66,8 @@ int report_slots(char **ret, const VM *vm) {
         json_number(&writer, vm->map->generation);
         json_key(&writer, "slots");
         json_open(&writer, '[');
-        for (const Slot *slot = slots_first(vm->slots, 0); slot; slot = slots_next(vm->slots, slot)) {
+        for (const Slot *slot = slots_first(vm->slots, 0); slot;
+             slot = slots_next(vm->slots, slot)) {
                 json_line(&writer, 2);
                 report_slot(&writer, slot);
         }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-
 #include "api/names.h"
 #include "daemon/vm/json-write.h"
 #include "daemon/vm/report-section.h"

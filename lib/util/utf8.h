@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * The length of the character that begins at `at`, of which `left` bytes may be looked at; 0 if
@@ -33,5 +34,16 @@ static inline size_t utf8_length(const char *at, size_t left) {
         least = n == 4 ? 0x10000 : n == 3 ? 0x800 : 0x80;
         if (character < least || character > 0x10ffff || (character & 0xfffff800) == 0xd800)
                 return 0;
+        return n;
+}
+
+/* The length of the longest beginning of well-formed text that has at most `max` bytes. */
+static inline size_t utf8_cut(const char *text, size_t max) {
+        size_t n = strnlen(text, max);
+
+        if (text[n] == '\0')
+                return n;
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+                n--;
         return n;
 }

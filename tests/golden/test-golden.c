@@ -40,7 +40,8 @@ int main(void) {
 
         rcu_register();
         for (size_t i = 0; i < corpus.n; i++) {
-                tests[i] = (struct CMUnitTest)cmocka_unit_test_prestate(test_case, &corpus.cases[i]);
+                tests[i] =
+                        (struct CMUnitTest)cmocka_unit_test_prestate(test_case, &corpus.cases[i]);
                 tests[i].name = corpus.cases[i].name;
         }
         tests[corpus.n] = (struct CMUnitTest)cmocka_unit_test_prestate(test_count, &corpus.n);

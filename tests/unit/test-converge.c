@@ -474,13 +474,13 @@ static void test_deep(void **state) {
         FILE *out = open_memstream(&text, &length);
 
         fputs(BEGIN, out);
-        for (unsigned i = 0; i < 20000; i++)
+        for (unsigned i = 0; i < 5000; i++)
                 fprintf(out, "{\"name\":\"r%u\",\"kind\":\"container\",\"size\":1,"
                              "\"parent\":\"r%u\"},", i, i + 1);
-        fputs("{\"name\":\"r20000\",\"kind\":\"container\",\"size\":1}" END, out);
+        fputs("{\"name\":\"r5000\",\"kind\":\"container\",\"size\":1}" END, out);
         fclose(out);
         must_apply(vm, text);
-        assert_int_equal(must_apply(vm, BEGIN END).n_edits, 20001);
+        assert_int_equal(must_apply(vm, BEGIN END).n_edits, 5001);
         free(text);
 }
 

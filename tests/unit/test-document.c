@@ -11,7 +11,8 @@
 #define LAYOUT(regions) "{\"guestmap\": 1, \"regions\": [" regions "]}"
 #define PATCH(edits) "{\"guestmap\": 1, \"edits\": [" edits "]}"
 /* A layout with one region; a patch with one edit. */
-#define REGION(members) LAYOUT("{\"name\": \"r\", \"kind\": \"mmio\", " members "}")
+#define BEGIN_REGION "{\"guestmap\": 1, \"regions\": [{\"name\": \"r\", \"kind\": \"mmio\", "
+#define REGION(members) BEGIN_REGION members "}]}"
 #define EDIT(verb, members) PATCH("{\"" verb "\": {" members "}}")
 
 static void assert_refused(const char *text, int outcome, const char *why) {
@@ -166,6 +167,20 @@ static void test_layout_entries(void **state) {
                        MAP_E_INVALID_NAME,
                        "regions[0].name: \"a\a\" is not a name: 1 to 128 bytes of UTF-8 without "
                        "control characters");
+}
+
+/* Messages show the beginning of what is too long, and never half a character. */
+static void test_long_values(void **state) {
+        char text[1024];
+        unsigned n;
+
+        n = (unsigned)sprintf(text, BEGIN_REGION "\"size\": 1, \"parent\": \"x");
+        for (unsigned i = 0; i < 100; i++)
+                n += (unsigned)sprintf(text + n, "\xc3\xa9");
+        sprintf(text + n, "\"}]}");
+        assert_refused(text, MAP_E_INVALID_NAME,
+                       "regions[0].parent: \"xééééééééééééééééééééééééééééééé\" is not a name: "
+                       "1 to 128 bytes of UTF-8 without control characters");
 }
 
 static void test_names(void **state) {
@@ -345,7 +360,7 @@ static void test_edits_are_equipped(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_numbers), cmocka_unit_test(test_sizes),
            cmocka_unit_test(test_outermost), cmocka_unit_test(test_layout_entries),
-           cmocka_unit_test(test_names), cmocka_unit_test(test_flags),
+           cmocka_unit_test(test_long_values), cmocka_unit_test(test_names), cmocka_unit_test(test_flags),
            cmocka_unit_test(test_devices), cmocka_unit_test(test_patch),
            cmocka_unit_test(test_bad_patches), cmocka_unit_test(test_too_large),
            cmocka_unit_test(test_too_many_regions), cmocka_unit_test(test_edits_are_equipped));
