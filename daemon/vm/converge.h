@@ -16,8 +16,9 @@
  *   5. address spaces, ioeventfds and zones that come
  *
  * Neither map has a loop, but a mixture of the two may. Parents alone never make one: a region is
- * placed when all that the layout has above it is where it belongs. Aliases do, rarely; it is tried
- * before the edits are given out, and then all that changes its place is taken out in step 2: so from there on the tree is part of what the layout says.
+ * placed when all that the layout has above it is where it belongs. Aliases do, rarely. That is
+ * tried before the edits are given out; then all that changes its place is taken out in step 2, and
+ * from there on the tree is part of what the layout says.
  */
 
 #include "daemon/vm/edit-list.h"

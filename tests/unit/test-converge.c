@@ -173,9 +173,11 @@ static void test_forward_references(void **state) {
 
 static void test_kind_changes(void **state) {
         assert_converges(LAYOUT(IN("system", "bar", "mmio", 4096, 0, "")
-                                IN("bar", "msix", "mmio", 16, 0, "") ALIAS("system", "w", "bar", 8192)),
+                                IN("bar", "msix", "mmio", 16, 0, "")
+                                ALIAS("system", "w", "bar", 8192)),
                          LAYOUT(IN("system", "bar", "container", 4096, 0, "")
-                                IN("bar", "msix", "mmio", 16, 0, "") ALIAS("system", "w", "bar", 8192)),
+                                IN("bar", "msix", "mmio", 16, 0, "")
+                                ALIAS("system", "w", "bar", 8192)),
                          "move \"msix\" out\n"
                          "remove \"w\"\n"
                          "remove \"bar\"\n"

@@ -9,10 +9,10 @@
 #include "tests/common/unit.h"
 
 #define LAYOUT(regions) "{\"guestmap\": 1, \"regions\": [" regions "]}"
-#define PATCH(edits) "{\"guestmap\": 1, \"edits\": [" edits "]}"
+#define PATCH(edits)    "{\"guestmap\": 1, \"edits\": [" edits "]}"
 /* A layout with one region; a patch with one edit. */
-#define BEGIN_REGION "{\"guestmap\": 1, \"regions\": [{\"name\": \"r\", \"kind\": \"mmio\", "
-#define REGION(members) BEGIN_REGION members "}]}"
+#define BEGIN_REGION        "{\"guestmap\": 1, \"regions\": [{\"name\": \"r\", \"kind\": \"mmio\", "
+#define REGION(members)     BEGIN_REGION members "}]}"
 #define EDIT(verb, members) PATCH("{\"" verb "\": {" members "}}")
 
 static void assert_refused(const char *text, int outcome, const char *why) {
@@ -89,7 +89,8 @@ static void test_numbers(void **state) {
 }
 
 static void test_sizes(void **state) {
-        assert_edits(REGION("\"size\": \"2^64\""), "add mmio \"r\" 0xffffffffffffffff flags 0x100\n");
+        assert_edits(REGION("\"size\": \"2^64\""),
+                     "add mmio \"r\" 0xffffffffffffffff flags 0x100\n");
         assert_edits(REGION("\"size\": 18446744073709551615"),
                      "add mmio \"r\" 0xffffffffffffffff flags 0x100\n");
         assert_edits(REGION("\"size\": \"0xffffffffffffffff\""),
@@ -142,21 +143,22 @@ static void test_layout_entries(void **state) {
         assert_invalid(LAYOUT("1"), "regions[0]: must be an object");
         assert_invalid(LAYOUT("null"), "regions[0]: must be an object");
         assert_invalid(LAYOUT("{\"name\": \"r\", \"size\": 1}"), "regions[0]: \"kind\" is missing");
-        assert_invalid(REGION("\"size\": 1, \"parrent\": \"r\""), "regions[0].parrent: unknown key");
+        assert_invalid(REGION("\"size\": 1, \"parrent\": \"r\""),
+                       "regions[0].parrent: unknown key");
         assert_invalid(REGION("\"size\": 1, \"size\": 2"),
                        "regions[0].size: the key stands twice in one object (line 1, byte 76)");
         assert_invalid(REGION("\"size\": 1, \"enabled\": 1"),
                        "regions[0].enabled: must be true or false");
-        assert_invalid(REGION("\"size\": 1, \"parent\": 1"),
-                       "regions[0].parent: must be a string");
+        assert_invalid(REGION("\"size\": 1, \"parent\": 1"), "regions[0].parent: must be a string");
         assert_invalid(REGION("\"size\": 1, \"target\": \"r\""),
                        "regions[0]: only an alias has a target, this is mmio");
         assert_invalid(REGION("\"size\": 1, \"target-offset\": 0"),
                        "regions[0]: only an alias has a target, this is mmio");
         assert_invalid(LAYOUT("{\"name\": \"a\", \"kind\": \"alias\", \"size\": 1}"),
                        "regions[0]: \"target\" is missing: this is an alias");
-        assert_invalid(LAYOUT("{\"name\": \"a\", \"kind\": \"rom\", \"size\": 1, \"readonly\": false}"),
-                       "regions[0]: kind rom with \"readonly\" false is kind ram");
+        assert_invalid(
+                LAYOUT("{\"name\": \"a\", \"kind\": \"rom\", \"size\": 1, \"readonly\": false}"),
+                "regions[0]: kind rom with \"readonly\" false is kind ram");
         assert_refused(LAYOUT("{\"name\": \"a\", \"kind\": \"flash\", \"size\": 1}"),
                        MAP_E_INVALID_KIND, "regions[0].kind: unknown kind \"flash\"");
         assert_refused(LAYOUT("{\"name\": \"\", \"kind\": \"ram\", \"size\": 1}"),
@@ -192,14 +194,12 @@ static void test_names(void **state) {
                        "regions[0].parent: the document has no region \"p\"");
         assert_refused(LAYOUT("{\"name\": \"a\", \"kind\": \"alias\", \"size\": 1, "
                               "\"target\": \"t\"}"),
-                       MAP_E_NO_SUCH_REGION,
-                       "regions[0].target: the document has no region \"t\"");
+                       MAP_E_NO_SUCH_REGION, "regions[0].target: the document has no region \"t\"");
         assert_refused(LAYOUT("{\"name\": \"a\", \"kind\": \"alias\", \"size\": 1, "
                               "\"target\": \"t\"},"
                               "{\"name\": \"t\", \"kind\": \"mmio\", \"size\": 1, "
                               "\"parent\": \"a\"}"),
-                       MAP_E_INVALID_KIND,
-                       "regions[1].parent: an alias cannot be a parent: \"a\"");
+                       MAP_E_INVALID_KIND, "regions[1].parent: an alias cannot be a parent: \"a\"");
         assert_refused("{\"guestmap\": 1, \"regions\": [], \"address-spaces\": "
                        "[{\"name\": \"memory\", \"root\": \"r\"}]}",
                        MAP_E_NO_SUCH_REGION,
@@ -213,25 +213,29 @@ static void test_names(void **state) {
 static void test_flags(void **state) {
         assert_edits(LAYOUT("{\"name\": \"a\", \"kind\": \"romd\", \"size\": 4096}"),
                      "add romd \"a\" 0x1000 flags 0x108\n");
-        assert_edits(LAYOUT("{\"name\": \"a\", \"romd\": false, \"kind\": \"romd\", \"size\": 4096}"),
-                     "add romd \"a\" 0x1000 flags 0x100\n");
-        assert_edits(LAYOUT("{\"name\": \"a\", \"kind\": \"rom\", \"size\": 4096, \"readonly\": true}"),
-                     "add rom \"a\" 0x1000 flags 0x101\n");
-        assert_edits(LAYOUT("{\"name\": \"a\", \"kind\": \"ram\", \"size\": 4096, \"readonly\": true, "
-                            "\"nonvolatile\": true, \"unmergeable\": true, \"dirty-log\": true, "
-                            "\"enabled\": false}"),
-                     "add ram \"a\" 0x1000 flags 0x17\n");
+        assert_edits(
+                LAYOUT("{\"name\": \"a\", \"romd\": false, \"kind\": \"romd\", \"size\": 4096}"),
+                "add romd \"a\" 0x1000 flags 0x100\n");
+        assert_edits(
+                LAYOUT("{\"name\": \"a\", \"kind\": \"rom\", \"size\": 4096, \"readonly\": true}"),
+                "add rom \"a\" 0x1000 flags 0x101\n");
+        assert_edits(
+                LAYOUT("{\"name\": \"a\", \"kind\": \"ram\", \"size\": 4096, \"readonly\": true, "
+                       "\"nonvolatile\": true, \"unmergeable\": true, \"dirty-log\": true, "
+                       "\"enabled\": false}"),
+                "add ram \"a\" 0x1000 flags 0x17\n");
 }
 
 static void test_devices(void **state) {
-        assert_edits(REGION("\"size\": 256, "
-                            "\"ioeventfds\": [{\"offset\": 0, \"length\": 0}, {\"offset\": \"0x10\", "
-                            "\"length\": 4, \"match\": true, \"data\": 7}], "
-                            "\"coalesced\": [{\"offset\": 32, \"size\": 8}]"),
-                     "add mmio \"r\" 0x100 flags 0x100\n"
-                     "add ioeventfd \"r\" @0x0 length 0 data 0x0\n"
-                     "add ioeventfd \"r\" @0x10 length 4 match data 0x7\n"
-                     "add zone \"r\" @0x20 0x8\n");
+        assert_edits(
+                REGION("\"size\": 256, "
+                       "\"ioeventfds\": [{\"offset\": 0, \"length\": 0}, {\"offset\": \"0x10\", "
+                       "\"length\": 4, \"match\": true, \"data\": 7}], "
+                       "\"coalesced\": [{\"offset\": 32, \"size\": 8}]"),
+                "add mmio \"r\" 0x100 flags 0x100\n"
+                "add ioeventfd \"r\" @0x0 length 0 data 0x0\n"
+                "add ioeventfd \"r\" @0x10 length 4 match data 0x7\n"
+                "add zone \"r\" @0x20 0x8\n");
         assert_invalid(REGION("\"size\": 256, \"ioeventfds\": [{\"offset\": 0, \"length\": 1}, "
                               "{\"offset\": 0, \"length\": 3}]"),
                        "regions[0].ioeventfds[1]: length 3 with match false: it must be 1, 2, 4 or "
@@ -247,39 +251,40 @@ static void test_devices(void **state) {
 }
 
 static void test_patch(void **state) {
-        assert_edits(PATCH("{\"add-region\": {\"name\": \"a\", \"kind\": \"ram\", \"size\": \"1MiB\", "
-                           "\"parent\": \"system\", \"offset\": \"4GiB\", \"priority\": -1}},"
-                           "{\"add-alias\": {\"name\": \"b\", \"target\": \"a\", \"target-offset\": 8, "
-                           "\"size\": 16, \"readonly\": true}},"
-                           "{\"enable-region\": {\"name\": \"a\", \"enabled\": false}},"
-                           "{\"move-region\": {\"name\": \"b\", \"parent\": \"system\", "
-                           "\"offset\": 32}},"
-                           "{\"move-region\": {\"name\": \"b\", \"parent\": \"\"}},"
-                           "{\"set-region\": {\"name\": \"a\", \"properties\": {\"size\": 4096, "
-                           "\"dirty-log\": true}}},"
-                           "{\"set-region\": {\"name\": \"b\", \"target-offset\": 0, "
-                           "\"priority\": 3}},"
-                           "{\"remove-region\": {\"name\": \"b\"}},"
-                           "{\"add-address-space\": {\"name\": \"s\", \"root\": \"a\"}},"
-                           "{\"remove-address-space\": {\"name\": \"s\"}},"
-                           "{\"add-ioeventfd\": {\"region\": \"a\", \"offset\": 0, \"length\": 2}},"
-                           "{\"remove-ioeventfd\": {\"region\": \"a\", \"offset\": 0, \"length\": 2}},"
-                           "{\"add-coalesced\": {\"region\": \"a\", \"offset\": 0, \"size\": 2}},"
-                           "{\"clear-coalesced\": {\"region\": \"a\"}}"),
-                     "add ram \"a\" 0x100000 in \"system\" @0x100000000 priority -1 flags 0x100\n"
-                     "add alias \"b\" 0x10 of \"a\" +0x8 flags 0x101\n"
-                     "set \"a\" flags 0x0/0x100\n"
-                     "move \"b\" in \"system\" @0x20 priority 0\n"
-                     "move \"b\" out\n"
-                     "set \"a\" size 0x1000 flags 0x10/0x10\n"
-                     "set \"b\" priority 3 target-offset 0x0\n"
-                     "remove \"b\"\n"
-                     "add space \"s\" of \"a\"\n"
-                     "remove space \"s\"\n"
-                     "add ioeventfd \"a\" @0x0 length 2 data 0x0\n"
-                     "remove ioeventfd \"a\" @0x0 length 2 data 0x0\n"
-                     "add zone \"a\" @0x0 0x2\n"
-                     "clear zones \"a\"\n");
+        assert_edits(
+                PATCH("{\"add-region\": {\"name\": \"a\", \"kind\": \"ram\", \"size\": \"1MiB\", "
+                      "\"parent\": \"system\", \"offset\": \"4GiB\", \"priority\": -1}},"
+                      "{\"add-alias\": {\"name\": \"b\", \"target\": \"a\", \"target-offset\": 8, "
+                      "\"size\": 16, \"readonly\": true}},"
+                      "{\"enable-region\": {\"name\": \"a\", \"enabled\": false}},"
+                      "{\"move-region\": {\"name\": \"b\", \"parent\": \"system\", "
+                      "\"offset\": 32}},"
+                      "{\"move-region\": {\"name\": \"b\", \"parent\": \"\"}},"
+                      "{\"set-region\": {\"name\": \"a\", \"properties\": {\"size\": 4096, "
+                      "\"dirty-log\": true}}},"
+                      "{\"set-region\": {\"name\": \"b\", \"target-offset\": 0, "
+                      "\"priority\": 3}},"
+                      "{\"remove-region\": {\"name\": \"b\"}},"
+                      "{\"add-address-space\": {\"name\": \"s\", \"root\": \"a\"}},"
+                      "{\"remove-address-space\": {\"name\": \"s\"}},"
+                      "{\"add-ioeventfd\": {\"region\": \"a\", \"offset\": 0, \"length\": 2}},"
+                      "{\"remove-ioeventfd\": {\"region\": \"a\", \"offset\": 0, \"length\": 2}},"
+                      "{\"add-coalesced\": {\"region\": \"a\", \"offset\": 0, \"size\": 2}},"
+                      "{\"clear-coalesced\": {\"region\": \"a\"}}"),
+                "add ram \"a\" 0x100000 in \"system\" @0x100000000 priority -1 flags 0x100\n"
+                "add alias \"b\" 0x10 of \"a\" +0x8 flags 0x101\n"
+                "set \"a\" flags 0x0/0x100\n"
+                "move \"b\" in \"system\" @0x20 priority 0\n"
+                "move \"b\" out\n"
+                "set \"a\" size 0x1000 flags 0x10/0x10\n"
+                "set \"b\" priority 3 target-offset 0x0\n"
+                "remove \"b\"\n"
+                "add space \"s\" of \"a\"\n"
+                "remove space \"s\"\n"
+                "add ioeventfd \"a\" @0x0 length 2 data 0x0\n"
+                "remove ioeventfd \"a\" @0x0 length 2 data 0x0\n"
+                "add zone \"a\" @0x0 0x2\n"
+                "clear zones \"a\"\n");
 }
 
 static void test_bad_patches(void **state) {
@@ -319,8 +324,7 @@ static void test_too_large(void **state) {
         memset(text, ' ', GUESTMAP_DOCUMENT_MAX + 1);
         assert_int_equal(document_parse(&document, text, GUESTMAP_DOCUMENT_MAX + 1, &detail),
                          MAP_E_TOO_LARGE);
-        assert_string_equal(detail.text,
-                            "the document has 8388609 bytes, the limit is 8388608");
+        assert_string_equal(detail.text, "the document has 8388609 bytes, the limit is 8388608");
         assert_int_equal(document_parse(&document, text, GUESTMAP_DOCUMENT_MAX, &detail),
                          VM_E_INVALID_DOCUMENT);
         free(text);
@@ -360,7 +364,8 @@ static void test_edits_are_equipped(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_numbers), cmocka_unit_test(test_sizes),
            cmocka_unit_test(test_outermost), cmocka_unit_test(test_layout_entries),
-           cmocka_unit_test(test_long_values), cmocka_unit_test(test_names), cmocka_unit_test(test_flags),
-           cmocka_unit_test(test_devices), cmocka_unit_test(test_patch),
-           cmocka_unit_test(test_bad_patches), cmocka_unit_test(test_too_large),
-           cmocka_unit_test(test_too_many_regions), cmocka_unit_test(test_edits_are_equipped));
+           cmocka_unit_test(test_long_values), cmocka_unit_test(test_names),
+           cmocka_unit_test(test_flags), cmocka_unit_test(test_devices),
+           cmocka_unit_test(test_patch), cmocka_unit_test(test_bad_patches),
+           cmocka_unit_test(test_too_large), cmocka_unit_test(test_too_many_regions),
+           cmocka_unit_test(test_edits_are_equipped));

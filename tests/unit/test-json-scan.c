@@ -21,10 +21,9 @@ static int note(const JSONPiece *piece, void *userdata, Detail *detail) {
         Detail path = {};
 
         json_path_error(piece->path, 0, &path, "=");
-        notes->length += (size_t)snprintf(notes->text + notes->length,
-                                          sizeof(notes->text) - notes->length, "%s%.*s ", path.text,
-                                          piece->text ? (int)piece->length : 3,
-                                          piece->text ? piece->text : "…");
+        notes->length += (size_t)snprintf(
+                notes->text + notes->length, sizeof(notes->text) - notes->length, "%s%.*s ",
+                path.text, piece->text ? (int)piece->length : 3, piece->text ? piece->text : "…");
         return notes->answer;
 }
 
@@ -133,7 +132,8 @@ static void test_strings(void **state) {
         assert_refused("{\"a\":\"\\", "a: unknown escape in a string (line 1, byte 8)");
         assert_refused("{\"a\":\"\\x\"}", "a: unknown escape in a string (line 1, byte 8)");
         assert_refused("{\"a\":\"\t\"}", "a: a control character in a string (line 1, byte 7)");
-        assert_refused("{\"a\":\"\\u00\"}", "a: expected four hexadecimal digits (line 1, byte 11)");
+        assert_refused("{\"a\":\"\\u00\"}",
+                       "a: expected four hexadecimal digits (line 1, byte 11)");
         assert_refused("{\"a\":\"\\u0000\"}", "a: a NUL in a string (line 1, byte 13)");
         assert_refused("{\"a\":\"\\ud83d\"}", "a: half a surrogate pair (line 1, byte 13)");
         assert_refused("{\"a\":\"\\ude00\"}", "a: half a surrogate pair (line 1, byte 13)");
