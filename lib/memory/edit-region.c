@@ -7,6 +7,7 @@
 #include "lib/memory/edit-verbs.h"
 #include "lib/memory/map-error.h"
 #include "lib/memory/undo.h"
+#include "lib/util/array.h"
 
 /* Whether `region` is `above` or hangs below it, by parents alone. */
 static bool is_inside(const Region *region, const Region *above) {
@@ -16,14 +17,55 @@ static bool is_inside(const Region *region, const Region *above) {
         return false;
 }
 
+/* The aliases that show something, each once. */
+typedef struct Aliases {
+        Map *map;
+        Region **items;
+        size_t n;
+        size_t allocated;
+        int r;
+} Aliases;
+
+static void collect_alias(Region *region, Range range, void *userdata) {
+        Aliases *aliases = userdata;
+
+        if (region->kind != REGION_ALIAS || !map_walk_visits(aliases->map, region))
+                return;
+        if (aliases->r == 0)
+                aliases->r = array_reserve(&aliases->items, &aliases->allocated, aliases->n, 1);
+        if (aliases->r == 0)
+                aliases->items[aliases->n++] = region;
+}
+
+static int climb_whole(Region *region, ClimbFunction function, void *userdata) {
+        Range extent;
+
+        return region_extent(region, &extent) ? climb(region, extent, false, function, userdata)
+                                              : 0;
+}
+
+/* -ENOMEM, or a ClimbError: a loop that leads through the region leads through such an alias. */
+static int find_loop(Map *map, Region *region) {
+        Aliases aliases = {.map = map};
+        int r;
+
+        map_begin_walk(map);
+        r = climb_whole(region, collect_alias, &aliases);
+        if (r == 0)
+                r = aliases.r;
+        for (size_t i = 0; r == 0 && i < aliases.n; i++)
+                r = climb_whole(aliases.items[i], NULL, NULL);
+        free(aliases.items);
+        return r;
+}
+
 /*
  * Whether the state would let an alias show itself. What has nothing below it cannot be part of a
- * loop. The climb is made with the state in place, which is then taken back.
+ * loop. The search is made with the state in place, which is then taken back.
  */
-static int check_loop(Region *region, const RegionState *state, Detail *detail) {
+static int check_loop(Map *map, Region *region, const RegionState *state, Detail *detail) {
         const char *name = region->name;
         RegionState before = region->state;
-        Range extent;
         int r;
 
         if (region->kind != REGION_ALIAS && region->n_children == 0 && region != state->parent)
@@ -33,7 +75,7 @@ static int check_loop(Region *region, const RegionState *state, Detail *detail) 
                                   "region \"%s\" cannot be placed in \"%s\", which is part of it",
                                   name, state->parent->name);
         region_set_state(region, state);
-        r = region_extent(region, &extent) ? climb(region, extent, false, NULL, NULL) : 0;
+        r = find_loop(map, region);
         region_set_state(region, &before);
         if (r == CLIMB_E_LOOP)
                 return detail_set(detail, MAP_E_WOULD_LOOP,
@@ -41,7 +83,7 @@ static int check_loop(Region *region, const RegionState *state, Detail *detail) 
         if (r == CLIMB_E_TOO_FAR)
                 return detail_set(detail, MAP_E_TOO_LARGE,
                                   "region \"%s\" would be shown through too many aliases", name);
-        return 0;
+        return r;
 }
 
 /* Whether a state's numbers make sense for that region. */
@@ -167,7 +209,7 @@ int edit_add_region(Map *map, const Edit *edit, Detail *detail) {
         if (r == 0)
                 r = region_new(&region, edit->name, kind, edit->backing, target);
         if (r == 0)
-                r = check_loop(region, &state, detail);
+                r = check_loop(map, region, &state, detail);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)
@@ -231,7 +273,7 @@ int edit_move_region(Map *map, const Edit *edit, Detail *detail) {
                 state.place = choose_place(map, edit);
         r = check_state(region->name, region->kind, region->backing, &state, detail);
         if (r == 0)
-                r = check_loop(region, &state, detail);
+                r = check_loop(map, region, &state, detail);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)
@@ -278,7 +320,7 @@ int edit_set_region(Map *map, const Edit *edit, Detail *detail) {
                 return 0;
         r = check_state(region->name, region->kind, region->backing, &state, detail);
         if (r == 0 && (edit->mask & (PROPERTY_SIZE | PROPERTY_OFFSET | PROPERTY_TARGET_OFFSET)))
-                r = check_loop(region, &state, detail);
+                r = check_loop(map, region, &state, detail);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)

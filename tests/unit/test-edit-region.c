@@ -249,6 +249,19 @@ static void test_loop_by_a_container(void **state) {
         refused(map, set_size("apart", 0x1000), MAP_E_WOULD_LOOP, "\"apart\"");
 }
 
+/* The order in which a loop is made does not matter: the last step of it is refused. */
+static void test_loop_through_a_shifted_window(void **state) {
+        Map *map = *state;
+
+        must_edit(map, add_region(REGION_CONTAINER, "apart", 0x1000, NULL, 0, 0));
+        must_edit(map, add_alias("x", "bus", 0x2000, 0x1000, "apart", 0, 0));
+        /* x would show bus from 0x2000 on, where its own first half would lie. */
+        refused(map, move_region("apart", "bus", 0x2800, 0), MAP_E_WOULD_LOOP, "\"apart\"");
+        must_edit(map, move_region("x", "", 0, 0));
+        must_edit(map, move_region("apart", "bus", 0x2800, 0));
+        refused(map, move_region("x", "apart", 0, 0), MAP_E_WOULD_LOOP, "\"x\"");
+}
+
 static void test_set(void **state) {
         Map *map = *state;
         Edit edit = set_size("device", 0x200);
@@ -341,5 +354,5 @@ UNIT_TESTS(TEST(test_add_region), TEST(test_add_every_kind), TEST(test_add_alias
            TEST(test_beyond_the_backing), TEST(test_remove), TEST(test_the_same_name_again),
            TEST(test_move), TEST(test_move_to_where_it_is), TEST(test_move_is_refused),
            TEST(test_loops), TEST(test_loop_of_two_aliases), TEST(test_loop_by_a_container),
-           TEST(test_set), TEST(test_set_to_equal_values), TEST(test_set_keeps_the_place),
-           TEST(test_set_is_refused), TEST(test_direct_read_mode));
+           TEST(test_loop_through_a_shifted_window), TEST(test_set), TEST(test_set_to_equal_values),
+           TEST(test_set_keeps_the_place), TEST(test_set_is_refused), TEST(test_direct_read_mode));

@@ -201,6 +201,26 @@ static void test_order(void **state) {
         region_unref(last);
 }
 
+/* Places are chosen one by one; should two be the same, both regions are there all the same. */
+static void test_same_place(void **state) {
+        Region *parent = make_region("parent", REGION_CONTAINER, NULL);
+        Region *a = make_region("a", REGION_RAM, NULL), *b = make_region("b", REGION_RAM, NULL);
+        const RegionState state_of_both = {.parent = parent, .size = 8, .flags = REGION_PRESENT};
+        Region *all[] = {a, b};
+
+        region_set_state(a, &state_of_both);
+        region_set_state(b, &state_of_both);
+        check_window(parent, all, 2, (Range){0, 0});
+        assert_true(region_precedes(a, b) != region_precedes(b, a));
+        take_out(a);
+        check_window(parent, all, 2, (Range){0, 0});
+        take_out(b);
+        check_window(parent, all, 2, (Range){0, 0});
+        region_unref(a);
+        region_unref(b);
+        region_unref(parent);
+}
+
 static void test_aliases(void **state) {
         Region *target = make_region("target", REGION_RAM, NULL);
         Region *one = make_region("one", REGION_ALIAS, target);
@@ -301,6 +321,7 @@ static void test_extent(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_many_children), cmocka_unit_test(test_search_is_not_linear),
            cmocka_unit_test(test_window_edges), cmocka_unit_test(test_resize_in_place),
-           cmocka_unit_test(test_order), cmocka_unit_test(test_aliases),
-           cmocka_unit_test(test_state_equal), cmocka_unit_test(test_kinds),
-           cmocka_unit_test(test_read_only_ram_is_rom), cmocka_unit_test(test_extent));
+           cmocka_unit_test(test_order), cmocka_unit_test(test_same_place),
+           cmocka_unit_test(test_aliases), cmocka_unit_test(test_state_equal),
+           cmocka_unit_test(test_kinds), cmocka_unit_test(test_read_only_ram_is_rom),
+           cmocka_unit_test(test_extent));
