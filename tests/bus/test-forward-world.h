@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * World: a private bus and a guestmapd on it, in a directory of their own
+ *
+ * The bus is a dbus-daemon or a dbus-broker; the latter is started bare, with the caller as its
+ * controller, since its launcher needs systemd. VM processes outlive guestmapd: the world takes
+ * them in as orphans, and ends with everything that it started.
+ *
+ * Functions print what went wrong and return false.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+typedef struct World World;
+
+struct World {
+        const char *kind;      /* "dbus-daemon" or "dbus-broker" */
+        const char *guestmapd; /* the program */
+        const char *mode;      /* "--system" or "--user" */
+        char directory[64];
+        char address[128];
+        pid_t bus;
+        pid_t daemon;
+        sd_bus *controller; /* dbus-broker's */
+};
+
+/* Whether the machine has that kind of bus. */
+bool world_has(const char *kind);
+
+bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode);
+void world_close(World *world);
+
+/* The bus alone: what guestmapd sees when the bus is restarted. */
+bool world_start_bus(World *world);
+void world_stop_bus(World *world);
+
+/* Returns when it owns its name. */
+bool world_start_daemon(World *world);
+void world_stop_daemon(World *world, int signal);
+
+/* A new connection; NULL on failure. */
+sd_bus *world_connect(World *world);
+
+/* The VM process that guestmapd started last. */
+pid_t world_newest_vm(World *world);
+
+/* Whether the process ends within two seconds. */
+bool world_process_ends(pid_t pid);
