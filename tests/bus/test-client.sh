@@ -88,6 +88,7 @@ refuses() {
 # would NAME STATUS PATTERN ARGUMENT...: a dry run, and what it says.
 would() {
         run "${@:4}"
+        # shellcheck disable=SC2053 # a pattern
         [[ $status == "$2" && $out == $3 && -z $err ]] && verdict "$1" yes ||
                 verdict "$1" no "expected: $2, $3"
 }
@@ -395,7 +396,7 @@ assert events[-1] == {"event": "removed", "vm": "pc"}
 
 # A patch that enables or disables a container full of sections: a signal of some kilobytes.
 write_flood() {
-        local i separator=
+        local i
         {
                 echo '{"guestmap": 1, "edits": ['
                 echo '{"add-region": {"name": "flood", "kind": "container", "size": "1MiB",'
@@ -410,7 +411,7 @@ write_flood() {
 
 # The bus loses what a listener leaves lying; one that wakes up then must say so.
 test_missed() {
-        local monitor generation
+        local monitor
         ctl create busy --accelerator=none
         write_flood
         ctl apply busy "$directory/flood" >/dev/null
