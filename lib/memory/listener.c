@@ -115,6 +115,32 @@ static void tell_replay(Listener *listener, Map *map, const Commit *commit) {
                 tell_eventfds(map, listener, &commit->changes[i]);
 }
 
+static bool follows(const Listener *listener, const char *space) {
+        return !listener->space || strcmp(listener->space, space) == 0;
+}
+
+static void stop_logging(Listener *listener, const SpaceChange *change) {
+        const FlatView *view = change->old;
+
+        if (!listener->ops->log_stop || !follows(listener, change->space))
+                return;
+        for (size_t i = 0; i < view->n_sections; i++)
+                if (view->sections[i].flags & REGION_DIRTY_LOG)
+                        listener->ops->log_stop(
+                                listener,
+                                &(ListenerSection){view->sections[i], change->space, view}, 1, 0);
+}
+
+/* The reverse of a replay: what came last goes first. */
+static void tell_withdrawal(Listener *listener, Map *map, const Commit *commit) {
+        for (size_t i = 0; i < commit->n_changes; i++)
+                tell_eventfds(map, listener, &commit->changes[i]);
+        for (size_t i = 0; i < commit->n_changes; i++) {
+                stop_logging(listener, &commit->changes[i]);
+                tell_space(map, listener, &commit->changes[i]);
+        }
+}
+
 /* Behind all of lower or equal priority. */
 static void link_listener(Listener *listener, Map *map) {
         struct cds_list_head *behind = map->listeners.prev;
@@ -158,7 +184,7 @@ void listener_unregister(Listener *listener, Map *map) {
         if (replay_init(&replay, map, false) == 0) {
                 if (ops->begin)
                         ops->begin(listener);
-                tell_replay(listener, map, &replay.commit);
+                tell_withdrawal(listener, map, &replay.commit);
                 if (map->log_global && ops->log_global_stop)
                         ops->log_global_stop(listener);
                 if (ops->commit)
@@ -214,7 +240,7 @@ static void sync_sections(Map *map, Listener *listener) {
                 const char *space = snapshot->spaces[i].space->name;
                 const FlatView *view = snapshot->spaces[i].view;
 
-                if (listener->space && strcmp(listener->space, space) != 0)
+                if (!follows(listener, space))
                         continue;
                 for (size_t s = 0; s < view->n_sections; s++)
                         if (map->log_global || (view->sections[s].flags & REGION_DIRTY_LOG))

@@ -26,10 +26,11 @@ static void test_replay(void **state) {
                 "late commit\n");
         listener_unregister(&late.listener, f->map);
         told(f, "late begin\n"
+                "late eventfd-del memory 2000-20ff device@0 10/4\n"
+                "late log-stop memory 0-fff ram@0 1>0\n"
                 "late del memory 0-fff ram@0\n"
                 "late coalesced-del memory 2000-20ff device@0 2040-204f\n"
                 "late del memory 2000-20ff device@0\n"
-                "late eventfd-del memory 2000-20ff device@0 10/4\n"
                 "late log-global-stop\n"
                 "late commit\n"
                 "late prepare\nlate apply\nlate settle\n");
