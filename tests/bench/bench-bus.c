@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What a call costs: bench-bus GUESTMAPD [CALLS [RUNS]]
+ *
+ * On each kind of bus that there is, with one client: the bus driver's own Ping, a call that
+ * guestmapd answers itself, a Map call that changes nothing and one that commits, both forwarded to
+ * the VM's process. The kinds take turns within a run, so that what else the machine does falls on
+ * all of them; of each the median over all calls of a run is taken, and of these the median.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/names.h"
+#include "lib/util/cleanup.h"
+#include "tests/bus/test-forward-world.h"
+
+#define VM1      GUESTMAP_PATH_VM "/bench"
+#define RUNS_MAX 64
+
+typedef struct Kind Kind;
+
+struct Kind {
+        const char *what;
+        int (*call)(sd_bus *bus, unsigned i);
+        uint64_t medians[RUNS_MAX];
+        uint64_t p99s[RUNS_MAX];
+};
+
+static int ping(sd_bus *bus, unsigned i) {
+        return sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                  "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, NULL);
+}
+
+static int get_vm(sd_bus *bus, unsigned i) {
+        return sd_bus_call_method(bus, GUESTMAP_SERVICE, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                                  "GetVM", NULL, NULL, "s", "bench");
+}
+
+static int enable(sd_bus *bus, bool enabled) {
+        return sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_MAP,
+                                  "EnableRegion", NULL, NULL, "sba{sv}", "a", enabled, 0);
+}
+
+static int keep_enabled(sd_bus *bus, unsigned i) {
+        return enable(bus, true);
+}
+
+/* Twice, so that every kind finds the region as it was; the time is that of two calls. */
+static int toggle(sd_bus *bus, unsigned i) {
+        int r = enable(bus, false);
+
+        return r < 0 ? r : enable(bus, true);
+}
+
+static Kind kinds[] = {
+        {.what = "bus-ping", .call = ping},
+        {.what = "manager-call", .call = get_vm},
+        {.what = "map-call", .call = keep_enabled},
+        {.what = "map-commit-twice", .call = toggle},
+};
+
+static uint64_t now_nsec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static int measure(Kind *kind, unsigned run, sd_bus *bus, uint64_t *times, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                uint64_t begin = now_nsec();
+                int r = kind->call(bus, i);
+
+                if (r < 0)
+                        return r;
+                times[i] = now_nsec() - begin;
+        }
+        qsort(times, n, sizeof(*times), compare);
+        kind->medians[run] = times[n / 2];
+        kind->p99s[run] = times[n - 1 - n / 100];
+        return 0;
+}
+
+static uint64_t median(uint64_t *values, unsigned n) {
+        qsort(values, n, sizeof(*values), compare);
+        return values[n / 2];
+}
+
+static void print_results(const char *bus, unsigned calls, unsigned runs) {
+        uint64_t base = 0;
+
+        for (size_t i = 0; i < ELEMENTS_OF(kinds); i++) {
+                uint64_t middle = median(kinds[i].medians, runs);
+
+                if (i == 0)
+                        base = middle;
+                printf("{\"bench\":\"bus\",\"bus\":\"%s\",\"what\":\"%s\",\"median_ns\":%lu,"
+                       "\"p99_ns\":%lu,\"per_bus_ping\":%.2f,\"calls\":%u,\"runs\":%u}\n",
+                       bus, kinds[i].what, middle, median(kinds[i].p99s, runs),
+                       (double)middle / (double)base, calls, runs);
+        }
+}
+
+static int prepare(sd_bus *bus) {
+        int r;
+
+        r = sd_bus_call_method(bus, GUESTMAP_SERVICE, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                               "CreateVM", NULL, NULL, "sa{sv}", "bench", 1, "accelerator", "s",
+                               "none");
+        if (r < 0)
+                return r;
+        return sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                                  NULL, NULL, "sststia{sv}", "a", "mmio", UINT64_C(0x1000),
+                                  "system", UINT64_C(0), 0, 0);
+}
+
+static int run_all(sd_bus *bus, unsigned calls, unsigned runs) {
+        _cleanup_(freep) uint64_t *times = calloc(calls, sizeof(*times));
+        int r;
+
+        if (!times)
+                return -ENOMEM;
+        r = prepare(bus);
+        for (unsigned run = 0; r >= 0 && run < runs; run++)
+                for (size_t i = 0; r >= 0 && i < ELEMENTS_OF(kinds); i++)
+                        r = measure(&kinds[i], run, bus, times, calls);
+        return r;
+}
+
+static int bench(const char *kind, const char *guestmapd, unsigned calls, unsigned runs) {
+        World world;
+        sd_bus *bus = NULL;
+        int r = -EIO;
+
+        if (world_open(&world, kind, guestmapd, "--system"))
+                bus = world_connect(&world);
+        if (bus)
+                r = run_all(bus, calls, runs);
+        if (r >= 0)
+                print_results(kind, calls, runs);
+        else
+                fprintf(stderr, "%s: %s\n", kind, strerror(-r));
+        sd_bus_flush_close_unref(bus);
+        world_close(&world);
+        return r;
+}
+
+int main(int argc, char *argv[]) {
+        static const char *const buses[] = {"dbus-daemon", "dbus-broker"};
+        unsigned calls = argc > 2 ? (unsigned)atoi(argv[2]) : 5000;
+        unsigned runs = argc > 3 ? (unsigned)atoi(argv[3]) : 7;
+        int failures = 0;
+
+        if (argc < 2 || calls == 0 || runs == 0 || runs > RUNS_MAX) {
+                fprintf(stderr, "bench-bus GUESTMAPD [CALLS [RUNS]]\n");
+                return 2;
+        }
+        for (size_t i = 0; i < ELEMENTS_OF(buses); i++)
+                if (world_has(buses[i]) && bench(buses[i], argv[1], calls, runs) < 0)
+                        failures++;
+        return failures > 0;
+}
