@@ -151,7 +151,7 @@ static int bench(const char *kind, const char *guestmapd, unsigned calls, unsign
         else
                 fprintf(stderr, "%s: %s\n", kind, strerror(-r));
         sd_bus_flush_close_unref(bus);
-        world_close(&world);
+        (void)world_close(&world);
         return r;
 }
 

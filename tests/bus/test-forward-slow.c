@@ -256,7 +256,7 @@ static void test_commits_are_folded(void **state) {
                 wait_until_idle();
         }
         read_until(last);
-        print_message("%u commits, told by %u signals, %u of them folded\n", COMMITS, n_committed,
+        print_message("# %u commits, told by %u signals, %u of them folded\n", COMMITS, n_committed,
                       n_truncated);
         assert_int_equal(generation, last);
         assert_int_equal(n_gaps, 0);
@@ -272,17 +272,18 @@ static void test_commits_are_folded(void **state) {
 static int tear_down(void **state) {
         pid_t vm = child_of(daemon_pid);
         char path[96];
+        int status;
 
         if (vm > 0)
                 kill(vm, SIGKILL);
         kill(daemon_pid, SIGTERM);
-        waitpid(daemon_pid, NULL, 0);
+        waitpid(daemon_pid, &status, 0);
         sd_bus_close_unref(bus);
         snprintf(path, sizeof(path), "%s/bus", directory);
         unlink(path);
         snprintf(path, sizeof(path), "%s/run", directory);
         rmdir(path);
-        return rmdir(directory);
+        return rmdir(directory) < 0 || status != 0 ? -1 : 0;
 }
 
 int main(int argc, char *argv[]) {

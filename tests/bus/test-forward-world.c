@@ -75,12 +75,16 @@ static pid_t start(char *const argv[], int fd) {
         _exit(127);
 }
 
-static void stop(pid_t *pid, int signal) {
+/* Its wait status; 0 if there is no such process. */
+static int stop(pid_t *pid, int signal) {
+        int status = 0;
+
         if (*pid <= 0)
-                return;
+                return 0;
         (void)kill(*pid, signal);
-        (void)waitpid(*pid, NULL, 0);
+        (void)waitpid(*pid, &status, 0);
         *pid = 0;
+        return status;
 }
 
 static bool start_dbus_daemon(World *world) {
@@ -170,7 +174,7 @@ bool world_start_bus(World *world) {
 }
 
 void world_stop_bus(World *world) {
-        stop(&world->bus, SIGKILL);
+        (void)stop(&world->bus, SIGKILL);
         world->controller = sd_bus_close_unref(world->controller);
         (void)unlink(world->address + strlen("unix:path="));
 }
@@ -216,7 +220,7 @@ bool world_start_daemon(World *world) {
 }
 
 void world_stop_daemon(World *world, int signal) {
-        stop(&world->daemon, signal);
+        (void)stop(&world->daemon, signal);
 }
 
 bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode) {
@@ -264,13 +268,14 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
         return remove(path);
 }
 
-void world_close(World *world) {
+bool world_close(World *world) {
+        int status = stop(&world->daemon, SIGTERM);
         pid_t pid;
 
-        world_stop_daemon(world, SIGTERM);
         world_stop_bus(world);
         /* VM processes that are left have become children of ours. */
         while ((pid = last_child(getpid())) > 0)
-                stop(&pid, SIGKILL);
+                (void)stop(&pid, SIGKILL);
         (void)nftw(world->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        return status == 0;
 }

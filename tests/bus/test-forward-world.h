@@ -32,7 +32,9 @@ struct World {
 bool world_has(const char *kind);
 
 bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode);
-void world_close(World *world);
+
+/* Whether guestmapd ended well; sanitizers report through its exit status. */
+bool world_close(World *world);
 
 /* The bus alone: what guestmapd sees when the bus is restarted. */
 bool world_start_bus(World *world);
