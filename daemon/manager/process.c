@@ -19,10 +19,14 @@ struct Process {
         void *userdata;
 };
 
+/*
+ * Reaps it, too, if it is a child. Without WNOHANG, since a process whose other threads are still
+ * on their way out may be said to have ended a moment before it can be waited for.
+ */
 static void say_how(int pidfd, char *how, size_t size) {
         siginfo_t info = {};
 
-        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
                 snprintf(how, size, "how is not known");
         else if (info.si_code == CLD_EXITED)
                 snprintf(how, size, "exit status %d", info.si_status);
