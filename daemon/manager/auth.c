@@ -66,13 +66,16 @@ static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) 
 }
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m);
         Manager *manager = userdata;
         Caller *caller;
         int r;
 
         if (!sd_bus_message_is_method_call(m, NULL, NULL))
                 return 0;
-        r = callers_get(manager, sd_bus_message_get_sender(m), &caller);
+        if (!sender) /* no bus leaves it out */
+                return error_set(error, ERROR_ACCESS_DENIED, "the call has no sender");
+        r = callers_get(manager, sender, &caller);
         if (r < 0)
                 return r;
         r = caller_stand_in_line(caller, m, error);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon/manager/log.h"
@@ -128,6 +129,16 @@ static bool is_system_service(const Settings *settings) {
         return !settings->user && pid && atoi(pid) == getpid() && sd_booted() > 0;
 }
 
+/* A VM takes two descriptors, and there may be more VMs than the usual 1024 are enough for. */
+static void allow_descriptors(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(Manager *manager) {
         sigset_t ends;
         int r;
@@ -164,6 +175,7 @@ int main(int argc, char *argv[]) {
         if (choose_runtime_dir(&settings, runtime_dir, sizeof(runtime_dir)) < 0 ||
             choose_vmd(&settings, vmd, sizeof(vmd)) < 0)
                 return EXIT_FAILURE;
+        allow_descriptors();
         r = manager_new(&manager, &settings);
         if (r >= 0)
                 r = run(manager);
