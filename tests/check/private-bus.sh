@@ -21,7 +21,7 @@ stop_guestmapd() {
         if [ -n "$guestmapd_pid" ]; then
                 for name in $(list_vms); do
                         call /org/guestmap1 Manager DestroyVM 'sa{sv}' "$name" 0 || :
-                done
+                done >/dev/null 2>&1
         fi
         stop_process "$guestmapd_pid"
         stop_process "$bus_pid"
@@ -72,7 +72,8 @@ list_vms() {
 start_guestmapd() {
         directory=$(mktemp -d "${TMPDIR:-/tmp}/guestmap.XXXXXX")
         trap stop_guestmapd EXIT
-        trap 'exit 1' HUP INT TERM
+        # A shell that a signal ends runs no EXIT trap; SIGPIPE is "| head".
+        trap 'exit 1' HUP INT PIPE TERM
         mkdir -m 0700 "$directory/run"
         XDG_RUNTIME_DIR=$directory/run
         DBUS_SESSION_BUS_ADDRESS=unix:path=$directory/bus
