@@ -78,12 +78,13 @@ start_guestmapd() {
         XDG_RUNTIME_DIR=$directory/run
         DBUS_SESSION_BUS_ADDRESS=unix:path=$directory/bus
         export XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS
-        # Output of these two must not end up where the script's does.
+        # These two write elsewhere, and are in sessions of their own: Ctrl-C is not for them. guestmapd
+        # would end by it, and leave its VMs.
         write_bus_configuration
-        dbus-daemon --nofork --config-file="$directory/bus.conf" >"$directory/bus.log" 2>&1 &
+        setsid dbus-daemon --nofork --config-file="$directory/bus.conf" >"$directory/bus.log" 2>&1 &
         bus_pid=$!
         wait_for test -S "$directory/bus"
-        "$1/daemon/guestmapd" --user >"$directory/guestmapd.log" 2>&1 &
+        setsid "$1/daemon/guestmapd" --user >"$directory/guestmapd.log" 2>&1 &
         guestmapd_pid=$!
         wait_for busctl --user status org.guestmap1
 }
