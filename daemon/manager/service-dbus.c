@@ -75,9 +75,12 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
+/* The match is no fence for signals that are sent to us alone: anybody may send one like it. */
 static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name;
+        const char *sender = sd_bus_message_get_sender(m), *name;
 
+        if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
+                return 0;
         if (sd_bus_message_read(m, "s", &name) >= 0)
                 callers_gone(userdata, name);
         return 0;

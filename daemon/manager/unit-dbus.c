@@ -20,13 +20,15 @@ struct UnitJob {
         VM *vm;
         UnitDone done;
         sd_bus_slot *question;
-        char *path; /* NULL until systemd has answered */
+        char *path;    /* NULL until systemd has answered */
+        char *systemd; /* its unique name: others can send signals like its */
 };
 
 static UnitJob *unit_job_free(UnitJob *job) {
         cds_list_del(&job->siblings);
         sd_bus_slot_unref(job->question);
         free(job->path);
+        free(job->systemd);
         free(job);
         return NULL;
 }
@@ -40,18 +42,34 @@ static void unit_job_finish(UnitJob *job, const char *result) {
         done(vm, result);
 }
 
+static int read_job(UnitJob *job, sd_bus_message *reply) {
+        const char *path;
+        int r;
+
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return r;
+        job->path = strdup(path);
+        job->systemd = strdup(sd_bus_message_get_sender(reply));
+        return job->path && job->systemd ? 0 : -ENOMEM;
+}
+
 static int on_queued(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         UnitJob *job = userdata;
-        const char *path;
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 log_vm(LOG_WARNING, job->vm->name, "%s", sd_bus_message_get_error(reply)->message);
                 unit_job_finish(job, sd_bus_message_get_error(reply)->name);
                 return 1;
         }
-        if (sd_bus_message_read(reply, "o", &path) < 0 || !(job->path = strdup(path)))
+        if (read_job(job, reply) < 0)
                 unit_job_finish(job, "no job");
         return 1;
+}
+
+static bool is_of_job(const UnitJob *job, sd_bus_message *m, const char *path) {
+        return job->path && strcmp(job->path, path) == 0 &&
+               strcmp(job->systemd, sd_bus_message_get_sender(m)) == 0;
 }
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -62,7 +80,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) < 0)
                 return 0;
         cds_list_for_each_entry(job, &manager->jobs, siblings)
-                if (job->path && strcmp(job->path, path) == 0) {
+                if (is_of_job(job, m, path)) {
                         unit_job_finish(job, result);
                         break;
                 }

@@ -233,6 +233,37 @@ static void test_wait_quota(void **state) {
         rig_free(rig);
 }
 
+/* Users who may only look cannot take everything: not each of them, and not all together. */
+static void test_wait_quota_of_others(void **state) {
+        static const char *const others[] = {":1.1", ":1.2", ":1.3"};
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+
+        for (size_t i = 0; i < ELEMENTS_OF(others); i++)
+                rig_announce(rig, others[i], 2000 + (uint32_t)i);
+        rig_announce(rig, ":1.9", 1000);
+        for (size_t i = 0; i < ELEMENTS_OF(others); i++) {
+                rig->sender = others[i];
+                for (unsigned n = 0; n < WATCHES_USER_MAX; n++)
+                        assert_null(start_wait(rig, &answer, RIG_MEMORY, 1, UINT64_MAX));
+        }
+        assert_non_null(start_wait(rig, &answer, RIG_MEMORY, 1, UINT64_MAX));
+        assert_string_equal(sd_bus_message_get_error(answer)->message,
+                            "QuotaExceeded: VM \"test\": 256 calls of uid 2002 wait for changes, "
+                            "the limit is 256");
+        sd_bus_message_unref(answer);
+        rig_announce(rig, ":1.4", 2003);
+        rig->sender = ":1.4";
+        assert_non_null(start_wait(rig, &answer, RIG_MEMORY, 1, UINT64_MAX));
+        assert_string_equal(sd_bus_message_get_error(answer)->message,
+                            "QuotaExceeded: VM \"test\": 768 calls wait for changes, the limit is "
+                            "768 for all but its owner and root");
+        sd_bus_message_unref(answer);
+        rig->sender = ":1.9";
+        assert_null(start_wait(rig, &answer, RIG_MEMORY, 1, UINT64_MAX));
+        rig_free(rig);
+}
+
 /* A client that does not read: memory stays bounded, and one signal tells of all in the end. */
 static void test_folded(void **state) {
         Rig *rig = rig_new_vm();
