@@ -111,11 +111,13 @@ Caller *callers_of(Manager *manager, sd_bus_message *m) {
 
 /* Whoever cannot be named gets no answer but this. Mostly it has left, and nobody hears it. */
 static void refuse_line(Caller *caller, sd_bus_message *reply) {
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+        const char *why = error ? error->message : "the bus names no uid";
         Waiting *waiting;
 
         cds_list_for_each_entry(waiting, &caller->line, siblings)
                 error_replyf(waiting->call, ERROR_ACCESS_DENIED, "who you are cannot be told: %s",
-                             sd_bus_message_get_error(reply)->message);
+                             why);
 }
 
 static void play_line(Caller *caller) {

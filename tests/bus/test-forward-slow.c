@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * guestmapd on a bus that stops reading: test-forward-slow GUESTMAPD
+ * guestmapd on a bus that behaves badly: test-forward-slow GUESTMAPD
  *
- * The test is the bus, on a socket of its own, and its only client. While thousands of commits are
- * made it reads nothing; then what guestmapd has kept must be little, and make an unbroken chain of
+ * The test is the bus, on a socket of its own, and its only client. Asked for the uid of a client it
+ * says something else; the client must be answered all the same. While thousands of commits are made
+ * it reads nothing; then what guestmapd has kept must be little, and make an unbroken chain of
  * Committed signals from the first commit to the last.
  */
 
@@ -28,6 +29,7 @@
 
 #define VM1       GUESTMAP_PATH_VM "/vm1"
 #define CALLER    ":1.7"
+#define NOBODY    ":1.8" /* of whom the bus says no uid, but something else */
 #define BATCH     3000 /* calls that may wait for the VM's process at a time */
 #define COMMITS   (3 * BATCH)
 #define SECTIONS  60 /* that each commit changes; a socket holds 8 MiB, and is to overflow */
@@ -42,11 +44,20 @@ static bool named, answered;
 static uint64_t generation; /* the last that a reply or a signal has told */
 static unsigned n_committed, n_truncated, n_gaps;
 
+static int answer_who(sd_bus_message *m) {
+        const char *unique;
+
+        assert_true(sd_bus_message_read(m, "s", &unique) > 0);
+        if (strcmp(unique, NOBODY) == 0)
+                return sd_bus_reply_method_return(m, "s", "nobody");
+        return sd_bus_reply_method_return(m, "u", 0);
+}
+
 static int answer_driver(sd_bus_message *m) {
         if (sd_bus_message_is_method_call(m, NULL, "Hello"))
                 return sd_bus_reply_method_return(m, "s", ":1.1");
         if (sd_bus_message_is_method_call(m, NULL, "GetConnectionUnixUser"))
-                return sd_bus_reply_method_return(m, "u", 0);
+                return answer_who(m);
         if (!sd_bus_message_is_method_call(m, NULL, "RequestName"))
                 return sd_bus_reply_method_return(m, NULL);
         named = true;
@@ -268,6 +279,24 @@ static void test_commits_are_folded(void **state) {
         call(m);
 }
 
+static int on_refusal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        answered = true;
+        assert_string_equal(sd_bus_message_get_error(m)->name, SD_BUS_ERROR_ACCESS_DENIED);
+        return 1;
+}
+
+static void test_nobody_is_refused(void **state) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        assert_true(sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, GUESTMAP_PATH,
+                                                   GUESTMAP_INTERFACE_MANAGER, "ListVMs") >= 0);
+        assert_true(sd_bus_message_set_sender(m, NOBODY) >= 0);
+        answered = false;
+        assert_true(sd_bus_call_async(bus, NULL, m, on_refusal, NULL, WAIT_USEC) >= 0);
+        process_until(&answered);
+        call(new_call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "ListVMs"));
+}
+
 /* guestmapd has nothing in its directory by now but the directory itself. */
 static int tear_down(void **state) {
         pid_t vm = child_of(daemon_pid);
@@ -287,7 +316,10 @@ static int tear_down(void **state) {
 }
 
 int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_commits_are_folded)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_nobody_is_refused),
+                cmocka_unit_test(test_commits_are_folded),
+        };
 
         if (argc != 2)
                 return 2;
