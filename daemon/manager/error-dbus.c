@@ -5,6 +5,9 @@
 
 #include "daemon/manager/error-dbus.h"
 #include "lib/util/detail.h"
+#include "lib/util/utf8.h"
+
+#define QUOTED_MAX 200
 
 static const char *prefix_of(const char *token) {
         if (strcmp(token, ERROR_ACCESS_DENIED) == 0 || strcmp(token, ERROR_INVALID_ARGS) == 0)
@@ -17,7 +20,7 @@ static _printf_(3, 0) int error_setv(sd_bus_error *error, const char *token, con
         char name[128];
         Detail detail;
 
-        vsnprintf(detail.text, sizeof(detail.text), format, arguments);
+        detail_setv(&detail, 0, format, arguments);
         snprintf(name, sizeof(name), "%s%s", prefix_of(token), token);
         return sd_bus_error_setf(error, name, "%s: %s", token, detail.text);
 }
@@ -30,6 +33,10 @@ int error_set(sd_bus_error *error, const char *token, const char *format, ...) {
         r = error_setv(error, token, format, arguments);
         va_end(arguments);
         return r;
+}
+
+int error_quotable(const char *text) {
+        return (int)utf8_cut(text, QUOTED_MAX);
 }
 
 void error_reply(sd_bus_message *call, const sd_bus_error *error) {

@@ -19,6 +19,9 @@
 /* Returns a negative errno, for a handler to return. */
 int error_set(sd_bus_error *error, const char *token, const char *format, ...) _printf_(3, 4);
 
+/* How many bytes of a client's word to quote, as %.*s takes it, so that there is room for ours. */
+int error_quotable(const char *text);
+
 /*
  * Answers `call`, for handlers that have returned before. Failures (the caller or the bus has gone)
  * have nobody left to tell and are dropped, here and nowhere else.

@@ -17,7 +17,8 @@ static int read_vm(Manager *manager, sd_bus_message *m, VM **ret, sd_bus_error *
                 return r;
         vm = registry_find(&manager->registry, name);
         if (!vm || !vm_is_visible(vm))
-                return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM \"%.200s\"", name);
+                return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM \"%.*s\"",
+                                 error_quotable(name), name);
         *ret = vm;
         return 0;
 }

@@ -5,7 +5,6 @@
 #include "api/errors.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/vm-error.h"
-#include "lib/util/utf8.h"
 
 static const char *const tokens[] = {
         [MAP_E_NO_SUCH_REGION] = GUESTMAP_ERROR_NO_SUCH_REGION,
@@ -31,28 +30,12 @@ static const char *const tokens[] = {
         [VM_E_NOT_SUPPORTED] = GUESTMAP_ERROR_NOT_SUPPORTED,
 };
 
-/* Messages are UTF-8; a detail that was too long for its place may end amid a character. */
-static void cut_malformed(char *text) {
-        size_t left = strlen(text), n;
-
-        while (left > 0) {
-                n = utf8_length(text, left);
-                if (n == 0)
-                        break;
-                text += n;
-                left -= n;
-        }
-        *text = '\0';
-}
-
 static int error_set(sd_bus_error *error, const char *prefix, const char *token,
                      const Detail *detail) {
         char name[128];
-        Detail text = *detail;
 
-        cut_malformed(text.text);
         snprintf(name, sizeof(name), "%s%s", prefix, token);
-        return sd_bus_error_setf(error, name, "%s: %s", token, text.text);
+        return sd_bus_error_setf(error, name, "%s: %s", token, detail->text);
 }
 
 int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail) {

@@ -41,6 +41,23 @@ static sd_bus_message *call(sd_bus *bus, const char *path, const char *interface
         return reply;
 }
 
+/* The call fails with that error; what it says has the part. */
+static void refused(const char *name, const char *part, const char *path, const char *interface,
+                    const char *member, const char *types, ...) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, types);
+        r = sd_bus_call_methodv(client, GUESTMAP_SERVICE, path, interface, member, &error, NULL,
+                                types, arguments);
+        va_end(arguments);
+        assert_true(r < 0);
+        assert_string_equal(error.name, name);
+        if (!strstr(error.message, part))
+                fail_msg("\"%s\" lacks \"%s\"", error.message, part);
+}
+
 static void create(const char *name) {
         sd_bus_message_unref(call(client, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
                                   "sa{sv}", name, 1, "accelerator", "s", "none"));
@@ -82,11 +99,25 @@ static void test_forged_departure(void **state) {
         sd_bus_flush_close_unref(stranger);
 }
 
+/* A name that is quoted in part is not cut amid a character: no bus takes such a message. */
+static void test_cut_names(void **state) {
+        char name[256];
+
+        for (int n = 197; n <= 201; n++) {
+                snprintf(name, sizeof(name), "%0*d%s", n, 0, "éé");
+                refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NO_SUCH_VM, "no VM", GUESTMAP_PATH,
+                        GUESTMAP_INTERFACE_MANAGER, "GetVM", "s", name);
+                refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_INVALID_NAME, "letter", GUESTMAP_PATH,
+                        GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", name, 0);
+        }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(test_forged_departure),
+                TEST(test_cut_names),
         };
 
         if (argc != 3)

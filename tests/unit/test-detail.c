@@ -49,5 +49,32 @@ static void test_too_long(void **state) {
         assert_memory_equal(detail.text, words, 200);
 }
 
+/* Each of the three places where a text is cut, at each byte of a character of three. */
+static void test_cut_character(void **state) {
+        static const char euros[] = "€€€";
+        const size_t room = sizeof(((Detail *)NULL)->text) - 1;
+        char words[sizeof(Detail)];
+        Detail detail = {};
+
+        memset(words, 'x', sizeof(words));
+        for (int cut = 1; cut <= 2; cut++) {
+                detail_set(&detail, 0, "%.*s%s", (int)room - cut, words, euros);
+                assert_int_equal(strlen(detail.text), room - (size_t)cut);
+
+                detail_set(&detail, 0, "%.*s%s", (int)room - 3 - cut, words, "€");
+                detail_prefix(&detail, "%s", "123");
+                assert_int_equal(strlen(detail.text), room - (size_t)cut);
+                detail_prefix(&detail, "1: ");
+                assert_int_equal(strlen(detail.text), room);
+
+                detail_set(&detail, 0, "end");
+                detail_prefix(&detail, "%.*s%s", 255 - cut, words, euros);
+                assert_int_equal(strlen(detail.text), 255 - (size_t)cut + 3);
+        }
+        detail_set(&detail, 0, "a\xffz");
+        assert_string_equal(detail.text, "a");
+}
+
 UNIT_TESTS(cmocka_unit_test(test_set), cmocka_unit_test(test_prefix),
-           cmocka_unit_test(test_nobody_cares), cmocka_unit_test(test_too_long));
+           cmocka_unit_test(test_nobody_cares), cmocka_unit_test(test_too_long),
+           cmocka_unit_test(test_cut_character));
