@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct Watch {
         sd_event_source *timer;    /* NULL: no time limit */
         struct cds_list_head link; /* in Service.watches */
         uint64_t since;
+        uint32_t uid; /* who waits */
         char space[];
 };
 
@@ -145,24 +147,46 @@ static int watch_start_timer(Watch *watch, uint64_t timeout_usec) {
                                  watch);
 }
 
+/* Who may only look must be able to keep neither the others who look nor the owner from it. */
+static int check_new(const Service *service, uint32_t uid, Detail *detail) {
+        bool is_owner = uid == 0 || uid == service->vm->owner;
+        size_t max = is_owner ? WATCHES_MAX : WATCHES_MAX - WATCHES_RESERVED, n = 0;
+        const Watch *other;
+
+        cds_list_for_each_entry(other, &service->watches, link)
+                n += other->uid == uid;
+        if (!is_owner && n >= WATCHES_USER_MAX)
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                                  "VM \"%s\": %zu calls of uid %" PRIu32
+                                  " wait for changes, the limit is %d",
+                                  service->vm->name, n, uid, WATCHES_USER_MAX);
+        if (service->n_watches >= max)
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                                  "VM \"%s\": %zu calls wait for changes, the limit is %zu%s",
+                                  service->vm->name, service->n_watches, max,
+                                  is_owner ? "" : " for all but its owner and root");
+        return 0;
+}
+
 int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,
               uint64_t timeout_usec, Detail *detail) {
         _cleanup_(watch_freep) Watch *watch = NULL;
         size_t size = strlen(space->name) + 1;
+        uint32_t uid = service_caller_uid(service, m);
         int r;
 
         if (has_news(service, space, since))
                 return changes_reply(service, m, space, since);
-        if (service->n_watches >= WATCHES_MAX)
-                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "VM \"%s\": %zu calls wait for changes, the limit is %d",
-                                  service->vm->name, service->n_watches, WATCHES_MAX);
+        r = check_new(service, uid, detail);
+        if (r != 0)
+                return r;
         watch = calloc(1, sizeof(*watch) + size);
         if (!watch)
                 return -ENOMEM;
         watch->service = service;
         watch->m = sd_bus_message_ref(m);
         watch->since = since;
+        watch->uid = uid;
         memcpy(watch->space, space->name, size);
         r = watch_start_timer(watch, timeout_usec);
         if (r < 0)

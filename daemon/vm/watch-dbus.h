@@ -19,7 +19,9 @@ typedef struct Service Service;
 typedef struct Watch Watch;
 
 enum {
-        WATCHES_MAX = 1024, /* of one VM */
+        WATCHES_MAX = 1024,     /* of one VM */
+        WATCHES_RESERVED = 256, /* of these only for its owner and root */
+        WATCHES_USER_MAX = 256, /* of any other uid */
 };
 
 /* Answers with what changed since a generation. */
