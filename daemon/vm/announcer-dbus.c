@@ -30,7 +30,7 @@ static bool can_tell(Service *service) {
 
 /*
  * What could not be told stays, to be told with whatever comes: I1 would not hold if only its
- * number went out later.
+ * number went out later. Its signals about objects may be out by now, and do not go out twice.
  */
 static void tell(Service *service) {
         Announcer *announcer = &service->announcer;
@@ -45,6 +45,7 @@ static void tell(Service *service) {
                                         service->vm->name, "GUESTMAP_GENERATION=%" PRIu64,
                                         announcer->next.generation, NULL);
                 announcer->next.folded = true;
+                object_changes_deinit(&announcer->next.objects);
                 return;
         }
         announcer->told = announcer->next.generation;
@@ -87,8 +88,7 @@ static void fold(Announcement *into, Announcement *later) {
 void announcer_put(Service *service, Announcement *announcement) {
         Announcer *announcer = &service->announcer;
 
-        if (announcer->waiting && can_tell(service))
-                tell(service);
+        /* The map has moved on: what waits can no longer be told as it was then. */
         if (announcer->waiting)
                 fold(&announcer->next, announcement);
         else
