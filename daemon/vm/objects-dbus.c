@@ -175,17 +175,27 @@ static int append_delta(sd_bus_message *m, const Delta *delta) {
         return sd_bus_message_close_container(m);
 }
 
-/* The deltas of one generation are the last of the history, or all of them were too many for it. */
-static bool changes_fit(const Service *service, const Announcement *announcement) {
+/*
+ * Sections that went or came with a commit; SIZE_MAX: nobody knows. The deltas of one generation
+ * are the last of the history, or all of them were too many for it.
+ */
+static size_t count_rows(const Service *service, const Announcement *announcement) {
         size_t n_rows = 0;
 
         if (announcement->folded ||
             !history_reaches(&service->history, announcement->generation - 1))
-                return false;
+                return SIZE_MAX;
         for (const Delta *delta = history_first(&service->history, announcement->generation); delta;
              delta = history_next(&service->history, delta))
                 n_rows += delta->n_rows;
-        return n_rows <= GUESTMAP_SIGNAL_SECTIONS_MAX;
+        return n_rows;
+}
+
+static bool any_comes(const ObjectChanges *changes) {
+        for (size_t i = 0; i < changes->n; i++)
+                if (changes->items[i].come)
+                        return true;
+        return false;
 }
 
 static int append_changes(Service *service, sd_bus_message *m, uint64_t generation) {
@@ -204,7 +214,8 @@ static int append_changes(Service *service, sd_bus_message *m, uint64_t generati
         return sd_bus_message_close_container(m);
 }
 
-static int append_details(sd_bus_message *m, const Announcement *announcement, bool truncated) {
+static int append_details(sd_bus_message *m, const Announcement *announcement, bool truncated,
+                          bool objects) {
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -216,16 +227,17 @@ static int append_details(sd_bus_message *m, const Announcement *announcement, b
                 r = sd_bus_message_append(m, "{sv}", "transaction", "s", announcement->transaction);
         if (r >= 0 && truncated)
                 r = sd_bus_message_append(m, "{sv}", "truncated", "b", true);
-        if (r >= 0 && (announcement->folded || announcement->objects.many))
+        if (r >= 0 && objects)
                 r = sd_bus_message_append(m, "{sv}", "objects-changed", "b", true);
         if (r < 0)
                 return r;
         return sd_bus_message_close_container(m);
 }
 
-static int tell_committed(Service *service, const Announcement *announcement, uint64_t previous) {
+/* `objects`: that objects changed of which nothing was told. */
+static int tell_committed(Service *service, const Announcement *announcement, uint64_t previous,
+                          bool fits, bool objects) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        bool fits = changes_fit(service, announcement);
         int r;
 
         r = sd_bus_message_new_signal(service->bus, &m, service->path, GUESTMAP_INTERFACE_VM,
@@ -238,17 +250,26 @@ static int tell_committed(Service *service, const Announcement *announcement, ui
         r = append_changes(service, m, fits ? announcement->generation : 0);
         if (r < 0)
                 return r;
-        r = append_details(m, announcement, !fits);
+        r = append_details(m, announcement, !fits, objects);
         if (r < 0)
                 return r;
         return sd_bus_send(service->bus, m, NULL);
 }
 
 int objects_tell(Service *service, const Announcement *announcement, uint64_t previous) {
+        const ObjectChanges *objects = &announcement->objects;
+        size_t n_rows = count_rows(service, announcement);
+        bool untold = announcement->folded || objects->many;
         int r;
 
-        r = tell_objects(service, &announcement->objects);
-        if (r < 0)
-                return r;
-        return tell_committed(service, announcement, previous);
+        /* InterfacesAdded carries MappedAt: where a new object is seen is among these rows. */
+        if (n_rows > GUESTMAP_NAMES_MAX && any_comes(objects))
+                untold = true;
+        if (!untold) {
+                r = tell_objects(service, objects);
+                if (r < 0)
+                        return r;
+        }
+        return tell_committed(service, announcement, previous,
+                              n_rows <= GUESTMAP_SIGNAL_SECTIONS_MAX, untold);
 }

@@ -264,6 +264,62 @@ static void test_wait_quota_of_others(void **state) {
         rig_free(rig);
 }
 
+/* Where a new region is seen very often, its InterfacesAdded would be as long. */
+static void test_seen_too_often(void **state) {
+        Rig *rig = rig_new_vm();
+        char *document = NULL;
+        size_t length;
+        FILE *out = open_memstream(&document, &length);
+
+        assert_non_null(out);
+        fputs("{\"guestmap\": 1, \"edits\": [{\"add-region\": {\"name\": \"box\", "
+              "\"kind\": \"container\", \"size\": 4096}}",
+              out);
+        for (unsigned i = 0; i < 4097; i++)
+                fprintf(out,
+                        ",{\"add-alias\": {\"name\": \"%u\", \"target\": \"box\", "
+                        "\"size\": 4096, \"parent\": \"system\", \"offset\": %u}}",
+                        i, 4096 * i);
+        fputs("]}", out);
+        fclose(out);
+        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
+        free(document);
+        free(rig_log(rig));
+        rig_add(rig, RIG_VM, "r", "mmio", 1, "box", 0);
+        assert_text(rig_log(rig), "reply\nCommitted 3 2 [] {edits: 1, slot-operations: 0, "
+                                  "truncated: true, objects-changed: true}\n");
+        /* What was there before is told of, however many sections there are. */
+        rig_enable(rig, RIG_VM, "r", false);
+        assert_text(rig_log(rig), "reply\nPropertiesChanged @/region/r org.guestmap1.Region "
+                                  "{Enabled: false} []\nCommitted 4 3 [] {edits: 1, "
+                                  "slot-operations: 0, truncated: true}\n");
+        rig_free(rig);
+}
+
+/* What waits to be told is not told with what came of it later. */
+static void test_overtaken(void **state) {
+        Rig *rig = rig_new_vm();
+        Edit hide = {.verb = EDIT_SET_REGION,
+                     .mask = PROPERTY_FLAGS,
+                     .flags_mask = REGION_ENABLED,
+                     .name = strdup("a")};
+        Edit remove = {.verb = EDIT_REMOVE_REGION, .name = strdup("a")};
+        MapTarget *target = &rig->service->map_target;
+        Detail detail = {};
+        uint64_t generation;
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        free(rig_log(rig));
+        assert_int_equal(map_target_edit(target, &hide, &generation, &detail), 0);
+        assert_int_equal(map_target_edit(target, &remove, &generation, &detail), 0);
+        rig_settle(rig);
+        assert_text(rig_log(rig), "Committed 4 2 [] {edits: 2, slot-operations: 0, "
+                                  "truncated: true, objects-changed: true}\n");
+        edit_deinit(&hide);
+        edit_deinit(&remove);
+        rig_free(rig);
+}
+
 /* A client that does not read: memory stays bounded, and one signal tells of all in the end. */
 static void test_folded(void **state) {
         Rig *rig = rig_new_vm();
@@ -293,6 +349,7 @@ static void test_folded(void **state) {
                 rig_settle(rig);
                 assert_true(sd_bus_get_n_queued_write(service->bus, &queued) >= 0);
                 most = MAX_OF(most, queued);
+                rig_settle(rig);
         }
         assert_true(service->announcer.next.folded);
         assert_true(most < 1000);
@@ -320,4 +377,6 @@ UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_histo
            cmocka_unit_test(test_same_name_other_memory), cmocka_unit_test(test_truncated),
            cmocka_unit_test(test_caps), cmocka_unit_test(test_wait),
            cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
-           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_folded));
+           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_wait_quota_of_others),
+           cmocka_unit_test(test_seen_too_often), cmocka_unit_test(test_overtaken),
+           cmocka_unit_test(test_folded));
