@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/eventfd.h>
 
 #include "daemon/vm/converge.h"
 #include "daemon/vm/document-internal.h"
@@ -37,36 +36,16 @@ static int copy_edits(const EditList *from, EditList *to) {
         return r;
 }
 
-/* Documents give an ioeventfd without a descriptor; the map gets one that has its own. */
-static int equip_ioeventfd(Edit *edit) {
-        const IOEventFD *key = edit->ioeventfd;
-        _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        IOEventFD *equipped;
-        int r;
+static int equip(VM *vm, EditList *edits, size_t first, bool numbered, Detail *detail) {
+        for (size_t i = first; i < edits->n; i++) {
+                int r = vm_equip_edit(vm, &edits->items[i], detail);
 
-        if (fd < 0)
-                return -errno;
-        r = ioeventfd_new(&equipped, key->offset, key->length, key->match, key->data, fd);
-        if (r < 0)
-                return r;
-        TAKE_FD(fd);
-        ioeventfd_unref(edit->ioeventfd);
-        edit->ioeventfd = equipped;
-        return 0;
-}
-
-static int equip(VM *vm, EditList *edits, size_t first, Detail *detail) {
-        int r = 0;
-
-        for (size_t i = first; r == 0 && i < edits->n; i++) {
-                Edit *edit = &edits->items[i];
-
-                if (edit->verb == EDIT_ADD_IOEVENTFD)
-                        r = equip_ioeventfd(edit);
-                else
-                        r = vm_equip_edit(vm, edit, detail);
+                if (r > 0 && numbered)
+                        detail_prefix(detail, "edit %zu: ", i - first + 1);
+                if (r != 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 int document_edits(const Document *document, VM *vm, EditList *edits, Detail *detail) {
@@ -80,7 +59,7 @@ int document_edits(const Document *document, VM *vm, EditList *edits, Detail *de
                 if (r == 0)
                         r = converge(&document->layout, vm->map, edits, detail);
         }
-        return r ? r : equip(vm, edits, first, detail);
+        return r ? r : equip(vm, edits, first, document->is_patch, detail);
 }
 
 uint64_t edits_bytes_discarded(const EditList *edits, const Map *map) {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,20 +25,70 @@
 #include "daemon/vm/service-dbus.h"
 #include "lib/util/rcu.h"
 
+enum { RETRY_USEC = 1000000 };
+
+typedef struct Door Door;
+
+/* Where connections come in. */
+struct Door {
+        Service *service;
+        sd_event_source *knock; /* somebody wants to connect */
+        sd_event_source *retry; /* on while nobody can be let in */
+};
+
+static void door_deinit(Door *door) {
+        sd_event_source_disable_unref(door->knock);
+        sd_event_source_disable_unref(door->retry);
+}
+
+/* There is no descriptor: whoever knocks goes on knocking, and is heard again in a while. */
+static int door_close_for_now(Door *door) {
+        int r;
+
+        r = sd_event_source_set_time_relative(door->retry, RETRY_USEC);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(door->retry, SD_EVENT_ONESHOT);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(door->knock, SD_EVENT_OFF);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        Door *door = userdata;
+
+        return sd_event_source_set_enabled(door->knock, SD_EVENT_ON);
+}
+
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        Service *service = userdata;
+        Door *door = userdata;
         int r, connection;
 
         connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (connection < 0) {
-                if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-                        sd_journal_print(LOG_ERR, "Cannot accept a connection: %m");
-                return 0;
+                if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+                        return 0;
+                sd_journal_print(LOG_ERR, "Cannot accept a connection: %m");
+                return door_close_for_now(door);
         }
-        r = service_attach(service, connection);
+        r = service_attach(door->service, connection);
         if (r < 0)
                 sd_journal_print(LOG_ERR, "Cannot serve a connection: %s", strerror(-r));
         return 0;
+}
+
+static int door_init(Door *door, sd_event *event, Service *service, int fd) {
+        int r;
+
+        *door = (Door){.service = service};
+        r = sd_event_add_time_relative(event, &door->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
+                                       on_retry, door);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(door->retry, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(event, &door->knock, fd, EPOLLIN, on_connection, door);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
@@ -97,6 +148,7 @@ static int add_signals(sd_event *event, Service *service) {
 static int run(int fd) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(service_freep) Service *service = NULL;
+        _cleanup_(door_deinit) Door door = {};
         int r;
 
         r = sd_event_default(&event);
@@ -112,7 +164,7 @@ static int run(int fd) {
          * SO_PEERCRED gives to those who connect. */
         if (listen(fd, SOMAXCONN) < 0)
                 return -errno;
-        r = sd_event_add_io(event, NULL, fd, EPOLLIN, on_connection, service);
+        r = door_init(&door, event, service, fd);
         if (r < 0)
                 return r;
         r = sd_event_set_watchdog(event, true);
@@ -120,6 +172,16 @@ static int run(int fd) {
                 return r;
         (void)sd_notify(false, "READY=1");
         return sd_event_loop(event);
+}
+
+/* Each backing and each ioeventfd takes a descriptor; the usual 1024 are soon used up. */
+static void allow_descriptors(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void help(void) {
@@ -179,6 +241,7 @@ int main(int argc, char **argv) {
                         r == -EINVAL ? "give --socket=PATH or pass exactly one" : strerror(-r));
                 return EXIT_FAILURE;
         }
+        allow_descriptors();
         rcu_register();
         r = run(fd);
         rcu_barrier_all();

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "api/names.h"
 #include "daemon/vm/apply-dbus.h"
@@ -233,9 +232,13 @@ static int read_add_ioeventfd(sd_bus_message *m, Request *request, Detail *detai
         if (r != 0)
                 return r;
         /* What came with the message goes with it. */
-        fd = given >= 0 ? fcntl(given, F_DUPFD_CLOEXEC, 3) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (fd < 0)
-                return -errno;
+        if (given >= 0) {
+                fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
+                if (fd < 0)
+                        return detail_set(detail, MAP_E_NO_MEMORY,
+                                          "region \"%.128s\": no descriptor to be had: %s",
+                                          request->edit.name, strerror(errno));
+        }
         r = set_ioeventfd(&request->edit, &key, fd, detail);
         if (r == 0)
                 TAKE_FD(fd);

@@ -213,9 +213,11 @@ static int method_get_memory(sd_bus_message *m, void *userdata, sd_bus_error *er
                                region->name, region_kind_to_string(region_reported_kind(region)));
                 return error_from_outcome(error, r, &detail);
         }
-        r = backing_open(region->backing, writable, &fd);
-        if (r < 0)
-                return r;
+        r = vm_open_backing(region->backing, writable, &fd, &detail);
+        if (r != 0) {
+                detail_prefix(&detail, "region \"%s\": ", region->name);
+                return error_from_outcome(error, r, &detail);
+        }
         return sd_bus_reply_method_return(m, "htt", fd, UINT64_C(0), region->state.size);
 }
 

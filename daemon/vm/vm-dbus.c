@@ -104,7 +104,12 @@ static int dump(Service *service, sd_bus_message *m, int *ret_fd, Detail *detail
         r = reports[i].report(&text, service->vm);
         if (r != 0)
                 return r;
-        return dump_to_memfd(what, text, ret_fd);
+        r = dump_to_memfd(what, text, ret_fd);
+        if (r < 0)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "dump of %s of VM \"%s\": no memfd for %zu bytes to be had: %s",
+                                  what, service->vm->name, strlen(text), strerror(-r));
+        return 0;
 }
 
 static int method_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -357,9 +362,9 @@ static int method_get_backing(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = find_backing(userdata, id, &backing, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
-        r = backing_open(backing, writable, &fd);
-        if (r < 0)
-                return r;
+        r = vm_open_backing(backing, writable, &fd, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
         return sd_bus_reply_method_return(m, "ht", fd, backing->size);
 }
 

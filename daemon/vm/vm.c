@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "daemon/vm/vm.h"
+
+enum {
+        DESCRIPTORS_RESERVED = 256, /* for the bus, dumps, descriptors on their way */
+};
+
+/* How many descriptors may be taken by what is in the map. */
+static int descriptors_max(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+                return INT_MAX;
+        return (int)limit.rlim_cur - MIN_OF(DESCRIPTORS_RESERVED, (int)limit.rlim_cur / 2);
+}
 
 static int vm_make_accelerator(VM *vm, const char *name, Detail *detail) {
         int r;
@@ -49,6 +67,7 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         if (!vm)
                 return -ENOMEM;
         vm->owner = owner;
+        vm->descriptors_max = descriptors_max();
         vm->name = strdup(name);
         vm->id = strdup(id);
         vm->memory_space = strdup(memory_space);
@@ -122,13 +141,69 @@ int vm_populate(VM *vm, Detail *detail) {
         return commit_apply(commit, detail);
 }
 
-int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {
+/*
+ * A new descriptor gets the lowest number that is free: one from the reserve tells that all below
+ * it are in use, be it in the map, in transactions, or in a document that is being applied.
+ */
+static int check_descriptor(const VM *vm, const Edit *edit, int fd, Detail *detail) {
+        if (fd < vm->descriptors_max)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "region \"%s\": descriptors: all %d for memory and ioeventfds are in use",
+                          edit->name, vm->descriptors_max);
+}
+
+/* An ioeventfd with an eventfd in the place of one without. */
+static int equip_ioeventfd(Edit *edit, Detail *detail) {
+        const IOEventFD *key = edit->ioeventfd;
+        _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        IOEventFD *equipped;
         int r;
 
-        if (edit->verb != EDIT_ADD_REGION || edit->backing || !region_kind_has_backing(edit->kind))
+        if (fd < 0)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "region \"%s\": no eventfd to be had: %s", edit->name,
+                                  strerror(errno));
+        r = ioeventfd_new(&equipped, key->offset, key->length, key->match, key->data, fd);
+        if (r < 0)
+                return r;
+        TAKE_FD(fd);
+        ioeventfd_unref(edit->ioeventfd);
+        edit->ioeventfd = equipped;
+        return 0;
+}
+
+static int equip_region(VM *vm, Edit *edit, Detail *detail) {
+        int r;
+
+        if (edit->backing || !region_kind_has_backing(edit->kind))
                 return 0;
         r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size, detail);
-        if (r == 0)
-                vm->last_backing++;
-        return r;
+        if (r != 0)
+                return r;
+        vm->last_backing++;
+        return check_descriptor(vm, edit, edit->backing->fd, detail);
+}
+
+int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {
+        int r = 0;
+
+        if (edit->verb == EDIT_ADD_REGION)
+                return equip_region(vm, edit, detail);
+        if (edit->verb != EDIT_ADD_IOEVENTFD)
+                return 0;
+        if (edit->ioeventfd->fd < 0)
+                r = equip_ioeventfd(edit, detail);
+        return r != 0 ? r : check_descriptor(vm, edit, edit->ioeventfd->fd, detail);
+}
+
+int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *detail) {
+        int r;
+
+        r = backing_open(backing, writable, ret_fd);
+        if (r < 0)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "backing %" PRIu64 ": cannot open it: %s", backing->id,
+                                  strerror(-r));
+        return 0;
 }

@@ -33,6 +33,7 @@ struct VM {
         Accelerator *accelerator;
         Slots *slots;
         uint64_t last_backing;
+        int descriptors_max; /* number from which on they are kept for other things than the map */
 };
 
 /*
@@ -48,7 +49,11 @@ DEFINE_CLEANUP(VM *, vm_free);
 int vm_populate(VM *vm, Detail *detail);
 
 /*
- * Gives an EDIT_ADD_REGION of a kind with host memory its backing (a new memfd, a new id), if it
- * has none yet. Nothing to do for other edits.
+ * Gives an EDIT_ADD_REGION of a kind with host memory its backing (a new memfd, a new id), an
+ * EDIT_ADD_IOEVENTFD its eventfd, if they have none yet. Nothing to do for other edits.
+ * MAP_E_NO_MEMORY; MAP_E_QUOTA_EXCEEDED for descriptors; MAP_E_INVALID_RANGE.
  */
 int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);
+
+/* A descriptor of a backing to give away. MAP_E_NO_MEMORY. */
+int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *detail);

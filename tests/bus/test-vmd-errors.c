@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
@@ -235,6 +237,58 @@ static void test_limits(void **state) {
         rig_free(rig);
 }
 
+#define ADD_DOORBELL                                                                               \
+        "{\"guestmap\": 1, \"edits\": [{\"enable-region\": {\"name\": \"dev\", \"enabled\": "      \
+        "true}}, "                                                                                 \
+        "{\"add-ioeventfd\": {\"region\": \"dev\", \"offset\": 8, \"length\": 4}}]}"
+
+/* Descriptors end before the process has none left for anything else. */
+static void test_descriptors(void **state) {
+        Rig *rig = rig_new_full();
+        int next = dup(0);
+
+        assert_true(next >= 0);
+        close(next);
+        rig->service->vm->descriptors_max = next;
+        REFUSED_ADD(rig, "QuotaExceeded: region \"x\": descriptors: all ", "x", "ram", 0x1000, "",
+                    0);
+        REFUSED(rig, "QuotaExceeded: region \"dev\": descriptors: all ", "Map.AddIOEventFD",
+                "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 0);
+        REFUSED(rig, "QuotaExceeded: region \"dev\": descriptors: all ", "Map.AddIOEventFD",
+                "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 1, "fd", "h", 0);
+        REFUSED(rig, "QuotaExceeded: edit 2: region \"dev\": descriptors: all ", "Map.Apply",
+                "sa{sv}", ADD_DOORBELL, 0);
+        rig_add(rig, RIG_VM, "y", "mmio", 0x1000, "", 0);
+        assert_string_equal(rig->text, "7");
+        rig_free(rig);
+}
+
+/* And where there is none after all, what it was for is told. */
+static void test_no_descriptor(void **state) {
+        Rig *rig = rig_new_full();
+        struct rlimit before, none;
+        int next = dup(0);
+
+        assert_true(next >= 0);
+        close(next);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){(rlim_t)next, before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        REFUSED_ADD(rig, "NoMemory: memory of \"x\": ", "x", "ram", 0x1000, "", 0);
+        REFUSED(rig, "NoMemory: region \"dev\": no eventfd to be had: ", "Map.AddIOEventFD",
+                "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 0);
+        REFUSED(rig, "NoMemory: edit 2: region \"dev\": no eventfd", "Map.Apply", "sa{sv}",
+                ADD_DOORBELL, 0);
+        REFUSED_AT(rig, RIG_VM, "NoMemory: dump of flat of VM \"test\": ", "VM.Dump", "sa{sv}",
+                   "flat", 0);
+        REFUSED_AT(rig, RIG_VM, "NoMemory: backing 1: cannot open it: ", "VM.GetBacking", "tb",
+                   UINT64_C(1), false);
+        REFUSED_AT(rig, RIG_VM "/region/ram",
+                   "NoMemory: region \"ram\": backing 1: ", "Region.GetMemory", "b", false);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        rig_free(rig);
+}
+
 static void test_no_slots(void **state) {
         Rig *rig = rig_new_full();
 
@@ -325,5 +379,6 @@ UNIT_TESTS(cmocka_unit_test(test_names), cmocka_unit_test(test_missing),
            cmocka_unit_test(test_ranges), cmocka_unit_test(test_kinds),
            cmocka_unit_test(test_loops_and_use), cmocka_unit_test(test_in_use),
            cmocka_unit_test(test_options), cmocka_unit_test(test_expect_generation),
-           cmocka_unit_test(test_limits), cmocka_unit_test(test_no_slots),
+           cmocka_unit_test(test_limits), cmocka_unit_test(test_descriptors),
+           cmocka_unit_test(test_no_descriptor), cmocka_unit_test(test_no_slots),
            cmocka_unit_test(test_documents), cmocka_unit_test(test_queries));
