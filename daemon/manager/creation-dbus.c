@@ -95,7 +95,7 @@ static int set_up(VM *vm) {
         if (r < 0)
                 return r;
         r = creation_options_append(&options, m);
-        return r < 0 ? r : link_call(vm->link, m, SETUP_USEC, on_setup, NULL);
+        return r < 0 ? r : link_call(vm->link, NULL, m, SETUP_USEC, on_setup, NULL);
 }
 
 static int connect_link(VM *vm) {
@@ -262,7 +262,7 @@ static int ask_description(VM *vm) {
 
         r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
                           "Describe");
-        return r < 0 ? r : link_call(vm->link, m, DESCRIBE_USEC, on_description, NULL);
+        return r < 0 ? r : link_call(vm->link, NULL, m, DESCRIBE_USEC, on_description, NULL);
 }
 
 static int take_back(VM *vm) {

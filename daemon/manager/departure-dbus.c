@@ -96,7 +96,7 @@ static int tell_to_quit(VM *vm) {
         r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE, "Quit");
         if (r < 0)
                 return r;
-        return link_call(vm->link, m, LINK_NEVER, on_quit, NULL);
+        return link_call(vm->link, NULL, m, LINK_NEVER, on_quit, NULL);
 }
 
 void departure_begin(VM *vm, sd_bus_message *answer) {

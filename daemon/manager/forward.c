@@ -15,17 +15,16 @@
 typedef struct ForwardedCall ForwardedCall;
 
 struct ForwardedCall {
-        Caller *caller; /* NULL: it has left */
-        struct cds_list_head siblings;
-        sd_bus_message *request;
+        Caller *caller;
+        struct cds_list_head siblings; /* in Caller.calls */
+        LinkCall *sent;
+        sd_bus_message *stub; /* the request without its body */
 };
 
 static void forwarded_call_free(ForwardedCall *call) {
-        if (call->caller) {
-                cds_list_del(&call->siblings);
-                call->caller->n_calls--;
-        }
-        sd_bus_message_unref(call->request);
+        cds_list_del(&call->siblings);
+        call->caller->n_calls--;
+        sd_bus_message_unref(call->stub);
         free(call);
 }
 DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
@@ -34,10 +33,9 @@ void forward_drop_caller(Caller *caller) {
         ForwardedCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->calls, siblings) {
-                cds_list_del(&call->siblings);
-                call->caller = NULL;
+                link_call_cancel(call->sent);
+                forwarded_call_free(call);
         }
-        caller->n_calls = 0;
 }
 
 static int copy_reply(sd_bus_message *request, sd_bus_message *reply) {
@@ -59,16 +57,14 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = userdata;
         int r;
 
-        if (!call->caller)
-                return;
         if (!reply) {
-                error_replyf(call->request, GUESTMAP_ERROR_VM_GONE,
+                error_replyf(call->stub, GUESTMAP_ERROR_VM_GONE,
                              "VM \"%s\": its process ended during the call", vm->name);
                 return;
         }
-        r = copy_reply(call->request, reply);
+        r = copy_reply(call->stub, reply);
         if (r < 0)
-                (void)sd_bus_reply_method_errno(call->request, r, NULL);
+                (void)sd_bus_reply_method_errno(call->stub, r, NULL);
 }
 
 static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
@@ -89,21 +85,51 @@ static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
         return 0;
 }
 
-static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m) {
-        ForwardedCall *call;
+/*
+ * What a reply needs of its call: sender and cookie. A call may wait long, and its body and
+ * descriptors are not to lie here meanwhile.
+ */
+static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *stub = NULL;
+        uint64_t cookie;
         int r;
 
-        call = malloc(sizeof(*call));
+        r = sd_bus_message_get_cookie(m, &cookie);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(sd_bus_message_get_bus(m), &stub, NULL,
+                                           sd_bus_message_get_path(m), NULL,
+                                           sd_bus_message_get_member(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_sender(stub, sd_bus_message_get_sender(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_seal(stub, cookie, 0);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(stub);
+        return 0;
+}
+
+static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m) {
+        _cleanup_(forwarded_call_freep) ForwardedCall *call = NULL;
+        int r;
+
+        call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;
         call->caller = caller;
-        call->request = sd_bus_message_ref(m);
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
-        r = link_call(vm->link, copy, LINK_NEVER, on_done, call);
+        r = new_stub(&call->stub, m);
         if (r < 0)
-                forwarded_call_free(call);
-        return r;
+                return r;
+        r = link_call(vm->link, &call->sent, copy, LINK_NEVER, on_done, call);
+        if (r < 0)
+                return r;
+        TAKE_PTR(call);
+        return 0;
 }
 
 static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {

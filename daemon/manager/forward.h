@@ -9,7 +9,8 @@
  *
  * I1: every call that wants an answer gets one. Where the process can't give it (it has died, or is
  *     being ended) it is VMGone.
- * I2: what was asked by a caller who has left is answered to nobody.
+ * I2: nothing is kept here of what a caller asked who has left; nor of what one asked who waits,
+ *     but what the answer needs.
  */
 
 #include <systemd/sd-bus.h>
@@ -19,5 +20,5 @@
 /* Takes charge of everything below GUESTMAP_PATH_VM on the manager's bus. */
 int forward_register(Manager *manager);
 
-/* The caller has left. */
+/* The caller has left: its calls are answered to nobody. */
 void forward_drop_caller(Caller *caller);

@@ -3,8 +3,6 @@
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
 
-typedef struct LinkCall LinkCall;
-
 struct Link {
         VM *vm;
         sd_bus *bus;
@@ -127,7 +125,8 @@ int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char
         return sd_bus_message_new_method_call(link->bus, ret, NULL, path, interface, member);
 }
 
-int link_call(Link *link, sd_bus_message *m, uint64_t usec, LinkDone done, void *userdata) {
+int link_call(Link *link, LinkCall **ret, sd_bus_message *m, uint64_t usec, LinkDone done,
+              void *userdata) {
         _cleanup_(link_call_freep) LinkCall *call = NULL;
         int r;
 
@@ -141,8 +140,14 @@ int link_call(Link *link, sd_bus_message *m, uint64_t usec, LinkDone done, void 
         r = sd_bus_call_async(link->bus, &call->slot, m, on_reply, call, usec);
         if (r < 0)
                 return r;
+        if (ret)
+                *ret = call;
         TAKE_PTR(call);
         return 0;
+}
+
+void link_call_cancel(LinkCall *call) {
+        link_call_free(call);
 }
 
 int link_tell(Link *link, sd_bus_message *m) {

@@ -4,8 +4,8 @@
 /*
  * Link: the private connection to a VM's process
  *
- * I1: `done` is called once for each call, whatever happens: with the reply, which may be an error
- *     message, or with NULL when the process has gone. With NULL it may only let go of what is its
+ * I1: `done` is called once for each call that is not cancelled, whatever happens: with the reply,
+ *     which may be an error message, or with NULL when the process has gone. With NULL it may only let go of what is its
  *     own: the VM is dealt with by `closed`, which follows.
  * I2: `closed` is called once, when the process hangs up, after all calls are done. It frees the
  *     link. A link that its owner frees has all its calls done with NULL and `closed` not called.
@@ -16,6 +16,8 @@
 #include <systemd/sd-bus.h>
 
 #include "daemon/manager/vm.h"
+
+typedef struct LinkCall LinkCall;
 
 typedef void (*LinkDone)(VM *vm, sd_bus_message *reply, void *userdata);
 typedef void (*LinkSignal)(VM *vm, sd_bus_message *signal);
@@ -36,7 +38,11 @@ uint64_t link_backlog(Link *link);
 
 int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
                   const char *member);
-int link_call(Link *link, sd_bus_message *call, uint64_t usec, LinkDone done, void *userdata);
+
+/* What is returned may be cancelled until it is done; it is nobody's to free. NULL: not wanted. */
+int link_call(Link *link, LinkCall **ret, sd_bus_message *call, uint64_t usec, LinkDone done,
+              void *userdata);
+void link_call_cancel(LinkCall *call);
 
 /* Sends a call that wants no reply. */
 int link_tell(Link *link, sd_bus_message *call);

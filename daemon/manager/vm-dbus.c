@@ -131,7 +131,7 @@ int vm_query(VM *vm, LinkDone done, void *userdata) {
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "s", GUESTMAP_INTERFACE_VM);
-        return r < 0 ? r : link_call(vm->link, m, QUERY_USEC, done, userdata);
+        return r < 0 ? r : link_call(vm->link, NULL, m, QUERY_USEC, done, userdata);
 }
 
 static void on_refreshed(VM *vm, sd_bus_message *reply, void *userdata) {

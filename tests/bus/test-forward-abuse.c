@@ -7,8 +7,11 @@
  * served, and every call is answered.
  */
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/errors.h"
 #include "api/names.h"
@@ -20,6 +23,9 @@
 #define MEMORY     VM1 "/space/memory"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define DBUS       "org.freedesktop.DBus"
+#define CALLS      100 /* that wait; fewer than any bus allows a client */
+#define TRIES      400
+#define TRY_USEC   5000
 
 static const char *bus_kind, *program;
 static World world;
@@ -112,12 +118,133 @@ static void test_cut_names(void **state) {
         }
 }
 
+static unsigned count_descriptors(pid_t pid) {
+        unsigned n = 0;
+        char path[64];
+        DIR *stream;
+
+        snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+        stream = opendir(path);
+        assert_non_null(stream);
+        while (readdir(stream))
+                n++;
+        closedir(stream);
+        return n;
+}
+
+static void expect_descriptors(unsigned n) {
+        for (unsigned tries = 0; tries < TRIES && count_descriptors(world.daemon) != n; tries++)
+                usleep(TRY_USEC);
+        assert_int_equal(count_descriptors(world.daemon), n);
+}
+
+static int on_any(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return 1;
+}
+
+static void send_call(sd_bus *bus, const char *path, const char *interface, const char *member,
+                      const char *types, ...) {
+        va_list arguments;
+        int r;
+
+        va_start(arguments, types);
+        r = sd_bus_call_method_asyncv(bus, NULL, GUESTMAP_SERVICE, path, interface, member, on_any,
+                                      NULL, types, arguments);
+        va_end(arguments);
+        assert_true(r >= 0);
+}
+
+/* What was sent on this connection before has arrived. */
+static void ping(sd_bus *bus) {
+        sd_bus_message_unref(call(bus, GUESTMAP_PATH, DBUS ".Peer", "Ping", NULL));
+}
+
+static void enable_with_descriptors(sd_bus *bus, unsigned n) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        assert_true(sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, VM1,
+                                                   GUESTMAP_INTERFACE_MAP, "EnableRegion") >= 0);
+        assert_true(sd_bus_message_append(m, "sb", "a", 1) >= 0);
+        assert_true(sd_bus_message_open_container(m, 'a', "{sv}") >= 0);
+        for (unsigned i = 0; i < n; i++)
+                assert_true(sd_bus_message_append(m, "{sv}", "fd", "h", STDIN_FILENO) >= 0);
+        assert_true(sd_bus_message_close_container(m) >= 0);
+        assert_true(sd_bus_call_async(bus, NULL, m, on_any, NULL, 0) >= 0);
+}
+
+/* Calls that wait hold none of the descriptors that came with them. */
+static void test_descriptors_of_waiting(void **state) {
+        pid_t vm = world_newest_vm(&world);
+        sd_bus *bus = world_connect(&world);
+        unsigned before;
+
+        ping(bus);
+        before = count_descriptors(world.daemon);
+        assert_int_equal(kill(vm, SIGSTOP), 0);
+        for (unsigned i = 0; i < 60; i++)
+                enable_with_descriptors(bus, 1);
+        ping(bus);
+        expect_descriptors(before);
+        assert_int_equal(kill(vm, SIGCONT), 0);
+        sd_bus_close_unref(bus);
+        expect_descriptors(before);
+}
+
+static long memory_of(pid_t pid) {
+        char path[64];
+        long pages = 0;
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
+        fclose(file);
+        return pages * sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t generation(void) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t now;
+
+        reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Generation");
+        assert_true(sd_bus_message_read(reply, "v", "t", &now) > 0);
+        return now;
+}
+
+static void wait_and_leave(unsigned n) {
+        sd_bus *bus = world_connect(&world);
+        uint64_t now = generation();
+
+        for (unsigned i = 0; i < n; i++)
+                send_call(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt",
+                          now, UINT64_C(60000000));
+        ping(bus);
+        sd_bus_close_unref(bus);
+}
+
+/* Calls that would wait for long yet leave nothing behind when their callers have left. */
+static void test_leaving_while_waiting(void **state) {
+        long before;
+
+        for (unsigned i = 0; i < 4; i++)
+                wait_and_leave(CALLS);
+        before = memory_of(world.daemon);
+        for (unsigned i = 0; i < 40; i++)
+                wait_and_leave(CALLS);
+        print_message("# %d calls left %ld bytes\n", 40 * CALLS,
+                      memory_of(world.daemon) - before);
+        assert_true(memory_of(world.daemon) - before < 40 * CALLS * 100L);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(test_forged_departure),
                 TEST(test_cut_names),
+                TEST(test_descriptors_of_waiting),
+                TEST(test_leaving_while_waiting),
         };
 
         if (argc != 3)
