@@ -10,6 +10,7 @@
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/watch-dbus.h"
+#include "lib/kvm/extent.h"
 
 int address_space_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                               void **ret_found, sd_bus_error *error) {
@@ -173,12 +174,9 @@ static int method_wait_changes(sd_bus_message *m, void *userdata, sd_bus_error *
         return r != 0 ? error_from_outcome(error, r, &detail) : 1;
 }
 
-static bool is_memory(const Section *section) {
-        return section->kind == REGION_RAM || section->kind == REGION_ROM ||
-               (section->kind == REGION_ROMD && section->flags & REGION_DIRECT_READ);
-}
-
+/* MAP_E_TOO_LARGE if there is more than a reply holds. */
 static int append_memory(sd_bus_message *reply, const FlatView *view) {
+        size_t n = 0;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(ttttu)");
@@ -187,8 +185,10 @@ static int append_memory(sd_bus_message *reply, const FlatView *view) {
         for (size_t i = 0; i < view->n_sections; i++) {
                 const Section *section = &view->sections[i];
 
-                if (!is_memory(section) || !section->region->backing)
+                if (!section_is_memory(section) || !section->region->backing)
                         continue;
+                if (n++ == GUESTMAP_PAGE_MAX)
+                        return MAP_E_TOO_LARGE;
                 r = sd_bus_message_append(reply, "(ttttu)", section->range.first,
                                           section->range.last, section->region->backing->id,
                                           section->offset, (uint32_t)section->flags);
@@ -204,8 +204,6 @@ static int method_get_memory_table(sd_bus_message *m, void *userdata, sd_bus_err
         Detail detail;
         int r;
 
-        if (space->view->current->n_sections > GUESTMAP_PAGE_MAX)
-                return error_from_outcome(error, too_large(space, &detail), &detail);
         r = sd_bus_message_new_method_return(m, &reply);
         if (r < 0)
                 return r;
@@ -213,8 +211,13 @@ static int method_get_memory_table(sd_bus_message *m, void *userdata, sd_bus_err
         if (r < 0)
                 return r;
         r = append_memory(reply, space->view->current);
-        if (r < 0)
-                return r;
+        if (r > 0)
+                r = detail_set(&detail, r,
+                               "address space \"%s\" has more than %u sections of memory, the "
+                               "limit of one reply: use Dump of memory-table",
+                               space->name, GUESTMAP_PAGE_MAX);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
         return sd_bus_send(NULL, reply, NULL);
 }
 

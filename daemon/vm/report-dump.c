@@ -5,9 +5,39 @@
 #include "daemon/vm/json-write.h"
 #include "daemon/vm/report-section.h"
 #include "daemon/vm/report.h"
+#include "lib/kvm/extent.h"
+
+static void report_whole_view(JSONWriter *writer, const FlatView *view) {
+        report_sections(writer, view->sections, view->n_sections, SIZE_MAX);
+}
+
+static void report_memory(JSONWriter *writer, const Section *section) {
+        json_line(writer, 4);
+        json_open(writer, '{');
+        json_key(writer, "first");
+        json_hex(writer, section->range.first);
+        json_key(writer, "last");
+        json_hex(writer, section->range.last);
+        json_key(writer, "backing");
+        json_number(writer, section->region->backing->id);
+        json_key(writer, "offset");
+        json_hex(writer, section->offset);
+        json_key(writer, "flags");
+        report_flags(writer, section->flags);
+        json_close(writer, '}');
+}
+
+static void report_view_memory(JSONWriter *writer, const FlatView *view) {
+        json_open(writer, '[');
+        for (size_t i = 0; i < view->n_sections; i++)
+                if (section_is_memory(&view->sections[i]) && view->sections[i].region->backing)
+                        report_memory(writer, &view->sections[i]);
+        json_close(writer, ']');
+}
 
 /* The published views need no RCU here: this is the thread that replaces them. */
-int report_flat(char **ret, const VM *vm) {
+static int report_views(char **ret, const VM *vm,
+                        void (*report_view)(JSONWriter *writer, const FlatView *view)) {
         const Snapshot *snapshot = map_snapshot(vm->map);
         _cleanup_(json_writer_deinit) JSONWriter writer;
         int r;
@@ -21,15 +51,21 @@ int report_flat(char **ret, const VM *vm) {
         json_key(&writer, "address-spaces");
         json_open(&writer, '{');
         for (size_t i = 0; i < snapshot->n_spaces; i++) {
-                const FlatView *view = snapshot->spaces[i].view;
-
                 json_line(&writer, 2);
                 json_key(&writer, snapshot->spaces[i].space->name);
-                report_sections(&writer, view->sections, view->n_sections, SIZE_MAX);
+                report_view(&writer, snapshot->spaces[i].view);
         }
         json_close(&writer, '}');
         json_close(&writer, '}');
         return json_writer_take(&writer, ret);
+}
+
+int report_flat(char **ret, const VM *vm) {
+        return report_views(ret, vm, report_whole_view);
+}
+
+int report_memory_table(char **ret, const VM *vm) {
+        return report_views(ret, vm, report_view_memory);
 }
 
 static uint32_t section_flags_of_slot(uint32_t flags) {

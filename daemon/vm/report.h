@@ -42,6 +42,11 @@ int report_layout(char **ret, const VM *vm);
 /* {"generation", "address-spaces": {NAME: [section, …]}}, as published. */
 int report_flat(char **ret, const VM *vm);
 /*
+ * {"generation", "address-spaces": {NAME: [{"first", "last", "backing", "offset", "flags"}]}}: of
+ * these sections those that are host memory, with the offset in the backing.
+ */
+int report_memory_table(char **ret, const VM *vm);
+/*
  * {"generation", "regions": [region, …]}, by name: what a layout says of each, every key given,
  * and of memory its backing's id in "backing".
  */

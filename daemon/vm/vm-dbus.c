@@ -82,6 +82,7 @@ static int dump(Service *service, sd_bus_message *m, int *ret_fd, Detail *detail
                 {"flat", report_flat},
                 {"regions", report_regions},
                 {"slots", report_slots},
+                {"memory-table", report_memory_table},
         };
         _cleanup_(freep) char *text = NULL;
         const char *what;
@@ -98,7 +99,8 @@ static int dump(Service *service, sd_bus_message *m, int *ret_fd, Detail *detail
                 i++;
         if (i == ELEMENTS_OF(reports))
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "dump of \"%.64s\": it is none of layout, flat, regions, slots",
+                                  "dump of \"%.64s\": it is none of layout, flat, regions, slots, "
+                                  "memory-table",
                                   what);
         map_check_in(service->vm->map);
         r = reports[i].report(&text, service->vm);

@@ -12,7 +12,7 @@
 #include "lib/kvm/extent.h"
 #include "lib/util/array.h"
 
-static bool section_is_memory(const Section *section) {
+bool section_is_memory(const Section *section) {
         switch (section->kind) {
         case REGION_RAM:
         case REGION_ROM:

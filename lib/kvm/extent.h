@@ -41,7 +41,9 @@ struct Extents {
  * section's accesses trap. Longer than slot_size_max is not cut here: see extent_part().
  */
 bool extent_from_section(const Section *section, const Accelerator *accelerator, Extent *ret);
-/* Bytes of a memory section (ram, rom, direct-read romd) that no slot covers. */
+/* Whether the guest reads host memory there: ram, rom, romd in direct-read mode. */
+bool section_is_memory(const Section *section);
+/* Bytes of a memory section that no slot covers. */
 uint64_t section_trapped(const Section *section, const Accelerator *accelerator);
 uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerator);
 

@@ -126,6 +126,24 @@ static void test_caps(void **state) {
         assert_true(sd_bus_message_skip(rig->reply, "a(ttstsu)") > 0);
         assert_true(sd_bus_message_read(rig->reply, "b", &more) > 0);
         assert_true(more);
+        /* Of a table only its rows count, and none of these sections is memory. */
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", ""), "2 []");
+        rig_free(rig);
+}
+
+/* The memory of a space in more pieces than a reply holds: one region, cut by many. */
+static void test_memory_table(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "ram", "ram", 8192 * 10001, "system", 0);
+        add_many(rig, "a", 10000, 4096);
+        rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", "");
+        assert_string_equal(rig->text, "TooLarge: address space \"memory\" has more than 10000 "
+                                       "sections of memory, the limit of one reply: use Dump of "
+                                       "memory-table");
+        rig_remove(rig, RIG_VM, "a00000");
+        rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", "");
+        assert_int_equal(strncmp(rig->text, "4 [(0 12287 1 0 0), (16384 ", 27), 0);
         rig_free(rig);
 }
 
@@ -375,8 +393,8 @@ static void test_folded(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_history),
            cmocka_unit_test(test_same_name_other_memory), cmocka_unit_test(test_truncated),
-           cmocka_unit_test(test_caps), cmocka_unit_test(test_wait),
-           cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
-           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_wait_quota_of_others),
-           cmocka_unit_test(test_seen_too_often), cmocka_unit_test(test_overtaken),
-           cmocka_unit_test(test_folded));
+           cmocka_unit_test(test_caps), cmocka_unit_test(test_memory_table),
+           cmocka_unit_test(test_wait), cmocka_unit_test(test_wait_time_limit),
+           cmocka_unit_test(test_wait_ends_otherwise), cmocka_unit_test(test_wait_quota),
+           cmocka_unit_test(test_wait_quota_of_others), cmocka_unit_test(test_seen_too_often),
+           cmocka_unit_test(test_overtaken), cmocka_unit_test(test_folded));

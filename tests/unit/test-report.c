@@ -60,16 +60,30 @@ static void test_flat(void **state) {
 
         must_apply(vm, machine);
         assert_int_equal(report_flat(&text, vm), 0);
-        assert_text(text,
-                    "{\"generation\":1,\"address-spaces\":{\n"
-                    "  \"io\":[\n"
-                    "    {\"first\":\"0x0\",\"last\":\"0xffff\",\"region\":\"io\","
-                    "\"offset\":\"0x0\",\"kind\":\"mmio\",\"flags\":[]}],\n"
-                    "  \"memory\":[\n"
-                    "    {\"first\":\"0x0\",\"last\":\"0x3fff\",\"region\":\"pc.ram\","
-                    "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"dirty-log\"]},\n"
-                    "    {\"first\":\"0x8000\",\"last\":\"0x97ff\",\"region\":\"odd\","
-                    "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"unmergeable\"]}]}}\n");
+        assert_text(text, "{\"generation\":1,\"address-spaces\":{\n"
+                          "  \"io\":[\n"
+                          "    {\"first\":\"0x0\",\"last\":\"0xffff\",\"region\":\"io\","
+                          "\"offset\":\"0x0\",\"kind\":\"mmio\",\"flags\":[]}],\n"
+                          "  \"memory\":[\n"
+                          "    {\"first\":\"0x0\",\"last\":\"0x3fff\",\"region\":\"pc.ram\","
+                          "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"dirty-log\"]},\n"
+                          "    {\"first\":\"0x8000\",\"last\":\"0x97ff\",\"region\":\"odd\","
+                          "\"offset\":\"0x0\",\"kind\":\"ram\",\"flags\":[\"unmergeable\"]}]}}\n");
+}
+
+static void test_memory_table(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        char *text;
+
+        must_apply(vm, machine);
+        assert_int_equal(report_memory_table(&text, vm), 0);
+        assert_text(text, "{\"generation\":1,\"address-spaces\":{\n"
+                          "  \"io\":[],\n"
+                          "  \"memory\":[\n"
+                          "    {\"first\":\"0x0\",\"last\":\"0x3fff\",\"backing\":2,"
+                          "\"offset\":\"0x0\",\"flags\":[\"dirty-log\"]},\n"
+                          "    {\"first\":\"0x8000\",\"last\":\"0x97ff\",\"backing\":4,"
+                          "\"offset\":\"0x0\",\"flags\":[\"unmergeable\"]}]}}\n");
 }
 
 static void test_slots(void **state) {
@@ -82,13 +96,13 @@ static void test_slots(void **state) {
         report = json_tokener_parse(text);
         slots = member(report, "slots");
         assert_int_equal(json_object_array_length(slots), 2);
-        assert_string_equal(json_object_get_string(member(json_object_array_get_idx(slots, 0),
-                                                          "last")),
-                            "0x3fff");
+        assert_string_equal(
+                json_object_get_string(member(json_object_array_get_idx(slots, 0), "last")),
+                "0x3fff");
         assert_json(member(json_object_array_get_idx(slots, 0), "flags"), "[\"dirty-log\"]");
-        assert_string_equal(json_object_get_string(member(json_object_array_get_idx(slots, 1),
-                                                          "last")),
-                            "0x8fff");
+        assert_string_equal(
+                json_object_get_string(member(json_object_array_get_idx(slots, 1), "last")),
+                "0x8fff");
         json_object_put(report);
         free(text);
 }
@@ -173,8 +187,10 @@ static void test_commit_of_many(void **state) {
         fprintf(out, "{\"guestmap\":1,\"address-spaces\":[{\"name\":\"s\",\"root\":\"root\"}],"
                      "\"regions\":[{\"name\":\"root\",\"kind\":\"container\",\"size\":\"2^64\"}");
         for (unsigned i = 0; i < 65; i++)
-                fprintf(out, ",{\"name\":\"r%u\",\"kind\":\"mmio\",\"size\":16,"
-                             "\"parent\":\"root\",\"offset\":%u}", i, i * 32);
+                fprintf(out,
+                        ",{\"name\":\"r%u\",\"kind\":\"mmio\",\"size\":16,"
+                        "\"parent\":\"root\",\"offset\":%u}",
+                        i, i * 32);
         fprintf(out, "]}");
         fclose(out);
         report = dry_run(vm, text);
@@ -207,6 +223,6 @@ static void test_writer(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_layout), cmocka_unit_test(test_flat),
-           cmocka_unit_test(test_slots), cmocka_unit_test(test_regions),
-           cmocka_unit_test(test_commit), cmocka_unit_test(test_commit_of_many),
-           cmocka_unit_test(test_writer));
+           cmocka_unit_test(test_memory_table), cmocka_unit_test(test_slots),
+           cmocka_unit_test(test_regions), cmocka_unit_test(test_commit),
+           cmocka_unit_test(test_commit_of_many), cmocka_unit_test(test_writer));
