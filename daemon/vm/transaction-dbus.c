@@ -35,8 +35,14 @@ int transaction_object_find(sd_bus *bus, const char *path, const char *interface
         Detail detail;
         int r;
 
-        if (id == 0 || id > service->last_transaction)
+        if (id == 0)
                 return 0;
+        if (id > service->last_transaction) {
+                r = detail_set(&detail, VM_E_TRANSACTION_CLOSED,
+                               "there is no transaction %" PRIu64 " of VM \"%s\"", id,
+                               service->vm->name);
+                return error_from_outcome(error, r, &detail);
+        }
         if (open && service_caller_sees(service, sd_bus_get_current_message(bus), open->uid)) {
                 *ret_found = open;
                 return 1;

@@ -368,7 +368,9 @@ static void test_queries(void **state) {
                    "Region.GetMemory", "b", false);
         REFUSED_AT(rig, RIG_VM "/space/none", "NoSuchAddressSpace: ", "AddressSpace.GetFlatView",
                    "");
-        REFUSED_AT(rig, RIG_VM "/transaction/2", "Unknown object", "Transaction.Abort", "a{sv}", 0);
+        REFUSED_AT(rig, RIG_VM "/transaction/99",
+                   "TransactionClosed: there is no transaction 99 of VM \"test\"",
+                   "Transaction.Abort", "a{sv}", 0);
         REFUSED_AT(rig, RIG_VM "/transaction/01", "Unknown object", "Transaction.Abort", "a{sv}",
                    0);
         REFUSED_AT(rig, RIG_VM "/region", "Unknown", "Region.GetMemory", "b", false);
