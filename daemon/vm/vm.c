@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "daemon/vm/vm.h"
+#include "lib/util/utf8.h"
 
 enum {
         DESCRIPTORS_RESERVED = 256, /* for the bus, dumps, descriptors on their way */
@@ -58,11 +59,16 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         _cleanup_(vm_freep) VM *vm = NULL;
         int r;
 
-        if (!map_name_is_valid(memory_space))
-                return detail_set(detail, MAP_E_INVALID_NAME,
-                                  "memory-space \"%.128s\": an address space's name is 1 to 128 "
-                                  "bytes of UTF-8 without control characters",
-                                  memory_space);
+        if (!map_name_is_valid(memory_space)) {
+                char shown[64];
+
+                utf8_show(shown, sizeof(shown), memory_space);
+                return detail_set(
+                        detail, MAP_E_INVALID_NAME,
+                        "memory-space \"%s\": an address space's name is 1 to %d bytes of "
+                        "UTF-8 without control characters",
+                        shown, MAP_NAME_MAX);
+        }
         vm = calloc(1, sizeof(*vm));
         if (!vm)
                 return -ENOMEM;

@@ -21,6 +21,9 @@ static int find_device(Map *map, const Edit *edit, uint64_t offset, uint64_t siz
                                   "region \"%s\": this is for mmio and romd, not for %s",
                                   region->name,
                                   region_kind_to_string(region_reported_kind(region)));
+        if (size == 0)
+                return detail_set(detail, MAP_E_INVALID_RANGE,
+                                  "region \"%s\": a zone of size 0 is empty", region->name);
         if (!region_extent(region, &extent) || !range_place(offset, size, &range) ||
             !range_covers(extent, range))
                 return detail_set(detail, MAP_E_INVALID_RANGE,

@@ -225,14 +225,12 @@ int edit_remove_region(Map *map, const Edit *edit, Detail *detail) {
         r = edit_find_region(map, edit->name, &region, detail);
         if (r != 0)
                 return r;
-        if (region->n_children > 0 || region->n_aliases > 0)
+        if (region->n_children > 0 || region->n_aliases > 0 || region->view)
                 return detail_set(detail, MAP_E_IN_USE,
-                                  "region \"%s\" has %" PRIu32 " children and %" PRIu32 " aliases",
-                                  region->name, region->n_children, region->n_aliases);
-        if (region->view)
-                return detail_set(detail, MAP_E_IN_USE,
-                                  "region \"%s\" is the root of %" PRIu32 " address spaces",
-                                  region->name, region->view->n_spaces);
+                                  "region \"%s\" has %" PRIu32 " children and %" PRIu32
+                                  " aliases, and is the root of %" PRIu32 " address spaces",
+                                  region->name, region->n_children, region->n_aliases,
+                                  region->view ? region->view->n_spaces : 0);
         r = map_reserve_undo(map, 1);
         if (r == 0)
                 map_change_region(map, region, &gone);

@@ -35,15 +35,6 @@ void edit_deinit(Edit *edit) {
         *edit = (Edit){};
 }
 
-/* C0, DEL, and C1 as UTF-8 has it. */
-static bool is_control(const char *at, size_t n) {
-        const unsigned char *bytes = (const unsigned char *)at;
-
-        if (n == 1)
-                return bytes[0] < 0x20 || bytes[0] == 0x7f;
-        return bytes[0] == 0xc2 && bytes[1] < 0xa0;
-}
-
 bool map_name_is_valid(const char *name) {
         size_t length = strnlen(name, MAP_NAME_MAX + 1), n;
 
@@ -51,20 +42,22 @@ bool map_name_is_valid(const char *name) {
                 return false;
         for (size_t i = 0; i < length; i += n) {
                 n = utf8_length(name + i, length - i);
-                if (n == 0 || is_control(name + i, n))
+                if (n == 0 || utf8_is_control(name + i, n))
                         return false;
         }
         return true;
 }
 
 int edit_check_name(const char *name, Detail *detail) {
+        char shown[64];
+
         if (map_name_is_valid(name))
                 return 0;
-        /* Messages are UTF-8: of a name that is not, only the length can be told. */
+        utf8_show(shown, sizeof(shown), name);
         return detail_set(detail, MAP_E_INVALID_NAME,
-                          "a name of %zu bytes: it must be 1 to %d bytes of UTF-8"
-                          " without control characters",
-                          strlen(name), MAP_NAME_MAX);
+                          "\"%s\", %zu bytes, is not a name: 1 to %d bytes of UTF-8 without "
+                          "control characters",
+                          shown, strlen(name), MAP_NAME_MAX);
 }
 
 int edit_find_region(Map *map, const char *name, Region **ret, Detail *detail) {

@@ -5,8 +5,10 @@
  * UTF-8, for checking what comes from outside
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -35,6 +37,38 @@ static inline size_t utf8_length(const char *at, size_t left) {
         if (character < least || character > 0x10ffff || (character & 0xfffff800) == 0xd800)
                 return 0;
         return n;
+}
+
+/* Whether a well-formed character of n bytes is a control: C0, DEL, and C1 as UTF-8 has it. */
+static inline bool utf8_is_control(const char *at, size_t n) {
+        const unsigned char *bytes = (const unsigned char *)at;
+
+        if (n == 1)
+                return bytes[0] < 0x20 || bytes[0] == 0x7f;
+        return bytes[0] == 0xc2 && bytes[1] < 0xa0;
+}
+
+/*
+ * Any bytes as a message can show them: as they are, but \xNN for each byte of a control or of
+ * what is no character; cut, with "..." behind it, where there is no room for all and these dots.
+ */
+static inline void utf8_show(char *to, size_t size, const char *text) {
+        size_t left = strlen(text), at = 0, n;
+
+        for (; left > 0; text += n, left -= n) {
+                n = utf8_length(text, left);
+                bool as_it_is = n > 0 && !utf8_is_control(text, n);
+
+                n = n > 0 ? n : 1;
+                if (at + (as_it_is ? n : 4 * n) + sizeof("...") > size) {
+                        memcpy(to + at, "...", sizeof("..."));
+                        return;
+                }
+                for (size_t i = 0; i < n; i++)
+                        at += (size_t)snprintf(to + at, size - at, as_it_is ? "%c" : "\\x%02x",
+                                               (unsigned char)text[i]);
+        }
+        to[at] = '\0';
 }
 
 /* The length of the longest beginning of well-formed text that has at most `max` bytes. */

@@ -76,5 +76,29 @@ static void test_ill_formed(void **state) {
                 assert_int_equal(utf8_length(bytes[i], strlen(bytes[i])), 0);
 }
 
+static void test_show(void **state) {
+        static const struct {
+                const char *text, *shown;
+        } cases[] = {
+                {"", ""},
+                {"a \xc3\xa9 \\", "a \xc3\xa9 \\"},
+                {"a\nb\x7f", "a\\x0ab\\x7f"},
+                {"\xc2\x9f\xc2\xa0", "\\xc2\\x9f\xc2\xa0"},
+                {"\xff\xc3", "\\xff\\xc3"},
+                /* What ends is told from what is cut: there is always room for the dots. */
+                {"123456789012", "123456789012"},
+                {"1234567890123", "123456789012..."},
+                {"12345678901\xc3\xa9", "12345678901..."},
+                {"123456789\n", "123456789..."},
+        };
+        char shown[16];
+
+        for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+                utf8_show(shown, sizeof(shown), cases[i].text);
+                assert_string_equal(shown, cases[i].shown);
+        }
+}
+
 UNIT_TESTS(cmocka_unit_test(test_every_character), cmocka_unit_test(test_longer_than_need_be),
-           cmocka_unit_test(test_cut_short), cmocka_unit_test(test_ill_formed));
+           cmocka_unit_test(test_cut_short), cmocka_unit_test(test_ill_formed),
+           cmocka_unit_test(test_show));
