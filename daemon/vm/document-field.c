@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <json-c/json_util.h>
 #include <json-c/linkhash.h>
 
 #include "daemon/vm/document-field.h"
@@ -12,34 +13,45 @@
 
 static const struct {
         const char *expected;
-        json_type json; /* null: the reader of the field decides */
+        json_type json;    /* null: the reader of the field decides */
+        const char *range; /* of numbers */
 } field_types[] = {
         [FIELD_NAME] = {"a string", json_type_string},
         [FIELD_PARENT] = {"a string", json_type_string},
         [FIELD_KIND] = {"a string", json_type_string},
-        [FIELD_SIZE] = {"a size: an integer, or a string such as \"4GiB\", \"0x1000\", \"2^64\""},
-        [FIELD_NUMBER] = {"an integer, or a string such as \"4GiB\" or \"0x1000\""},
-        [FIELD_U32] = {"an integer"},
-        [FIELD_PRIORITY] = {"an integer"},
+        [FIELD_SIZE] = {"a size: an integer, or a string such as \"4GiB\", \"0x1000\", \"2^64\"",
+                        .range = "0 to 2^64"},
+        [FIELD_NUMBER] = {"an integer, or a string such as \"4GiB\" or \"0x1000\"",
+                          .range = "0 to 2^64 - 1"},
+        [FIELD_U32] = {"an integer", .range = "0 to 2^32 - 1"},
+        [FIELD_PRIORITY] = {"an integer", .range = "-2^31 to 2^31 - 1"},
         [FIELD_BOOL] = {"true or false", json_type_boolean},
         [FIELD_FLAG] = {"true or false", json_type_boolean},
         [FIELD_OBJECT] = {"an object", json_type_object},
         [FIELD_ARRAY] = {"an array", json_type_array},
 };
 
-/* How many bytes of a value a message shows. */
-static int shown(const char *value) {
-        return (int)utf8_cut(value, 64);
+/* A value, as JSON, as far as a message shows it. */
+typedef struct Shown {
+        char text[72];
+} Shown;
+
+static const char *show(json_object *value, Shown *shown) {
+        const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
+
+        utf8_show(shown->text, sizeof(shown->text), text ?: "");
+        return shown->text;
 }
 
 static int read_name(json_object *value, const JSONPath *path, char **ret, Detail *detail) {
         const char *name = json_object_get_string(value);
+        Shown shown;
 
         if (!map_name_is_valid(name))
                 return json_path_error(path, MAP_E_INVALID_NAME, detail,
-                                       "\"%.*s\" is not a name: 1 to %d bytes of UTF-8 without "
-                                       "control characters",
-                                       shown(name), name, MAP_NAME_MAX);
+                                       "%s is not a name: 1 to %d bytes of UTF-8 without control "
+                                       "characters",
+                                       show(value, &shown), MAP_NAME_MAX);
         *ret = strdup(name);
         return *ret ? 0 : -ENOMEM;
 }
@@ -47,10 +59,11 @@ static int read_name(json_object *value, const JSONPath *path, char **ret, Detai
 static int read_kind(json_object *value, const JSONPath *path, RegionKind *ret, Detail *detail) {
         const char *word = json_object_get_string(value);
         int kind = region_kind_from_string(word);
+        Shown shown;
 
         if (kind < 0)
-                return json_path_error(path, MAP_E_INVALID_KIND, detail, "unknown kind \"%.*s\"",
-                                       shown(word), word);
+                return json_path_error(path, MAP_E_INVALID_KIND, detail, "unknown kind %s",
+                                       show(value, &shown));
         *ret = (RegionKind)kind;
         return 0;
 }
@@ -115,22 +128,37 @@ static bool was_given(const Entry *entry, const Field *field) {
         return entry->edit.mask & field->bit;
 }
 
+static int wrong_type(const Field *field, json_object *value, const JSONPath *path,
+                      Detail *detail) {
+        Shown shown;
+
+        return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s, not %s (%s)",
+                               field_types[field->type].expected, show(value, &shown),
+                               json_type_to_name(json_object_get_type(value)));
+}
+
+static int out_of_range(const Field *field, json_object *value, const JSONPath *path,
+                        Detail *detail) {
+        Shown shown;
+
+        return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s is out of range: %s",
+                               show(value, &shown), field_types[field->type].range);
+}
+
 static int read_field(Entry *entry, const Field *field, json_object *value, const JSONPath *path,
                       Detail *detail) {
-        const char *expected = field_types[field->type].expected;
         json_type type = field_types[field->type].json;
         int r;
 
         if (was_given(entry, field))
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "given twice");
         if (type != json_type_null && !json_object_is_type(value, type))
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s", expected);
+                return wrong_type(field, value, path, detail);
         r = read_value(entry, field, value, path, detail);
         if (r == -EINVAL)
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be %s", expected);
+                return wrong_type(field, value, path, detail);
         if (r == -ERANGE)
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%.64s is out of range",
-                                       json_object_get_string(value));
+                return out_of_range(field, value, path, detail);
         if (r == 0 && field->type != FIELD_FLAG)
                 entry->edit.mask |= field->bit;
         return r;
