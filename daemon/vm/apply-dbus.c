@@ -36,13 +36,13 @@ static int read_call(sd_bus_message *m, const char **ret_document, ApplyOptions 
         return options_read(m, options, ELEMENTS_OF(options), detail);
 }
 
-static int check_kept(const ApplyOptions *apply, uint64_t discarded, Detail *detail) {
-        if (!apply->keep_memory || discarded == 0)
+static int check_kept(const ApplyOptions *apply, const Change *change, Detail *detail) {
+        if (!apply->keep_memory || change->discarded == 0)
                 return 0;
         return detail_set(detail, MAP_E_IN_USE,
-                          "the contents of 0x%" PRIx64 " bytes of RAM would be lost, and "
-                          "keep-memory is set",
-                          discarded);
+                          "region \"%s\" would lose its contents, of 0x%" PRIx64
+                          " bytes of RAM in all, and keep-memory is set",
+                          change->discarded_region, change->discarded);
 }
 
 static int change_report(const Change *change, char **ret) {
@@ -61,7 +61,7 @@ static int apply_to_vm(Service *service, const Document *document, const ApplyOp
                 return r;
         r = change_edits(&change, &edits, document_is_patch(document), detail);
         if (r == 0)
-                r = check_kept(apply, change.discarded, detail);
+                r = check_kept(apply, &change, detail);
         if (r == 0)
                 r = change_prepare(&change, detail);
         if (r == 0)
@@ -94,7 +94,7 @@ static int stage_edits(OpenTransaction *open, const Document *document, const Ap
         }
         r = open_transaction_prepare(open, &change, detail);
         if (r == 0)
-                r = check_kept(apply, change.discarded, detail);
+                r = check_kept(apply, &change, detail);
         return r != 0 ? r : change_report(&change, ret_report);
 }
 

@@ -33,7 +33,8 @@ int change_edit(Change *change, const Edit *edit, Detail *detail) {
 int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail) {
         int r;
 
-        change->discarded = edits_bytes_discarded(edits, change->vm->map);
+        change->discarded =
+                edits_bytes_discarded(edits, change->vm->map, &change->discarded_region);
         for (size_t i = 0; i < edits->n; i++) {
                 r = change_edit(change, &edits->items[i], detail);
                 if (r > 0 && numbered)
@@ -55,7 +56,8 @@ int change_take_staged(Change *change, Transaction *staged) {
         }
         change->staged = staged;
         change->n_edits = edits.n;
-        change->discarded = edits_bytes_discarded(&edits, change->vm->map);
+        change->discarded =
+                edits_bytes_discarded(&edits, change->vm->map, &change->discarded_region);
         return 0;
 }
 

@@ -24,6 +24,7 @@ struct Change {
         size_t mark;         /* in the map's undo log, where the edits begin */
         size_t n_edits;
         uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
+        const char *discarded_region; /* the first that loses any; lives with the edits */
         ObjectChanges objects;
         bool applied;
 };

@@ -62,7 +62,7 @@ int document_edits(const Document *document, VM *vm, EditList *edits, Detail *de
         return r ? r : equip(vm, edits, first, document->is_patch, detail);
 }
 
-uint64_t edits_bytes_discarded(const EditList *edits, const Map *map) {
+uint64_t edits_bytes_discarded(const EditList *edits, const Map *map, const char **ret_region) {
         uint64_t bytes = 0;
 
         for (size_t i = 0; i < edits->n; i++) {
@@ -70,8 +70,11 @@ uint64_t edits_bytes_discarded(const EditList *edits, const Map *map) {
 
                 if (edits->items[i].verb == EDIT_REMOVE_REGION)
                         region = map_find_region(map, edits->items[i].name);
-                if (region && region->backing)
-                        bytes += region->backing->size;
+                if (!region || !region->backing)
+                        continue;
+                if (bytes == 0 && ret_region)
+                        *ret_region = edits->items[i].name;
+                bytes += region->backing->size;
         }
         return bytes;
 }

@@ -66,5 +66,8 @@ bool document_is_patch(const Document *document);
  */
 int document_edits(const Document *document, VM *vm, EditList *edits, Detail *detail);
 
-/* The bytes of RAM whose contents are lost once the edits, not made yet, are committed. */
-uint64_t edits_bytes_discarded(const EditList *edits, const Map *map);
+/*
+ * The bytes of RAM whose contents are lost once the edits, not made yet, are committed. Unless NULL
+ * *ret_region is the first region that loses any, by its name in the edits; unchanged if none does.
+ */
+uint64_t edits_bytes_discarded(const EditList *edits, const Map *map, const char **ret_region);

@@ -81,7 +81,8 @@ static void test_names(void **state) {
         Rig *rig = rig_new_full();
 
         REFUSED_ADD(rig, "InvalidName: ", "", "ram", 0x1000, "", 0);
-        REFUSED_ADD(rig, "InvalidName: ", "a\nb", "ram", 0x1000, "", 0);
+        REFUSED_ADD(rig, "InvalidName: \"a\\x0ab\", 3 bytes, is not a name", "a\nb", "ram", 0x1000,
+                    "", 0);
         REFUSED_ADD(rig, "InvalidName: ", long_name, "ram", 0x1000, "", 0);
         REFUSED(rig, "InvalidName: ", "Map.AddAddressSpace", "ssa{sv}", "", "system", 0);
         REFUSED(rig, "InvalidName: ", "Map.AddAddressSpace", "ssa{sv}", long_name, "system", 0);
@@ -129,8 +130,8 @@ static void test_ranges(void **state) {
                 UINT32_C(4), false, UINT64_C(0), 0);
         REFUSED(rig, "InvalidRange: ", "Map.AddCoalesced", "stta{sv}", "dev", UINT64_C(0),
                 UINT64_C(0x1001), 0);
-        REFUSED(rig, "InvalidRange: ", "Map.AddCoalesced", "stta{sv}", "dev", UINT64_C(0),
-                UINT64_C(0), 0);
+        REFUSED(rig, "InvalidRange: region \"dev\": a zone of size 0 is empty", "Map.AddCoalesced",
+                "stta{sv}", "dev", UINT64_C(0), UINT64_C(0), 0);
         rig_free(rig);
 }
 
@@ -163,7 +164,10 @@ static void test_loops_and_use(void **state) {
 static void test_in_use(void **state) {
         Rig *rig = rig_new_full();
 
-        REFUSED(rig, "InUse: region \"system\" has 3", "Map.RemoveRegion", "sa{sv}", "system", 0);
+        REFUSED(rig,
+                "InUse: region \"system\" has 3 children and 0 aliases, and is the root of 1 "
+                "address",
+                "Map.RemoveRegion", "sa{sv}", "system", 0);
         REFUSED(rig, "InUse: region \"box\"", "Map.RemoveRegion", "sa{sv}", "box", 0);
         REFUSED(rig, "InUse: region \"ram\"", "Map.RemoveRegion", "sa{sv}", "ram", 0);
         REFUSED(rig, "InUse: region \"io\"", "Map.RemoveRegion", "sa{sv}", "io", 0);
@@ -336,7 +340,7 @@ static void test_documents(void **state) {
                 0);
         REFUSED(rig, "InvalidArgs: unknown option \"fds\"", "Map.Apply", "sa{sv}",
                 "{\"guestmap\": 1, \"edits\": []}", 1, "fds", "b", true);
-        REFUSED(rig, "InUse: the contents of 0x10000 bytes", "Map.Apply", "sa{sv}",
+        REFUSED(rig, "InUse: region \"ram\" would lose its contents", "Map.Apply", "sa{sv}",
                 "{\"guestmap\": 1, \"edits\": [{\"remove-region\": {\"name\": \"low\"}},"
                 "{\"remove-region\": {\"name\": \"ram\"}}]}",
                 1, "keep-memory", "b", true);

@@ -292,8 +292,9 @@ static void test_apply(void **state) {
         assert_text(rig_log(rig), "reply\n");
         rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", remove, 2, "dry-run", "b", true, "keep-memory",
                  "b", true);
-        assert_string_equal(rig->text, "InUse: the contents of 0x2000 bytes of RAM would be lost, "
-                                       "and keep-memory is set");
+        assert_string_equal(rig->text,
+                            "InUse: region \"ram\" would lose its contents, of 0x2000 bytes "
+                            "of RAM in all, and keep-memory is set");
         free(rig_log(rig));
         rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", remove, 0);
         assert_text(rig_log(rig), "reply\n"

@@ -49,7 +49,7 @@ int try_apply(VM *vm, const char *text, Applied *ret, Detail *detail) {
         if (r != 0)
                 return r;
         applied.n_edits = edits.n;
-        applied.discarded = edits_bytes_discarded(&edits, vm->map);
+        applied.discarded = edits_bytes_discarded(&edits, vm->map, NULL);
         r = make_edits(vm, &edits, detail);
         if (r == 0)
                 r = commit_edits(vm, &applied, detail);
