@@ -54,9 +54,9 @@ static uint64_t vm_generation(sd_bus_message *m) {
         return service_current(sd_bus_message_get_bus(m))->vm->map->generation;
 }
 
-/* The generation, and of a view the sections from number `from` on, `n` of them. */
-static int reply_with_sections(sd_bus_message *m, const FlatView *view, size_t from, size_t n,
-                               sd_bus_message **ret) {
+/* The generation, and of a view at most `max` sections from an address on. */
+static int reply_with_view(sd_bus_message *m, const FlatView *view, uint64_t from, size_t max,
+                           bool *ret_more, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
@@ -66,7 +66,7 @@ static int reply_with_sections(sd_bus_message *m, const FlatView *view, size_t f
         r = sd_bus_message_append(reply, "t", vm_generation(m));
         if (r < 0)
                 return r;
-        r = message_append_sections(reply, view->sections + from, n);
+        r = message_append_view(reply, view, from, max, ret_more);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(reply);
@@ -77,7 +77,8 @@ static int too_large(const AddressSpace *space, Detail *detail) {
         return detail_set(detail, MAP_E_TOO_LARGE,
                           "address space \"%s\" has %zu sections, over the limit of %u of one "
                           "reply: use GetFlatViewFrom or Dump",
-                          space->name, space->view->current->n_sections, GUESTMAP_PAGE_MAX);
+                          space->name, flat_view_n_sections(space->view->current),
+                          GUESTMAP_PAGE_MAX);
 }
 
 static int method_get_flat_view(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -87,9 +88,9 @@ static int method_get_flat_view(sd_bus_message *m, void *userdata, sd_bus_error 
         Detail detail;
         int r;
 
-        if (view->n_sections > GUESTMAP_PAGE_MAX)
+        if (flat_view_n_sections(view) > GUESTMAP_PAGE_MAX)
                 return error_from_outcome(error, too_large(space, &detail), &detail);
-        r = reply_with_sections(m, view, 0, view->n_sections, &reply);
+        r = reply_with_view(m, view, 0, SIZE_MAX, NULL, &reply);
         if (r < 0)
                 return r;
         return sd_bus_send(NULL, reply, NULL);
@@ -98,22 +99,20 @@ static int method_get_flat_view(sd_bus_message *m, void *userdata, sd_bus_error 
 static int method_get_flat_view_from(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const AddressSpace *space = userdata;
-        const FlatView *view = space->view->current;
-        size_t from, n, left;
         uint64_t first;
         uint32_t max;
+        bool more;
         int r;
 
         r = sd_bus_message_read(m, "tu", &first, &max);
         if (r < 0)
                 return r;
-        from = flat_view_lower_bound(view, first);
-        left = view->n_sections - from;
-        n = MIN_OF(left, max == 0 || max > GUESTMAP_PAGE_MAX ? GUESTMAP_PAGE_MAX : max);
-        r = reply_with_sections(m, view, from, n, &reply);
+        if (max == 0 || max > GUESTMAP_PAGE_MAX)
+                max = GUESTMAP_PAGE_MAX;
+        r = reply_with_view(m, space->view->current, first, max, &more, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(reply, "b", n < left);
+        r = sd_bus_message_append(reply, "b", more);
         if (r < 0)
                 return r;
         return sd_bus_send(NULL, reply, NULL);
@@ -176,15 +175,15 @@ static int method_wait_changes(sd_bus_message *m, void *userdata, sd_bus_error *
 
 /* MAP_E_TOO_LARGE if there is more than a reply holds. */
 static int append_memory(sd_bus_message *reply, const FlatView *view) {
+        ViewCursor cursor;
+        const Section *section = flat_view_first(view, &cursor, 0);
         size_t n = 0;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(ttttu)");
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < view->n_sections; i++) {
-                const Section *section = &view->sections[i];
-
+        for (; section; section = flat_view_next(&cursor)) {
                 if (!section_is_memory(section) || !section->region->backing)
                         continue;
                 if (n++ == GUESTMAP_PAGE_MAX)
@@ -233,7 +232,8 @@ static int get_sections(sd_bus *bus, const char *path, const char *interface, co
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const AddressSpace *space = userdata;
 
-        return sd_bus_message_append(reply, "t", (uint64_t)space->view->current->n_sections);
+        return sd_bus_message_append(reply, "t",
+                                     (uint64_t)flat_view_n_sections(space->view->current));
 }
 
 #define CHANGES                                                                                    \

@@ -38,7 +38,7 @@ static bool are_few(Map *map) {
         uint64_t n_sections = 0;
 
         RB_FOREACH(space, AddressSpaces, &map->spaces)
-                n_sections += space->view->current->n_sections;
+                n_sections += flat_view_n_sections(space->view->current);
         return map->n_regions <= GUESTMAP_OBJECTS_MAX && n_sections <= sections_max;
 }
 
@@ -143,14 +143,14 @@ static int get_aliases(sd_bus *bus, const char *path, const char *interface, con
 
 static int append_mapped(sd_bus_message *reply, const Region *region, const AddressSpace *space,
                          size_t *n) {
-        const FlatView *view = space->view->current;
+        ViewCursor cursor;
+        const Section *section = flat_view_first(space->view->current, &cursor, 0);
         int r;
 
-        for (size_t i = 0; i < view->n_sections && *n < GUESTMAP_NAMES_MAX; i++) {
-                if (view->sections[i].region != region)
+        for (; section && *n < GUESTMAP_NAMES_MAX; section = flat_view_next(&cursor)) {
+                if (section->region != region)
                         continue;
-                r = sd_bus_message_append(reply, "(st)", space->name,
-                                          view->sections[i].range.first);
+                r = sd_bus_message_append(reply, "(st)", space->name, section->range.first);
                 if (r < 0)
                         return r;
                 (*n)++;

@@ -8,7 +8,15 @@
 #include "lib/kvm/extent.h"
 
 static void report_whole_view(JSONWriter *writer, const FlatView *view) {
-        report_sections(writer, view->sections, view->n_sections, SIZE_MAX);
+        ViewCursor cursor;
+
+        json_open(writer, '[');
+        for (const Section *section = flat_view_first(view, &cursor, 0); section;
+             section = flat_view_next(&cursor)) {
+                json_line(writer, 4);
+                report_section(writer, section);
+        }
+        json_close(writer, ']');
 }
 
 static void report_memory(JSONWriter *writer, const Section *section) {
@@ -28,10 +36,13 @@ static void report_memory(JSONWriter *writer, const Section *section) {
 }
 
 static void report_view_memory(JSONWriter *writer, const FlatView *view) {
+        ViewCursor cursor;
+
         json_open(writer, '[');
-        for (size_t i = 0; i < view->n_sections; i++)
-                if (section_is_memory(&view->sections[i]) && view->sections[i].region->backing)
-                        report_memory(writer, &view->sections[i]);
+        for (const Section *section = flat_view_first(view, &cursor, 0); section;
+             section = flat_view_next(&cursor))
+                if (section_is_memory(section) && section->region->backing)
+                        report_memory(writer, section);
         json_close(writer, ']');
 }
 

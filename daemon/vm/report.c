@@ -22,7 +22,7 @@ void report_flags(JSONWriter *writer, uint32_t flags) {
         json_close(writer, ']');
 }
 
-static void report_section(JSONWriter *writer, const Section *section) {
+void report_section(JSONWriter *writer, const Section *section) {
         json_open(writer, '{');
         json_key(writer, "first");
         json_hex(writer, section->range.first);
@@ -39,22 +39,18 @@ static void report_section(JSONWriter *writer, const Section *section) {
         json_close(writer, '}');
 }
 
-void report_sections(JSONWriter *writer, const Section *sections, size_t n, size_t max) {
-        json_open(writer, '[');
-        for (size_t i = 0; i < MIN_OF(n, max); i++) {
-                json_line(writer, 4);
-                report_section(writer, &sections[i]);
-        }
-        json_close(writer, ']');
-}
-
 static void report_counted(JSONWriter *writer, const char *key, const Sections *sections) {
         json_key(writer, key);
         json_open(writer, '{');
         json_key(writer, "count");
         json_number(writer, sections->n);
         json_key(writer, "sections");
-        report_sections(writer, sections->items, sections->n, GUESTMAP_SIGNAL_SECTIONS_MAX);
+        json_open(writer, '[');
+        for (size_t i = 0; i < MIN_OF(sections->n, GUESTMAP_SIGNAL_SECTIONS_MAX); i++) {
+                json_line(writer, 4);
+                report_section(writer, &sections->items[i]);
+        }
+        json_close(writer, ']');
         json_close(writer, '}');
 }
 

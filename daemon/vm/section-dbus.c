@@ -17,17 +17,22 @@ int message_append_section(sd_bus_message *m, const Section *section) {
                                      (uint32_t)section->flags);
 }
 
-int message_append_sections(sd_bus_message *m, const Section *sections, size_t n) {
+int message_append_view(sd_bus_message *m, const FlatView *view, uint64_t from, size_t max,
+                        bool *ret_more) {
+        ViewCursor cursor;
+        const Section *section = flat_view_first(view, &cursor, from);
         int r;
 
         r = sd_bus_message_open_container(m, 'a', SECTION_SIGNATURE);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++) {
-                r = message_append_section(m, &sections[i]);
+        for (; section && max > 0; section = flat_view_next(&cursor), max--) {
+                r = message_append_section(m, section);
                 if (r < 0)
                         return r;
         }
+        if (ret_more)
+                *ret_more = section != NULL;
         return sd_bus_message_close_container(m);
 }
 

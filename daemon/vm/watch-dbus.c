@@ -67,9 +67,9 @@ static int append_whole(sd_bus_message *reply, uint64_t generation, const FlatVi
         r = sd_bus_message_append(reply, "tba" SECTION_SIGNATURE, generation, false, 0);
         if (r < 0)
                 return r;
-        return message_append_sections(reply, view->sections,
-                                       view->n_sections <= GUESTMAP_PAGE_MAX ? view->n_sections
-                                                                             : 0);
+        return message_append_view(reply, view, 0,
+                                   flat_view_n_sections(view) <= GUESTMAP_PAGE_MAX ? SIZE_MAX : 0,
+                                   NULL);
 }
 
 int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since) {

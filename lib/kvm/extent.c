@@ -158,10 +158,12 @@ int extents_from_diff(Extents *extents, const Diff *diff, bool new,
 }
 
 int extents_from_view(Extents *extents, const FlatView *view, const Accelerator *accelerator) {
+        ViewCursor cursor;
+        const Section *section = flat_view_first(view, &cursor, 0);
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < view->n_sections; i++)
-                r = extents_append(extents, &view->sections[i], accelerator);
+        for (; r == 0 && section; section = flat_view_next(&cursor))
+                r = extents_append(extents, section, accelerator);
         return r;
 }
 

@@ -25,7 +25,7 @@ int view_new(View **ret, Region *root) {
         r = epoch_new(&epoch);
         if (r < 0)
                 return r;
-        r = flat_view_new(&view->current, epoch, NULL, 0, NULL, 0);
+        r = flat_view_new(&view->current, epoch, &(ViewTree){}, &(ViewTree){});
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(view);
@@ -42,6 +42,11 @@ static void view_free_ref(struct urcu_ref *ref) {
         View *view = caa_container_of(ref, View, ref);
 
         dirty_ranges_deinit(&view->dirty);
+        /* The last one has no successor that its nodes could have been left by. */
+        if (view->current) {
+                view_tree_free(&view->current->sections);
+                view_tree_free(&view->current->announced);
+        }
         flat_view_unref(view->current);
         region_unref(view->root);
         free(view);

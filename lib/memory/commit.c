@@ -19,10 +19,12 @@ typedef struct CommitPlan CommitPlan;
 
 /* One root that is rendered again, or is seen no more. */
 struct ViewPlan {
-        View *view;      /* counted reference; its `plan` is this */
-        FlatView *old;   /* borrowed from the snapshot that is replaced */
-        FlatView *new;   /* counted reference */
-        Region **hidden; /* counted references: regions that lost a section */
+        View *view;     /* counted reference; its `plan` is this */
+        FlatView *old;  /* borrowed from the snapshot that is replaced */
+        FlatView *new;  /* counted reference */
+        Hidden *hidden; /* what the diff removes, counted, for the old view's epoch */
+        size_t n_hidden;
+        ViewSplice splice;
         Diff diff;
 };
 
@@ -37,10 +39,8 @@ struct CommitPlan {
 };
 
 static void view_plan_deinit(ViewPlan *plan) {
-        if (plan->hidden)
-                for (size_t i = 0; i < plan->diff.removed.n; i++)
-                        region_unref(plan->hidden[i]);
-        free(plan->hidden);
+        view_splice_abandon(&plan->splice);
+        hidden_free(plan->hidden, plan->n_hidden);
         diff_deinit(&plan->diff);
         flat_view_unref(plan->new);
         plan->view->plan = NULL;
@@ -66,91 +66,83 @@ static void grow_windows(DirtyRanges *windows, const FlatView *old) {
         dirty_ranges_sort(windows);
 }
 
-static int copy_sections(Sections *to, const FlatView *from, uint64_t first, uint64_t last) {
-        size_t i = flat_view_lower_bound(from, first), end = flat_view_lower_bound(from, last);
+/* What is in one window of the old view and of the new one; the lists are used window by window. */
+typedef struct WindowWork {
+        ViewTree sections, announced; /* of the new view, as far as it is made */
+        Sections s_old, s_new;
+        AnnouncedList a_old, a_new;
+} WindowWork;
 
-        if (end < from->n_sections && from->sections[end].range.first <= last)
-                end++;
-        return sections_append(to, from->sections + i, end - i);
+static void window_work_deinit(WindowWork *work) {
+        sections_deinit(&work->s_old);
+        sections_deinit(&work->s_new);
+        announced_list_deinit(&work->a_old);
+        announced_list_deinit(&work->a_new);
 }
 
-static int copy_announced(AnnouncedList *to, const FlatView *from, uint64_t first, uint64_t last) {
-        size_t i = flat_view_announced_lower_bound(from, first), end = i;
-
-        while (end < from->n_announced && from->announced[end].range.first <= last)
-                end++;
-        return announced_list_append(to, from->announced + i, end - i);
+static size_t diff_size(const Diff *diff) {
+        return diff->removed.n + diff->added.n + diff->n_relogged + diff->announced_removed.n +
+               diff->announced_added.n;
 }
 
-/* One window, whose neighbours are whole sections: render it, compare, add to the new view. */
-static int render_window(ViewPlan *plan, Range window, Sections *sections, AnnouncedList *announced,
-                         Detail *detail) {
-        size_t i = flat_view_lower_bound(plan->old, window.first), n = 0;
-        size_t a = flat_view_announced_lower_bound(plan->old, window.first), n_a = 0;
-        size_t from = sections->n, from_a = announced->n;
+static int render_window(ViewPlan *plan, WindowWork *work, Range window, Detail *detail) {
         int r;
 
-        while (i + n < plan->old->n_sections &&
-               plan->old->sections[i + n].range.first <= window.last)
-                n++;
-        while (a + n_a < plan->old->n_announced &&
-               plan->old->announced[a + n_a].range.first <= window.last)
-                n_a++;
-
-        r = render(plan->view->root, window, sections, detail);
+        work->s_old.n = work->s_new.n = work->a_old.n = work->a_new.n = 0;
+        r = sections_append_view(&work->s_old, plan->old, window);
         if (r == 0)
-                r = render_announced(sections->items + from, sections->n - from, announced);
+                r = announced_list_append_view(&work->a_old, plan->old, window);
         if (r == 0)
-                r = diff_sections(&plan->diff, plan->old->sections + i, n, sections->items + from,
-                                  sections->n - from);
+                r = render(plan->view->root, window, &work->s_new, detail);
         if (r == 0)
-                r = diff_announced(&plan->diff, plan->old->announced + a, n_a,
-                                   announced->items + from_a, announced->n - from_a);
+                r = render_announced(work->s_new.items, work->s_new.n, &work->a_new);
         return r;
 }
 
-/* The new view: rendered inside the windows, copied outside. */
-static int render_view(ViewPlan *plan, Sections *sections, AnnouncedList *announced,
-                       Detail *detail) {
-        DirtyRanges *windows = &plan->view->dirty;
-        uint64_t at = 0;
-        int r = 0;
+/* One window, which ends where sections of the old view end: render, compare, put into the trees. */
+static int plan_window(ViewPlan *plan, WindowWork *work, Range window, Detail *detail) {
+        size_t before = diff_size(&plan->diff);
+        int r;
 
-        for (size_t i = 0; r == 0 && i < windows->n; i++) {
-                Range window = windows->items[i];
-
-                if (window.first > at) {
-                        r = copy_sections(sections, plan->old, at, window.first - 1);
-                        if (r == 0)
-                                r = copy_announced(announced, plan->old, at, window.first - 1);
-                }
-                if (r == 0)
-                        r = render_window(plan, window, sections, announced, detail);
-                if (window.last == UINT64_MAX)
-                        return r;
-                at = window.last + 1;
-        }
+        r = render_window(plan, work, window, detail);
         if (r == 0)
-                r = copy_sections(sections, plan->old, at, UINT64_MAX);
+                r = diff_sections(&plan->diff, work->s_old.items, work->s_old.n, work->s_new.items,
+                                  work->s_new.n);
         if (r == 0)
-                r = copy_announced(announced, plan->old, at, UINT64_MAX);
+                r = diff_announced(&plan->diff, work->a_old.items, work->a_old.n, work->a_new.items,
+                                   work->a_new.n);
+        if (r != 0 || diff_size(&plan->diff) == before)
+                return r;
+        r = view_tree_splice(&work->sections, &plan->splice, sizeof(Section), window,
+                             work->s_new.items, work->s_new.n);
+        if (r == 0)
+                r = view_tree_splice(&work->announced, &plan->splice, sizeof(Announced), window,
+                                     work->a_new.items, work->a_new.n);
         return r;
 }
 
-static int hide_regions(ViewPlan *plan) {
-        size_t n = plan->diff.removed.n;
+/* The references that keep alive, for readers of the old view, what the new one has not. */
+static int hide(ViewPlan *plan) {
+        const AnnouncedList *announced = &plan->diff.announced_removed;
+        const Sections *sections = &plan->diff.removed;
 
-        if (n == 0)
+        if (sections->n + announced->n == 0)
                 return 0;
-        plan->hidden = reallocarray(NULL, n, sizeof(*plan->hidden));
+        plan->hidden = reallocarray(NULL, sections->n + announced->n, sizeof(*plan->hidden));
         if (!plan->hidden)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                plan->hidden[i] = region_ref(plan->diff.removed.items[i].region);
+        for (size_t i = 0; i < sections->n; i++)
+                plan->hidden[plan->n_hidden++] =
+                        (Hidden){.region = region_ref(sections->items[i].region)};
+        for (size_t i = 0; i < announced->n; i++)
+                plan->hidden[plan->n_hidden++] = (Hidden){
+                        .ioeventfd = ioeventfd_ref(announced->items[i].ioeventfd),
+                        .coalesced = coalesced_ref(announced->items[i].coalesced),
+                };
         return 0;
 }
 
-static int make_view(ViewPlan *plan, const Sections *sections, const AnnouncedList *announced) {
+static int make_view(ViewPlan *plan, const WindowWork *work) {
         _cleanup_(epoch_unrefp) Epoch *epoch = NULL;
         int r;
 
@@ -158,45 +150,56 @@ static int make_view(ViewPlan *plan, const Sections *sections, const AnnouncedLi
                 plan->new = flat_view_ref(plan->old);
                 return 0;
         }
-        r = hide_regions(plan);
+        r = hide(plan);
         if (r == 0)
                 r = epoch_new(&epoch);
         if (r == 0)
-                r = flat_view_new(&plan->new, epoch, sections->items, sections->n, announced->items,
-                                  announced->n);
+                r = flat_view_new(&plan->new, epoch, &work->sections, &work->announced);
         return r;
 }
 
-static int plan_view(ViewPlan *plan, View *view, Detail *detail) {
-        _cleanup_(announced_list_deinit) AnnouncedList announced = {};
-        _cleanup_(sections_deinit) Sections sections = {};
-        int r;
-
+static void view_plan_init(ViewPlan *plan, View *view) {
         plan->view = view_ref(view);
         view->plan = plan;
         plan->old = view->current;
-        if (view->dirty.everything) {
-                dirty_ranges_clear(&view->dirty);
-                dirty_ranges_add(&view->dirty, RANGE_WHOLE);
-                if (view->dirty.everything)
+        view_splice_init(&plan->splice);
+}
+
+static int plan_view(ViewPlan *plan, View *view, Detail *detail) {
+        DirtyRanges *windows = &view->dirty;
+        _cleanup_(window_work_deinit) WindowWork work = {};
+        int r = 0;
+
+        view_plan_init(plan, view);
+        if (windows->everything) {
+                dirty_ranges_clear(windows);
+                dirty_ranges_add(windows, RANGE_WHOLE);
+                if (windows->everything)
                         return -ENOMEM;
         }
-        dirty_ranges_sort(&view->dirty);
-        grow_windows(&view->dirty, plan->old);
-        r = render_view(plan, &sections, &announced, detail);
-        return r == 0 ? make_view(plan, &sections, &announced) : r;
+        dirty_ranges_sort(windows);
+        grow_windows(windows, plan->old);
+        work.sections = plan->old->sections;
+        work.announced = plan->old->announced;
+        for (size_t i = 0; r == 0 && i < windows->n; i++)
+                r = plan_window(plan, &work, windows->items[i], detail);
+        return r == 0 ? make_view(plan, &work) : r;
 }
 
 /* A view that no address space shows any more: its last readers keep all that it shows. */
 static int plan_end(ViewPlan *plan, View *view, FlatView *empty) {
         int r;
 
-        plan->view = view_ref(view);
-        view->plan = plan;
-        plan->old = view->current;
+        view_plan_init(plan, view);
         plan->new = flat_view_ref(empty);
-        r = diff_sections(&plan->diff, plan->old->sections, plan->old->n_sections, NULL, 0);
-        return r == 0 ? hide_regions(plan) : r;
+        r = diff_views(&plan->diff, plan->old, empty);
+        if (r == 0)
+                r = hide(plan);
+        if (r == 0) {
+                view_splice_kill(&plan->splice, &(ViewTree){plan->old->sections.root, 0});
+                view_splice_kill(&plan->splice, &(ViewTree){plan->old->announced.root, 0});
+        }
+        return r;
 }
 
 static int plan_ends(Commit *commit) {
@@ -250,11 +253,7 @@ static int add_change(Commit *commit, const char *name, const ViewPlan *view, co
         if (view && old == view->old && new == view->new) {
                 diff = &view->diff;
         } else {
-                r = diff_sections(scratch, old->sections, old->n_sections, new->sections,
-                                  new->n_sections);
-                if (r == 0)
-                        r = diff_announced(scratch, old->announced, old->n_announced,
-                                           new->announced, new->n_announced);
+                r = diff_views(scratch, old, new);
                 if (r < 0)
                         return r;
         }
@@ -346,7 +345,8 @@ static void replace_view(ViewPlan *plan) {
         dirty_ranges_clear(&plan->view->dirty);
         if (plan->new == plan->old)
                 return;
-        epoch_close(plan->old->epoch, plan->new->epoch, plan->hidden, plan->diff.removed.n);
+        view_splice_settle(&plan->splice, &plan->old->epoch->nodes);
+        epoch_close(plan->old->epoch, plan->new->epoch, plan->hidden, plan->n_hidden);
         plan->hidden = NULL;
         plan->view->current = flat_view_ref(plan->new);
         flat_view_retire(plan->old);

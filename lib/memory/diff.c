@@ -69,6 +69,25 @@ int diff_announced(Diff *diff, const Announced *old, size_t n_old, const Announc
         return r;
 }
 
+int diff_views(Diff *diff, const FlatView *old, const FlatView *new) {
+        _cleanup_(announced_list_deinit) AnnouncedList a_old = {}, a_new = {};
+        _cleanup_(sections_deinit) Sections s_old = {}, s_new = {};
+        int r;
+
+        r = sections_append_view(&s_old, old, RANGE_WHOLE);
+        if (r == 0)
+                r = sections_append_view(&s_new, new, RANGE_WHOLE);
+        if (r == 0)
+                r = announced_list_append_view(&a_old, old, RANGE_WHOLE);
+        if (r == 0)
+                r = announced_list_append_view(&a_new, new, RANGE_WHOLE);
+        if (r == 0)
+                r = diff_sections(diff, s_old.items, s_old.n, s_new.items, s_new.n);
+        if (r == 0)
+                r = diff_announced(diff, a_old.items, a_old.n, a_new.items, a_new.n);
+        return r;
+}
+
 bool diff_has_sections(const Diff *diff) {
         return diff->removed.n > 0 || diff->added.n > 0 || diff->n_relogged > 0;
 }

@@ -35,6 +35,8 @@ int diff_sections(Diff *diff, const Section *old, size_t n_old, const Section *n
 /* The same for ioeventfds and zones. Fills announced_removed and announced_added. */
 int diff_announced(Diff *diff, const Announced *old, size_t n_old, const Announced *new,
                    size_t n_new);
+/* Two whole views; either may be the empty one. */
+int diff_views(Diff *diff, const FlatView *old, const FlatView *new);
 /* The order of announced things: by address, ioeventfds before zones, then by key. */
 int announced_compare(const Announced *a, const Announced *b);
 /* Whether any section differs, if only in its dirty logging. */

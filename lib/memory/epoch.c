@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "lib/memory/epoch.h"
+#include "lib/memory/view-tree.h"
 
 int epoch_new(Epoch **ret) {
         Epoch *epoch;
@@ -12,6 +13,7 @@ int epoch_new(Epoch **ret) {
         if (!epoch)
                 return -ENOMEM;
         urcu_ref_init(&epoch->ref);
+        CDS_INIT_LIST_HEAD(&epoch->nodes);
         *ret = epoch;
         return 0;
 }
@@ -22,10 +24,18 @@ Epoch *epoch_ref(Epoch *epoch) {
         return epoch;
 }
 
+void hidden_free(Hidden *hidden, size_t n) {
+        for (size_t i = 0; hidden && i < n; i++) {
+                region_unref(hidden[i].region);
+                ioeventfd_unref(hidden[i].ioeventfd);
+                coalesced_unref(hidden[i].coalesced);
+        }
+        free(hidden);
+}
+
 static void epoch_free(Epoch *epoch) {
-        for (size_t i = 0; i < epoch->n_regions; i++)
-                region_unref(epoch->regions[i]);
-        free(epoch->regions);
+        hidden_free(epoch->hidden, epoch->n_hidden);
+        view_nodes_free(&epoch->nodes);
         free(epoch);
 }
 
@@ -40,8 +50,8 @@ Epoch *epoch_unref(Epoch *epoch) {
         return NULL;
 }
 
-void epoch_close(Epoch *epoch, Epoch *next, Region **regions, size_t n_regions) {
+void epoch_close(Epoch *epoch, Epoch *next, Hidden *hidden, size_t n_hidden) {
         epoch->next = epoch_ref(next);
-        epoch->regions = regions;
-        epoch->n_regions = n_regions;
+        epoch->hidden = hidden;
+        epoch->n_hidden = n_hidden;
 }

@@ -4,8 +4,9 @@
 /*
  * Flat view: the sections of an address space
  *
- * What remains of a tree once overlaps, aliases and clipping are worked out: a sorted array of
+ * What remains of a tree once overlaps, aliases and clipping are worked out: a sorted sequence of
  * disjoint sections, and beside it the ioeventfds and coalesced zones that are announced there.
+ * Both are trees that share with the view before all that did not change (view-tree.h).
  *
  * I1: sections ascend and do not overlap; no two neighbours could be one (section_can_merge()).
  * I2: an ioeventfd lies wholly inside one section of its region; a zone is cut to its section.
@@ -20,6 +21,7 @@
 #include "lib/memory/epoch.h"
 #include "lib/memory/ioeventfd.h"
 #include "lib/memory/region.h"
+#include "lib/memory/view-tree.h"
 #include "lib/util/rcu.h"
 
 typedef struct Announced Announced;
@@ -38,23 +40,21 @@ struct Section {
 struct Announced {
         Range range; /* in the address space; one byte for an ioeventfd of length 0 */
         Region *region;
-        IOEventFD *ioeventfd; /* counted reference */
-        Coalesced *coalesced; /* counted reference */
+        IOEventFD *ioeventfd; /* kept alive like the region */
+        Coalesced *coalesced;
 };
 
 struct FlatView {
         struct urcu_ref ref;
         RcuHead rcu;
-        Epoch *epoch; /* counted reference: what keeps the sections' regions alive */
-        size_t n_sections;
-        size_t n_announced;
-        Section *sections;
-        Announced *announced; /* ascending by address, ioeventfds by key, then zones */
+        Epoch *epoch;       /* counted reference: what keeps all of the following alive */
+        ViewTree sections;  /* of Section */
+        ViewTree announced; /* of Announced: by address, ioeventfds by key, then zones */
 };
 
-/* Copies both arrays; takes references to the epoch and to what is announced. */
-int flat_view_new(FlatView **ret, Epoch *epoch, const Section *sections, size_t n_sections,
-                  const Announced *announced, size_t n_announced);
+/* Takes a reference to the epoch; the trees' nodes stay their owners' (epoch.h, View). */
+int flat_view_new(FlatView **ret, Epoch *epoch, const ViewTree *sections,
+                  const ViewTree *announced);
 FlatView *flat_view_ref(FlatView *view);
 FlatView *flat_view_unref(FlatView *view);
 DEFINE_CLEANUP(FlatView *, flat_view_unref);
@@ -63,10 +63,30 @@ void flat_view_retire(FlatView *view);
 
 /* The section at an address, NULL where nothing answers. Safe inside rcu_enter()/rcu_leave(). */
 const Section *flat_view_find(const FlatView *view, uint64_t address);
-/* Index of the first section that ends at or behind an address; n_sections if there is none. */
-size_t flat_view_lower_bound(const FlatView *view, uint64_t address);
-/* Index of the first announced thing at or behind an address; n_announced if there is none. */
-size_t flat_view_announced_lower_bound(const FlatView *view, uint64_t address);
+
+/*
+ * Sections in order, from the first that ends at or behind an address; NULL behind the last:
+ * for (s = flat_view_first(v, &c, from); s; s = flat_view_next(&c))
+ */
+const Section *flat_view_first(const FlatView *view, ViewCursor *cursor, uint64_t from);
+static inline const Section *flat_view_next(ViewCursor *cursor) {
+        return view_cursor_next(cursor);
+}
+
+/* The same for what is announced, from the first that begins at or behind an address. */
+const Announced *flat_view_first_announced(const FlatView *view, ViewCursor *cursor,
+                                           uint64_t from);
+static inline const Announced *flat_view_next_announced(ViewCursor *cursor) {
+        return view_cursor_next(cursor);
+}
+
+static inline size_t flat_view_n_sections(const FlatView *view) {
+        return view->sections.n_items;
+}
+
+static inline size_t flat_view_n_announced(const FlatView *view) {
+        return view->announced.n_items;
+}
 
 /* Whether two neighbours are one section: they touch, same leaf, offsets go on, equal flags. */
 bool section_can_merge(const Section *a, const Section *b);

@@ -80,11 +80,7 @@ static int replay_init(Replay *replay, Map *map, bool come) {
 
                 replay->commit.changes[replay->commit.n_changes++] =
                         (SpaceChange){map->snapshot->spaces[i].space->name, old, new, diff};
-                r = diff_sections(diff, old->sections, old->n_sections, new->sections,
-                                  new->n_sections);
-                if (r == 0)
-                        r = diff_announced(diff, old->announced, old->n_announced, new->announced,
-                                           new->n_announced);
+                r = diff_views(diff, old, new);
                 if (r < 0)
                         return r;
         }
@@ -239,14 +235,15 @@ static void sync_sections(Map *map, Listener *listener) {
         for (size_t i = 0; i < snapshot->n_spaces; i++) {
                 const char *space = snapshot->spaces[i].space->name;
                 const FlatView *view = snapshot->spaces[i].view;
+                ViewCursor cursor;
 
                 if (!follows(listener, space))
                         continue;
-                for (size_t s = 0; s < view->n_sections; s++)
-                        if (map->log_global || (view->sections[s].flags & REGION_DIRTY_LOG))
-                                listener->ops->log_sync(
-                                        listener,
-                                        &(ListenerSection){view->sections[s], space, view});
+                for (const Section *section = flat_view_first(view, &cursor, 0); section;
+                     section = flat_view_next(&cursor))
+                        if (map->log_global || (section->flags & REGION_DIRTY_LOG))
+                                listener->ops->log_sync(listener,
+                                                        &(ListenerSection){*section, space, view});
         }
 }
 

@@ -32,7 +32,7 @@ int map_new(Map **ret, const MapLimits *limits) {
         r = epoch_new(&epoch);
         if (r < 0)
                 return r;
-        r = flat_view_new(&map->empty_view, epoch, NULL, 0, NULL, 0);
+        r = flat_view_new(&map->empty_view, epoch, &(ViewTree){}, &(ViewTree){});
         if (r < 0)
                 return r;
         r = snapshot_new(&map->snapshot, 0, 0);

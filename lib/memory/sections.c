@@ -38,3 +38,26 @@ int announced_list_append(AnnouncedList *list, const Announced *items, size_t n)
         list->n += n;
         return 0;
 }
+
+int sections_append_view(Sections *sections, const FlatView *view, Range window) {
+        ViewCursor cursor;
+        const Section *section =
+                view_cursor_seek(&cursor, &view->sections, sizeof(*section), window.first);
+        int r = 0;
+
+        for (; r == 0 && section && section->range.first <= window.last;
+             section = flat_view_next(&cursor))
+                r = sections_append(sections, section, 1);
+        return r;
+}
+
+int announced_list_append_view(AnnouncedList *list, const FlatView *view, Range window) {
+        ViewCursor cursor;
+        const Announced *announced = flat_view_first_announced(view, &cursor, window.first);
+        int r = 0;
+
+        for (; r == 0 && announced && announced->range.first <= window.last;
+             announced = flat_view_next_announced(&cursor))
+                r = announced_list_append(list, announced, 1);
+        return r;
+}

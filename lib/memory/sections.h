@@ -28,3 +28,7 @@ void announced_list_deinit(AnnouncedList *list);
 
 int sections_append(Sections *sections, const Section *items, size_t n);
 int announced_list_append(AnnouncedList *list, const Announced *items, size_t n);
+
+/* Those of a view that begin in the window. */
+int sections_append_view(Sections *sections, const FlatView *view, Range window);
+int announced_list_append_view(AnnouncedList *list, const FlatView *view, Range window);

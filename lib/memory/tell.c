@@ -53,15 +53,17 @@ static bool anybody_wants_nop(const Audience *audience) {
 static void tell_zones(const Audience *audience, const Section *section, bool come) {
         const FlatView *view = audience->view;
         ListenerSection told = snapshot_of(audience, section);
+        ViewCursor cursor;
+        const Announced *zone = flat_view_first_announced(view, &cursor, section->range.first);
 
-        for (size_t i = flat_view_announced_lower_bound(view, section->range.first);
-             i < view->n_announced && view->announced[i].range.first <= section->range.last; i++) {
-                if (!view->announced[i].coalesced)
+        for (; zone && zone->range.first <= section->range.last;
+             zone = flat_view_next_announced(&cursor)) {
+                if (!zone->coalesced)
                         continue;
                 if (come)
-                        TELL_UP(audience, coalesced_add, &told, view->announced[i].range);
+                        TELL_UP(audience, coalesced_add, &told, zone->range);
                 else
-                        TELL_DOWN(audience, coalesced_del, &told, view->announced[i].range);
+                        TELL_DOWN(audience, coalesced_del, &told, zone->range);
         }
 }
 
@@ -186,13 +188,14 @@ static const Section *next_changed(const Diff *diff, const Cursor *at) {
 }
 
 static void tell_additions(const Audience *audience, const Diff *diff) {
-        const FlatView *view = audience->view;
         const Section *section;
+        ViewCursor cursor;
         Cursor at = {};
 
         if (anybody_wants_nop(audience))
-                for (size_t i = 0; i < view->n_sections; i++)
-                        tell_section(audience, diff, &at, &view->sections[i]);
+                for (section = flat_view_first(audience->view, &cursor, 0); section;
+                     section = flat_view_next(&cursor))
+                        tell_section(audience, diff, &at, section);
         else
                 while ((section = next_changed(diff, &at)))
                         tell_section(audience, diff, &at, section);
