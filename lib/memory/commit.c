@@ -352,6 +352,29 @@ static void replace_view(ViewPlan *plan) {
         flat_view_retire(plan->old);
 }
 
+/* A space is known by its name: one that was removed and added in one commit goes on as it was. */
+static void count_new_spaces(const Commit *commit, const Snapshot *old) {
+        Map *map = commit->map;
+
+        for (size_t i = 0; i < map->n_undo; i++) {
+                AddressSpace *space = map->undo[i].space, *before;
+
+                if (!space || map_find_space(map, space->name) != space)
+                        continue;
+                before = snapshot_find_space(old, space->name);
+                space->generation = before ? before->generation : commit->generation;
+        }
+}
+
+static void count_changed_spaces(const Commit *commit) {
+        for (size_t i = 0; i < commit->n_changes; i++) {
+                AddressSpace *space = map_find_space(commit->map, commit->changes[i].space);
+
+                if (space && diff_has_sections(commit->changes[i].diff))
+                        space->generation = commit->generation;
+        }
+}
+
 static void publish(Commit *commit) {
         CommitPlan *plan = commit->plan;
         Map *map = commit->map;
@@ -359,12 +382,8 @@ static void publish(Commit *commit) {
 
         for (size_t i = 0; i < plan->n_views; i++)
                 replace_view(&plan->views[i]);
-        for (size_t i = 0; i < commit->n_changes; i++) {
-                AddressSpace *space = map_find_space(map, commit->changes[i].space);
-
-                if (space && diff_has_sections(commit->changes[i].diff))
-                        space->generation = commit->generation;
-        }
+        count_new_spaces(commit, old);
+        count_changed_spaces(commit);
         map->generation = commit->generation;
         rcu_publish(&map->snapshot, plan->snapshot);
         /* Whoever reads the commit's changes needs the views and spaces of before. */

@@ -160,7 +160,8 @@ const Snapshot *map_snapshot(const Map *map) {
         return rcu_fetch(&map->snapshot);
 }
 
-const FlatView *snapshot_find(const Snapshot *snapshot, const char *space) {
+/* The number of the space of that name among the snapshot's; n_spaces if there is none. */
+static size_t find_in_snapshot(const Snapshot *snapshot, const char *space) {
         size_t low = 0, high = snapshot->n_spaces;
 
         while (low < high) {
@@ -168,11 +169,23 @@ const FlatView *snapshot_find(const Snapshot *snapshot, const char *space) {
                 int order = strcmp(space, snapshot->spaces[middle].space->name);
 
                 if (order == 0)
-                        return snapshot->spaces[middle].view;
+                        return middle;
                 if (order < 0)
                         high = middle;
                 else
                         low = middle + 1;
         }
-        return NULL;
+        return snapshot->n_spaces;
+}
+
+const FlatView *snapshot_find(const Snapshot *snapshot, const char *space) {
+        size_t i = find_in_snapshot(snapshot, space);
+
+        return i < snapshot->n_spaces ? snapshot->spaces[i].view : NULL;
+}
+
+AddressSpace *snapshot_find_space(const Snapshot *snapshot, const char *space) {
+        size_t i = find_in_snapshot(snapshot, space);
+
+        return i < snapshot->n_spaces ? snapshot->spaces[i].space : NULL;
 }

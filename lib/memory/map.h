@@ -113,3 +113,5 @@ DEFINE_CLEANUP(Snapshot *, snapshot_free);
 void snapshot_retire(Snapshot *snapshot);
 /* NULL if there is no such address space. */
 const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);
+/* The space itself, as of that generation; the map's thread only. */
+AddressSpace *snapshot_find_space(const Snapshot *snapshot, const char *space);
