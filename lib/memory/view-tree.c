@@ -228,21 +228,30 @@ static int make_inner(ViewSplice *splice, ViewNode *const *children, size_t n, N
         return 0;
 }
 
+static int append_merging(ViewSplice *splice, NodeList *list, ViewNode *node, size_t item_size);
+
+/* The children of two neighbours in one node; the two that meet were under different nodes yet. */
+static int merge_inner(ViewSplice *splice, ViewNode *a, ViewNode *b, size_t item_size,
+                       NodeList *out) {
+        _cleanup_(node_list_deinit) NodeList children = {};
+        int r;
+
+        r = node_list_append(&children, a->children, a->n);
+        if (r == 0)
+                r = append_merging(splice, &children, b->children[0], item_size);
+        if (r == 0)
+                r = node_list_append(&children, b->children + 1, b->n - 1);
+        return r == 0 ? make_inner(splice, children.nodes, children.n, out) : r;
+}
+
 /* Two neighbours of one height in one node. */
 static int merge_two(ViewSplice *splice, ViewNode *a, ViewNode *b, size_t item_size,
                      NodeList *out) {
-        ViewNode *children[VIEW_NODE_MAX];
+        Items items = {{a->items, b->items, NULL}, {a->n, b->n, 0}, item_size};
         int r;
 
-        if (a->height == 0) {
-                r = make_leaves(splice,
-                                &(Items){{a->items, b->items, NULL}, {a->n, b->n, 0}, item_size},
-                                out);
-        } else {
-                memcpy(children, a->children, a->n * sizeof(*children));
-                memcpy(children + a->n, b->children, b->n * sizeof(*children));
-                r = make_inner(splice, children, a->n + b->n, out);
-        }
+        r = a->height == 0 ? make_leaves(splice, &items, out)
+                           : merge_inner(splice, a, b, item_size, out);
         if (r == 0) {
                 node_drop(splice, a);
                 node_drop(splice, b);

@@ -16,7 +16,8 @@
  *
  * I1: all leaves are at the same depth; no node is empty.
  * I2: first[i] of an inner node is the first[0] of its child i.
- * I3: nodes are immutable once their tree is published; `link` is the map's thread's alone.
+ * I3: of two neighbours under one node both are half full, or they hold more than one node could.
+ * I4: nodes are immutable once their tree is published; `link` is the map's thread's alone.
  */
 
 #include <stdbool.h>
@@ -33,7 +34,7 @@ typedef struct ViewTree ViewTree;
 
 enum {
         VIEW_NODE_MAX = 32,
-        VIEW_HEIGHT_MAX = 16, /* nodes are half full at least, but for those at an edge */
+        VIEW_HEIGHT_MAX = 16, /* more than any memory holds, by I3 */
 };
 
 struct ViewTree {
