@@ -70,7 +70,8 @@ static void run(const Bench *bench, size_t n) {
         for (size_t i = 0; i < bench->repeat; i++)
                 run_round(map, n, times);
         for (int i = 0; i < N_OPERATIONS; i++) {
-                report(bench, n, scene_published(map, "memory")->n_sections, i, &times[i]);
+                report(bench, n, flat_view_n_sections(scene_published(map, "memory")), i,
+                       &times[i]);
                 times_free(&times[i]);
         }
         map_free(map);

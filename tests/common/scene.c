@@ -80,15 +80,11 @@ static void print_flags(FILE *f, uint32_t flags) {
                         fprintf(f, " %s", flag_words[i]);
 }
 
-static void print_sections(FILE *f, const Section *sections, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                const Section *s = &sections[i];
-
-                fprintf(f, "%" PRIx64 "-%" PRIx64 " %s@%" PRIx64 " %s", s->range.first,
-                        s->range.last, s->region->name, s->offset, region_kind_to_string(s->kind));
-                print_flags(f, s->flags);
-                fputc('\n', f);
-        }
+static void print_section(FILE *f, const Section *s) {
+        fprintf(f, "%" PRIx64 "-%" PRIx64 " %s@%" PRIx64 " %s", s->range.first, s->range.last,
+                s->region->name, s->offset, region_kind_to_string(s->kind));
+        print_flags(f, s->flags);
+        fputc('\n', f);
 }
 
 static void print_ioeventfd(FILE *f, const IOEventFD *ioeventfd) {
@@ -97,19 +93,24 @@ static void print_ioeventfd(FILE *f, const IOEventFD *ioeventfd) {
                 fprintf(f, " data %" PRIx64, ioeventfd->data);
 }
 
+static void print_announced(FILE *f, const Announced *a) {
+        fprintf(f, "%s %" PRIx64 "-%" PRIx64 " %s", a->ioeventfd ? "eventfd" : "coalesced",
+                a->range.first, a->range.last, a->region->name);
+        if (a->ioeventfd)
+                print_ioeventfd(f, a->ioeventfd);
+        fputc('\n', f);
+}
+
 static void print_view(FILE *f, const FlatView *view) {
+        ViewCursor cursor;
+
         if (!view)
                 return;
-        print_sections(f, view->sections, view->n_sections);
-        for (size_t i = 0; i < view->n_announced; i++) {
-                const Announced *a = &view->announced[i];
-
-                fprintf(f, "%s %" PRIx64 "-%" PRIx64 " %s", a->ioeventfd ? "eventfd" : "coalesced",
-                        a->range.first, a->range.last, a->region->name);
-                if (a->ioeventfd)
-                        print_ioeventfd(f, a->ioeventfd);
-                fputc('\n', f);
-        }
+        for (const Section *s = flat_view_first(view, &cursor, 0); s; s = flat_view_next(&cursor))
+                print_section(f, s);
+        for (const Announced *a = flat_view_first_announced(view, &cursor, 0); a;
+             a = flat_view_next_announced(&cursor))
+                print_announced(f, a);
 }
 
 /* By key: the order of the list means nothing. */
@@ -173,7 +174,19 @@ char *scene_sections_text(const Section *sections, size_t n) {
         size_t length;
         FILE *f = open_memstream(&text, &length);
 
-        print_sections(f, sections, n);
+        for (size_t i = 0; i < n; i++)
+                print_section(f, &sections[i]);
+        fclose(f);
+        return text;
+}
+
+char *scene_announced_text(const Announced *announced, size_t n) {
+        char *text = NULL;
+        size_t length;
+        FILE *f = open_memstream(&text, &length);
+
+        for (size_t i = 0; i < n; i++)
+                print_announced(f, &announced[i]);
         fclose(f);
         return text;
 }

@@ -155,6 +155,7 @@ Region *must_find(Map *map, const char *name);
  */
 char *scene_view_text(const FlatView *view);
 char *scene_sections_text(const Section *sections, size_t n);
+char *scene_announced_text(const Announced *announced, size_t n);
 /* The published view of an address space, NULL if there is none of that name. */
 const FlatView *scene_published(Map *map, const char *space);
 char *scene_view(Map *map, const char *space);

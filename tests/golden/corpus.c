@@ -100,23 +100,25 @@ static bool section_is(const Section *section, json_object *expected) {
 
 static void assert_view(const FlatView *view, const char *name, const char *space,
                         json_object *expected) {
-        size_t n = json_object_array_length(expected);
+        size_t n = json_object_array_length(expected), n_walked = 0;
+        const Section *section;
+        ViewCursor cursor;
 
-        for (size_t i = 0; i < MIN_OF(n, view->n_sections); i++) {
-                const Section *section = &view->sections[i];
-                json_object *row = json_object_array_get_idx(expected, i);
+        for (section = flat_view_first(view, &cursor, 0); section && n_walked < n;
+             section = flat_view_next(&cursor), n_walked++) {
+                json_object *row = json_object_array_get_idx(expected, n_walked);
 
                 if (!section_is(section, row))
                         fail_msg("%s: space %s: section %zu is 0x%" PRIx64 "-0x%" PRIx64
                                  " %s @0x%" PRIx64 " %s flags 0x%x, expected %s",
-                                 name, space, i, section->range.first, section->range.last,
+                                 name, space, n_walked, section->range.first, section->range.last,
                                  section->region->name, section->offset,
                                  region_kind_to_string(section->kind), section->flags,
                                  json_object_to_json_string(row));
         }
-        if (view->n_sections != n)
-                fail_msg("%s: space %s: %zu sections, expected %zu", name, space, view->n_sections,
-                         n);
+        if (section || n_walked != n || flat_view_n_sections(view) != n)
+                fail_msg("%s: space %s: %zu sections, expected %zu", name, space,
+                         flat_view_n_sections(view), n);
 }
 
 void assert_views(const VM *vm, const Case *expected) {

@@ -32,12 +32,12 @@ static bool view_has(const FlatView *view, const Section *section) {
 
 /* How many sections of a view that bear slots another does not have. */
 static size_t count_gone(const FlatView *view, const FlatView *other, const VM *vm) {
+        ViewCursor cursor;
         Extent extent;
         size_t n = 0;
 
-        for (size_t i = 0; i < view->n_sections; i++)
-                if (extent_from_section(&view->sections[i], vm->accelerator, &extent) &&
-                    !view_has(other, &view->sections[i]))
+        for (const Section *s = flat_view_first(view, &cursor, 0); s; s = flat_view_next(&cursor))
+                if (extent_from_section(s, vm->accelerator, &extent) && !view_has(other, s))
                         n++;
         return n;
 }

@@ -10,8 +10,12 @@
 #include "tests/property/oracle.h"
 
 const char *check_shape(const FlatView *view) {
-        for (size_t i = 0; i < view->n_sections; i++) {
-                const Section *s = &view->sections[i], *before = i > 0 ? s - 1 : NULL;
+        const Section *before = NULL;
+        ViewCursor cursor;
+        size_t n = 0;
+
+        for (const Section *s = flat_view_first(view, &cursor, 0); s;
+             before = s, s = flat_view_next(&cursor), n++) {
                 uint64_t last = s->offset + (s->range.last - s->range.first);
 
                 if (s->range.first > s->range.last)
@@ -25,30 +29,35 @@ const char *check_shape(const FlatView *view) {
                 if (last < s->offset || (s->region->backing && last >= s->region->backing->size))
                         return "a section reaches behind its backing";
         }
-        return NULL;
+        return n == flat_view_n_sections(view) ? NULL : "a view counts its sections wrongly";
 }
 
-static bool same_sections(const Section *a, size_t n_a, const Section *b, size_t n_b) {
-        if (n_a != n_b)
-                return false;
-        for (size_t i = 0; i < n_a; i++)
-                if (!section_same(&a[i], &b[i]) || a[i].flags != b[i].flags)
+static bool shows(const FlatView *view, const Sections *sections) {
+        ViewCursor cursor;
+        const Section *s = flat_view_first(view, &cursor, 0);
+
+        for (size_t i = 0; i < sections->n; i++, s = flat_view_next(&cursor))
+                if (!s || !section_same(s, &sections->items[i]) ||
+                    s->flags != sections->items[i].flags)
                         return false;
-        return true;
+        return !s;
 }
 
 /* Zones that are equal to whoever is told may be listed in any order. */
-static bool same_announced(const FlatView *view, const AnnouncedList *list) {
-        if (view->n_announced != list->n)
-                return false;
-        for (size_t i = 0; i < list->n; i++) {
-                const Announced *a = &view->announced[i], *b = &list->items[i];
+static bool announces(const FlatView *view, const AnnouncedList *list) {
+        ViewCursor cursor;
+        const Announced *a = flat_view_first_announced(view, &cursor, 0);
 
-                if (!range_equal(a->range, b->range) || a->region != b->region ||
+        if (flat_view_n_announced(view) != list->n)
+                return false;
+        for (size_t i = 0; i < list->n; i++, a = flat_view_next_announced(&cursor)) {
+                const Announced *b = &list->items[i];
+
+                if (!a || !range_equal(a->range, b->range) || a->region != b->region ||
                     a->ioeventfd != b->ioeventfd || !a->coalesced != !b->coalesced)
                         return false;
         }
-        return true;
+        return !a;
 }
 
 const char *check_full_render(const Region *root, const FlatView *view) {
@@ -57,11 +66,11 @@ const char *check_full_render(const Region *root, const FlatView *view) {
 
         if (render(root, RANGE_WHOLE, &sections, NULL) != 0)
                 return "the view cannot be rendered any more";
-        if (!same_sections(view->sections, view->n_sections, sections.items, sections.n))
+        if (!shows(view, &sections))
                 return "rendering everything gives another view";
         if (render_announced(sections.items, sections.n, &announced) != 0)
                 return "what is announced cannot be rendered any more";
-        if (!same_announced(view, &announced))
+        if (!announces(view, &announced))
                 return "rendering everything announces something else";
         return NULL;
 }
@@ -142,13 +151,15 @@ const char *check_diff(const SpaceChange *change) {
         _cleanup_(sections_deinit) Sections result = {};
         const Diff *diff = change->diff;
         size_t added = 0, removed = 0;
+        ViewCursor cursor;
 
         if (diff_is_empty(diff))
                 return "a change that changes nothing";
         if (!ascends(&diff->removed) || !ascends(&diff->added))
                 return "a list of the diff does not ascend";
-        for (size_t i = 0; i < change->old->n_sections; i++) {
-                Section kept = change->old->sections[i];
+        for (const Section *s = flat_view_first(change->old, &cursor, 0); s;
+             s = flat_view_next(&cursor)) {
+                Section kept = *s;
 
                 if (has_section(&diff->removed, &kept)) {
                         removed++;
@@ -163,7 +174,7 @@ const char *check_diff(const SpaceChange *change) {
         sections_append(&result, diff->added.items + added, diff->added.n - added);
         if (removed != diff->removed.n)
                 return "something is removed that was not there";
-        if (!same_sections(result.items, result.n, change->new->sections, change->new->n_sections))
+        if (!shows(change->new, &result))
                 return "old view and diff do not make the new view";
         return NULL;
 }
@@ -191,11 +202,12 @@ static const char *check_extent(const Slots *slots, const Extent *extent) {
 const char *check_slots(const Slots *slots, const Accelerator *accelerator, const FlatView *view) {
         uint64_t wanted = 0, mapped = 0, trapped = 0;
         const char *wrong;
+        ViewCursor cursor;
         Extent extent;
 
-        for (size_t i = 0; i < view->n_sections; i++) {
-                trapped += section_trapped(&view->sections[i], accelerator);
-                if (!extent_from_section(&view->sections[i], accelerator, &extent))
+        for (const Section *s = flat_view_first(view, &cursor, 0); s; s = flat_view_next(&cursor)) {
+                trapped += section_trapped(s, accelerator);
+                if (!extent_from_section(s, accelerator, &extent))
                         continue;
                 wanted += range_size(extent.range);
                 wrong = check_extent(slots, &extent);

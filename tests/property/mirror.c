@@ -208,18 +208,20 @@ void mirror_deinit(Mirror *mirror) {
 
 static const char *check_space(const MirrorSpace *space, const FlatView *view) {
         const AnnouncedList *list = &space->announced;
+        ViewCursor cursor;
 
-        if (space->sections.n != (view ? view->n_sections : 0))
+        if (space->sections.n != flat_view_n_sections(view))
                 return "the mirror has another number of sections";
-        for (size_t i = 0; view && i < view->n_sections; i++)
-                if (find_section(&space->sections, &view->sections[i]) == space->sections.n)
+        for (const Section *s = flat_view_first(view, &cursor, 0); s; s = flat_view_next(&cursor))
+                if (find_section(&space->sections, s) == space->sections.n)
                         return "a section is not in the mirror";
-        if (list->n != (view ? view->n_announced : 0))
+        if (list->n != flat_view_n_announced(view))
                 return "the mirror has another number of ioeventfds and zones";
-        for (size_t i = 0; view && i < view->n_announced; i++) {
+        for (const Announced *a = flat_view_first_announced(view, &cursor, 0); a;
+             a = flat_view_next_announced(&cursor)) {
                 size_t j = 0;
 
-                while (j < list->n && !same_announced(&list->items[j], &view->announced[i]))
+                while (j < list->n && !same_announced(&list->items[j], a))
                         j++;
                 if (j == list->n)
                         return "an ioeventfd or a zone is not in the mirror";
@@ -229,6 +231,7 @@ static const char *check_space(const MirrorSpace *space, const FlatView *view) {
 
 const char *mirror_check(Mirror *mirror, Map *map) {
         const Snapshot *snapshot = map_snapshot(map);
+        static const FlatView nothing;
         const char *wrong;
 
         if (mirror->broken)
@@ -238,8 +241,9 @@ const char *mirror_check(Mirror *mirror, Map *map) {
         for (size_t i = 0; i < snapshot->n_spaces; i++)
                 find_space(mirror, snapshot->spaces[i].space->name);
         for (size_t i = 0; i < mirror->n_spaces; i++) {
-                wrong = check_space(&mirror->spaces[i],
-                                    snapshot_find(snapshot, mirror->spaces[i].name));
+                const FlatView *view = snapshot_find(snapshot, mirror->spaces[i].name);
+
+                wrong = check_space(&mirror->spaces[i], view ? view : &nothing);
                 if (wrong)
                         return wrong;
         }

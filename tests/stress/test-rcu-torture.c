@@ -53,7 +53,7 @@ static const char *check_view(const FlatView *view) {
                 return "the markers were seen halfway through";
         if (third && (third->region->name[0] != 't' || range_size(third->range) != PAGE))
                 return "the third region is not what it was";
-        if (view->n_sections != (third ? 3 : 2))
+        if (flat_view_n_sections(view) != (third ? 3 : 2))
                 return "a view has another number of sections";
         return NULL;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 
+#include "tests/common/made-view.h"
 #include "tests/unit/mock-kvm.h"
 #include "tests/unit/slots-scene.h"
 
@@ -24,8 +25,7 @@ int slots_scene_setup(void **state) {
         assert_int_equal(mock_kvm_setup(NULL), 0);
         for (int i = 0; i < SLOTS_SCENE_REGIONS; i++)
                 make_region(scene, i);
-        assert_int_equal(epoch_new(&scene->epoch), 0);
-        assert_int_equal(flat_view_new(&scene->view, scene->epoch, NULL, 0, NULL, 0), 0);
+        scene->view = made_view(NULL, 0, NULL, 0);
         assert_int_equal(accelerator_new_kvm(&scene->kvm, &scene->detail), 0);
         assert_int_equal(slots_new(&scene->slots, scene->kvm, "memory"), 0);
         *state = scene;
@@ -38,7 +38,6 @@ int slots_scene_teardown(void **state) {
         slots_free(scene->slots);
         accelerator_free(scene->kvm);
         flat_view_unref(scene->view);
-        epoch_unref(scene->epoch);
         for (int i = 0; i < SLOTS_SCENE_REGIONS; i++)
                 region_unref(scene->regions[i]);
         free(scene);
@@ -59,10 +58,8 @@ Section ram(const SlotsScene *scene, char name, uint64_t first, uint64_t last, u
 void slots_change_init(SlotsChange *change, SlotsScene *scene, const char *space,
                        const Section *sections, size_t n) {
         *change = (SlotsChange){};
-        assert_int_equal(flat_view_new(&change->view, scene->epoch, sections, n, NULL, 0), 0);
-        assert_int_equal(diff_sections(&change->diff, scene->view->sections,
-                                       scene->view->n_sections, sections, n),
-                         0);
+        change->view = made_view(sections, n, NULL, 0);
+        assert_int_equal(diff_views(&change->diff, scene->view, change->view), 0);
         change->space = (SpaceChange){space, scene->view, change->view, &change->diff};
         change->commit = (Commit){
                 .generation = 1, .tree_changed = true, .changes = &change->space, .n_changes = 1};

@@ -21,7 +21,6 @@ struct SlotsScene {
         Slots *slots;
         Backing backings[SLOTS_SCENE_REGIONS];
         Region *regions[SLOTS_SCENE_REGIONS];
-        Epoch *epoch;
         FlatView *view; /* of "memory", as last committed */
         Detail detail;
 };

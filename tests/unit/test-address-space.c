@@ -19,7 +19,7 @@ static void test_a_space_holds_its_view_and_root(void **state) {
 
         assert_int_equal(view_new(&view, root), 0);
         assert_ptr_equal(view->root, root);
-        assert_int_equal(view->current->n_sections, 0);
+        assert_int_equal(flat_view_n_sections(view->current), 0);
         assert_int_equal(address_space_new(&space, "memory", view), 0);
         assert_string_equal(space->name, "memory");
         assert_int_equal(space->generation, 0);

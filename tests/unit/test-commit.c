@@ -119,7 +119,7 @@ static void test_doorbells_alone(void **state) {
 
         must_edit_commit(map, add_coalesced("device", 0, 0x10));
         assert_int_equal(map->generation, 3);
-        assert_int_equal(scene_published(map, "memory")->n_announced, 1);
+        assert_int_equal(flat_view_n_announced(scene_published(map, "memory")), 1);
         assert_int_equal(space_generation(map, "memory"), before);
         must_edit_commit(map, set_flags("ram", REGION_DIRTY_LOG, REGION_DIRTY_LOG));
         assert_int_equal(space_generation(map, "memory"), 4);

@@ -130,7 +130,7 @@ static void test_appends(void **state) {
 }
 
 static char *announced_text(const AnnouncedList *list) {
-        return scene_view_text(&(FlatView){.announced = list->items, .n_announced = list->n});
+        return scene_announced_text(list->items, list->n);
 }
 
 static void test_announced(void **state) {

@@ -3,6 +3,7 @@
 /* Flat views: look-up, merging, cutting, and who keeps what alive. */
 
 #include "lib/memory/flat-view.h"
+#include "tests/common/made-view.h"
 #include "tests/common/scene.h"
 #include "tests/common/unit.h"
 
@@ -20,12 +21,29 @@ static Epoch *make_epoch(void) {
         return epoch;
 }
 
-static FlatView *make_view(const Section *sections, size_t n) {
-        _cleanup_(epoch_unrefp) Epoch *epoch = make_epoch();
-        FlatView *view = NULL;
+/* The sections from an address on are those of an array from `index` on. */
+static void check_from(const FlatView *view, uint64_t address, const Section *sections, size_t n,
+                       size_t index) {
+        ViewCursor cursor;
+        const Section *section = flat_view_first(view, &cursor, address);
 
-        assert_int_equal(flat_view_new(&view, epoch, sections, n, NULL, 0), 0);
-        return view;
+        for (; index < n; index++, section = flat_view_next(&cursor)) {
+                assert_non_null(section);
+                assert_memory_equal(section, &sections[index], sizeof(*section));
+        }
+        assert_null(section);
+}
+
+/* The section at an address is the one of an array that has it, or none. */
+static void check_at(const FlatView *view, uint64_t address, const Section *sections, int index) {
+        const Section *found = flat_view_find(view, address);
+
+        if (index < 0) {
+                assert_null(found);
+                return;
+        }
+        assert_non_null(found);
+        assert_memory_equal(found, &sections[index], sizeof(*found));
 }
 
 static void test_find(void **state) {
@@ -36,10 +54,10 @@ static void test_find(void **state) {
                 {.range = {0x3000, 0x3fff}, .region = ram, .offset = 0x8000},
                 {.range = {UINT64_MAX - 1, UINT64_MAX}, .region = ram},
         };
-        FlatView *view = make_view(sections, ELEMENTS_OF(sections));
+        FlatView *view = made_view(sections, ELEMENTS_OF(sections), NULL, 0);
         static const struct {
                 uint64_t address;
-                int found, lower; /* indices; -1: nothing there */
+                int found, from; /* indices; -1: nothing there */
         } cases[] = {
                 {0, -1, 0},
                 {0xfff, -1, 0},
@@ -56,31 +74,35 @@ static void test_find(void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-                const Section *found = flat_view_find(view, cases[i].address);
-
-                assert_ptr_equal(found,
-                                 cases[i].found < 0 ? NULL : &view->sections[cases[i].found]);
-                assert_int_equal(flat_view_lower_bound(view, cases[i].address), cases[i].lower);
+                check_at(view, cases[i].address, sections, cases[i].found);
+                check_from(view, cases[i].address, sections, ELEMENTS_OF(sections),
+                           (size_t)cases[i].from);
         }
         flat_view_unref(view);
         region_unref(ram);
 }
 
 static void test_empty(void **state) {
-        FlatView *view = make_view(NULL, 0);
+        FlatView *view = made_view(NULL, 0, NULL, 0);
+        ViewCursor cursor;
 
+        assert_int_equal(flat_view_n_sections(view), 0);
+        assert_int_equal(flat_view_n_announced(view), 0);
         assert_null(flat_view_find(view, 0));
-        assert_int_equal(flat_view_lower_bound(view, 0), 0);
-        assert_int_equal(flat_view_lower_bound(view, UINT64_MAX), 0);
+        assert_null(flat_view_find(view, UINT64_MAX));
+        assert_null(flat_view_first(view, &cursor, 0));
+        assert_null(flat_view_first(view, &cursor, UINT64_MAX));
+        assert_null(flat_view_first_announced(view, &cursor, 0));
         flat_view_unref(view);
 }
 
 static void test_behind_the_last(void **state) {
         Region *ram = make_region("ram");
-        FlatView *view = make_view(&(Section){.range = {0, 7}, .region = ram}, 1);
+        const Section one = {.range = {0, 7}, .region = ram};
+        FlatView *view = made_view(&one, 1, NULL, 0);
 
-        assert_int_equal(flat_view_lower_bound(view, 7), 0);
-        assert_int_equal(flat_view_lower_bound(view, 8), 1);
+        check_from(view, 7, &one, 1, 0);
+        check_from(view, 8, &one, 1, 1);
         assert_null(flat_view_find(view, 8));
         flat_view_unref(view);
         region_unref(ram);
@@ -205,40 +227,83 @@ static void test_host(void **state) {
         backing_unref(backing);
 }
 
-/* The view copies its sections and counts what it announces. */
+/* Several at one address: all of them, in their order, from that address on and not behind it. */
+static void test_announced(void **state) {
+        const Announced announced[] = {
+                {.range = {4, 4}}, {.range = {8, 8}}, {.range = {8, 9}}, {.range = {8, 15}}};
+        FlatView *view = made_view(NULL, 0, announced, ELEMENTS_OF(announced));
+        static const struct {
+                uint64_t address;
+                size_t from;
+        } cases[] = {{0, 0}, {4, 0}, {5, 1}, {8, 1}, {9, 4}, {UINT64_MAX, 4}};
+
+        assert_int_equal(flat_view_n_announced(view), ELEMENTS_OF(announced));
+        for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+                ViewCursor cursor;
+                const Announced *a = flat_view_first_announced(view, &cursor, cases[i].address);
+
+                for (size_t j = cases[i].from; j < ELEMENTS_OF(announced); j++) {
+                        assert_non_null(a);
+                        assert_true(range_equal(a->range, announced[j].range));
+                        a = flat_view_next_announced(&cursor);
+                }
+                assert_null(a);
+        }
+        flat_view_unref(view);
+}
+
+/* The view copies what it is made of, and keeps the epoch that keeps what its items point at. */
 static void test_lifetime(void **state) {
-        _cleanup_(epoch_unrefp) Epoch *epoch = make_epoch();
+        Epoch *epoch = make_epoch(), *next = make_epoch();
         Region *ram = make_region("ram");
         Section section = {.range = {0, 7}, .region = ram};
         IOEventFD *ioeventfd = must_ioeventfd(4, 4, false, 0);
-        Coalesced *zone = NULL;
+        Hidden *hidden = calloc(2, sizeof(*hidden));
+        ViewTree sections = {}, announced = {};
         FlatView *view = NULL;
+        ViewSplice splice;
+        ViewCursor cursor;
+        Coalesced *zone = NULL;
 
+        assert_non_null(hidden);
         assert_int_equal(coalesced_new(&zone, (Range){0, 3}), 0);
-        Announced announced[] = {{.range = {0, 3}, .region = ram, .coalesced = zone},
-                                 {.range = {4, 7}, .region = ram, .ioeventfd = ioeventfd}};
+        Announced both[] = {{.range = {0, 3}, .region = ram, .coalesced = zone},
+                            {.range = {4, 7}, .region = ram, .ioeventfd = ioeventfd}};
 
-        assert_int_equal(flat_view_new(&view, epoch, &section, 1, announced, 2), 0);
-        ioeventfd_unref(ioeventfd);
-        coalesced_unref(zone);
+        view_splice_init(&splice);
+        assert_int_equal(
+                view_tree_splice(&sections, &splice, sizeof(section), RANGE_WHOLE, &section, 1), 0);
+        assert_int_equal(view_tree_splice(&announced, &splice, sizeof(*both), RANGE_WHOLE, both, 2),
+                         0);
+        assert_int_equal(flat_view_new(&view, epoch, &sections, &announced), 0);
         section.range.last = 0;
-        announced[0] = announced[1] = (Announced){};
+        both[0] = both[1] = (Announced){};
 
-        assert_int_equal(view->sections[0].range.last, 7);
-        assert_int_equal(view->announced[0].coalesced->range.last, 3);
-        assert_int_equal(view->announced[1].ioeventfd->offset, 4);
+        /* It is replaced by nothing: all that it has is left to its epoch, references included. */
+        view_splice_settle(&splice, &epoch->nodes);
+        view_splice_kill(&splice, &sections);
+        view_splice_kill(&splice, &announced);
+        view_splice_settle(&splice, &epoch->nodes);
+        hidden[0] = (Hidden){.region = ram, .ioeventfd = ioeventfd};
+        hidden[1] = (Hidden){.coalesced = zone};
+        epoch_close(epoch, next, hidden, 2);
+        epoch_unref(epoch);
+        epoch_unref(next);
 
         assert_ptr_equal(flat_view_ref(view), view);
         flat_view_retire(view);
         rcu_barrier_all();
-        assert_int_equal(view->n_sections, 1);
+        assert_int_equal(flat_view_n_sections(view), 1);
+        assert_int_equal(flat_view_find(view, 3)->range.last, 7);
+        assert_string_equal(flat_view_find(view, 3)->region->name, "ram");
+        assert_int_equal(flat_view_first_announced(view, &cursor, 0)->coalesced->range.last, 3);
+        assert_int_equal(flat_view_next_announced(&cursor)->ioeventfd->offset, 4);
         assert_null(flat_view_unref(view));
         assert_null(flat_view_unref(NULL));
-        region_unref(ram);
 }
 
 UNIT_TESTS(cmocka_unit_test(test_find), cmocka_unit_test(test_empty),
            cmocka_unit_test(test_behind_the_last), cmocka_unit_test(test_can_merge),
            cmocka_unit_test(test_unmergeable), cmocka_unit_test(test_nothing_wraps),
            cmocka_unit_test(test_same), cmocka_unit_test(test_cut), cmocka_unit_test(test_host),
-           cmocka_unit_test(test_lifetime));
+           cmocka_unit_test(test_announced), cmocka_unit_test(test_lifetime));

@@ -164,12 +164,10 @@ static void test_aliases_multiply(void **state) {
 static void check_announced(Map *map, const char *expected) {
         Sections sections = {};
         AnnouncedList list = {};
-        FlatView view;
 
         assert_int_equal(render(must_find(map, "root"), RANGE_WHOLE, &sections, NULL), 0);
         assert_int_equal(render_announced(sections.items, sections.n, &list), 0);
-        view = (FlatView){.announced = list.items, .n_announced = list.n};
-        assert_text(scene_view_text(&view), expected);
+        assert_text(scene_announced_text(list.items, list.n), expected);
         sections_deinit(&sections);
         announced_list_deinit(&list);
 }
