@@ -44,8 +44,8 @@ static void view_free_ref(struct urcu_ref *ref) {
         dirty_ranges_deinit(&view->dirty);
         /* The last one has no successor that its nodes could have been left by. */
         if (view->current) {
-                view_tree_free(&view->current->sections);
-                view_tree_free(&view->current->announced);
+                view_tree_free(view->current->sections);
+                view_tree_free(view->current->announced);
         }
         flat_view_unref(view->current);
         region_unref(view->root);

@@ -2,25 +2,31 @@
 
 #include "lib/memory/climb.h"
 
-enum {
-        CLIMB_STEPS_MAX = 100 * 1000,
-        CLIMB_ALIASES_MAX = 128, /* on one way; bounds the recursion */
-};
+enum { CLIMB_ALIASES_MAX = 128 }; /* on one way; bounds the recursion */
 
 typedef struct Climber {
         bool enabled_only;
         ClimbFunction function;
         void *userdata;
-        unsigned n_steps;
+        unsigned *budget;
         unsigned n_aliases;
 } Climber;
 
 static int climb_from(Climber *climber, Region *region, Range range);
 
+static bool take_step(Climber *climber) {
+        if (*climber->budget == 0)
+                return false;
+        (*climber->budget)--;
+        return true;
+}
+
 static int climb_through(Climber *climber, Region *alias, Range range) {
         Range window;
         int r;
 
+        if (!take_step(climber))
+                return CLIMB_E_TOO_FAR;
         if (!range_shift_down(range, alias->state.target_offset, &range) ||
             !region_extent(alias, &window) || !range_overlaps(range, window))
                 return 0;
@@ -41,7 +47,7 @@ static int climb_from(Climber *climber, Region *region, Range range) {
                 Range extent;
                 int r;
 
-                if (++climber->n_steps > CLIMB_STEPS_MAX)
+                if (!take_step(climber))
                         return CLIMB_E_TOO_FAR;
                 if (climber->enabled_only && !region_is(region, REGION_ENABLED))
                         return 0;
@@ -61,8 +67,9 @@ static int climb_from(Climber *climber, Region *region, Range range) {
         return 0;
 }
 
-int climb(Region *region, Range range, bool enabled_only, ClimbFunction function, void *userdata) {
-        Climber climber = {enabled_only, function, userdata, 0, 0};
+int climb(Region *region, Range range, bool enabled_only, unsigned *budget, ClimbFunction function,
+          void *userdata) {
+        Climber climber = {enabled_only, function, userdata, budget, 0};
         int r;
 
         /* An alias that is climbed from is on the way like those that are climbed through. */

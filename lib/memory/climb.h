@@ -17,11 +17,18 @@
 
 typedef enum ClimbError {
         CLIMB_E_LOOP = 1,
-        CLIMB_E_TOO_FAR, /* more ways up, or more aliases on one way, than anybody should need */
+        CLIMB_E_TOO_FAR, /* the budget is spent, or one way leads through too many aliases */
 } ClimbError;
 
 /* Called for each region on the way, the first one too, with the range of it that is meant. */
 typedef void (*ClimbFunction)(Region *region, Range range, void *userdata);
 
-/* Through enabled regions only, as a guest sees them, or through disabled ones too. */
-int climb(Region *region, Range range, bool enabled_only, ClimbFunction function, void *userdata);
+/* Steps, regions and aliases looked at, that one edit may take altogether. */
+enum { CLIMB_BUDGET = 100 * 1000 };
+
+/*
+ * Through enabled regions only, as a guest sees them, or through disabled ones too. Takes its steps
+ * out of *budget; `function` may be NULL.
+ */
+int climb(Region *region, Range range, bool enabled_only, unsigned *budget, ClimbFunction function,
+          void *userdata);

@@ -66,6 +66,8 @@ static void dirty_view(Region *region, Range range, void *userdata) {
 }
 
 void dirty_climb(Map *map, Region *region, Range range) {
-        if (climb(region, range, true, dirty_view, NULL) != 0)
+        unsigned budget = CLIMB_BUDGET;
+
+        if (climb(region, range, true, &budget, dirty_view, NULL) != 0)
                 dirty_everything(map);
 }

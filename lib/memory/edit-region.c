@@ -6,15 +6,26 @@
 #include "lib/memory/climb.h"
 #include "lib/memory/edit-verbs.h"
 #include "lib/memory/map-error.h"
+#include "lib/memory/render.h"
 #include "lib/memory/undo.h"
 #include "lib/util/array.h"
 
-/* Whether `region` is `above` or hangs below it, by parents alone. */
-static bool is_inside(const Region *region, const Region *above) {
-        for (; region; region = region->state.parent)
-                if (region == above)
-                        return true;
-        return false;
+/* Whether the region may hang below that parent: not below itself, and not too deep. */
+static int check_ancestors(const Region *region, const Region *parent, Detail *detail) {
+        unsigned depth = 1;
+
+        for (const Region *above = parent; above; above = above->state.parent) {
+                if (above == region)
+                        return detail_set(
+                                detail, MAP_E_WOULD_LOOP,
+                                "region \"%s\" cannot be placed in \"%s\", which is part of it",
+                                region->name, parent->name);
+                if (++depth > RENDER_DEPTH_MAX)
+                        return detail_set(detail, MAP_E_TOO_LARGE,
+                                          "region \"%s\" would be nested deeper than %d regions",
+                                          region->name, RENDER_DEPTH_MAX);
+        }
+        return 0;
 }
 
 /* The aliases that show something, each once. */
@@ -37,24 +48,26 @@ static void collect_alias(Region *region, Range range, void *userdata) {
                 aliases->items[aliases->n++] = region;
 }
 
-static int climb_whole(Region *region, ClimbFunction function, void *userdata) {
+static int climb_whole(Region *region, unsigned *budget, ClimbFunction function, void *userdata) {
         Range extent;
 
-        return region_extent(region, &extent) ? climb(region, extent, false, function, userdata)
-                                              : 0;
+        if (!region_extent(region, &extent))
+                return 0;
+        return climb(region, extent, false, budget, function, userdata);
 }
 
 /* -ENOMEM, or a ClimbError: a loop that leads through the region leads through such an alias. */
 static int find_loop(Map *map, Region *region) {
         Aliases aliases = {.map = map};
+        unsigned budget = CLIMB_BUDGET;
         int r;
 
         map_begin_walk(map);
-        r = climb_whole(region, collect_alias, &aliases);
+        r = climb_whole(region, &budget, collect_alias, &aliases);
         if (r == 0)
                 r = aliases.r;
         for (size_t i = 0; r == 0 && i < aliases.n; i++)
-                r = climb_whole(aliases.items[i], NULL, NULL);
+                r = climb_whole(aliases.items[i], &budget, NULL, NULL);
         free(aliases.items);
         return r;
 }
@@ -68,12 +81,9 @@ static int check_loop(Map *map, Region *region, const RegionState *state, Detail
         RegionState before = region->state;
         int r;
 
-        if (region->kind != REGION_ALIAS && region->n_children == 0 && region != state->parent)
-                return 0;
-        if (is_inside(state->parent, region))
-                return detail_set(detail, MAP_E_WOULD_LOOP,
-                                  "region \"%s\" cannot be placed in \"%s\", which is part of it",
-                                  name, state->parent->name);
+        r = check_ancestors(region, state->parent, detail);
+        if (r != 0 || (region->kind != REGION_ALIAS && region->n_children == 0))
+                return r;
         region_set_state(region, state);
         r = find_loop(map, region);
         region_set_state(region, &before);

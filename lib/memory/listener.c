@@ -117,14 +117,16 @@ static bool follows(const Listener *listener, const char *space) {
 
 static void stop_logging(Listener *listener, const SpaceChange *change) {
         const FlatView *view = change->old;
+        const Section *section;
+        ViewCursor cursor;
 
         if (!listener->ops->log_stop || !follows(listener, change->space))
                 return;
-        for (size_t i = 0; i < view->n_sections; i++)
-                if (view->sections[i].flags & REGION_DIRTY_LOG)
+        for (section = flat_view_first(view, &cursor, 0); section;
+             section = flat_view_next(&cursor))
+                if (section->flags & REGION_DIRTY_LOG)
                         listener->ops->log_stop(
-                                listener,
-                                &(ListenerSection){view->sections[i], change->space, view}, 1, 0);
+                                listener, &(ListenerSection){*section, change->space, view}, 1, 0);
 }
 
 /* The reverse of a replay: what came last goes first. */
@@ -147,37 +149,30 @@ static void link_listener(Listener *listener, Map *map) {
         cds_list_add(&listener->link, behind);
 }
 
-int listener_register(Listener *listener, Map *map, Detail *detail) {
-        _cleanup_(replay_deinit) Replay replay = {};
+/* Begin, all there is, commit. Once something was told nothing but global logging can fail. */
+static int tell_arrival(Listener *listener, Map *map, const Commit *commit, Detail *detail) {
         const ListenerOps *ops = listener->ops;
-        int r;
+        int r = 0;
 
-        r = replay_init(&replay, map, true);
-        if (r == 0 && map->log_global && ops->log_global_start)
-                r = ops->log_global_start(listener, detail);
-        if (r != 0)
-                return r;
-        r = carry_out(listener, &replay.commit, detail);
-        if (r != 0) {
-                if (map->log_global && ops->log_global_stop)
-                        ops->log_global_stop(listener);
-                return r;
-        }
-        link_listener(listener, map);
         if (ops->begin)
                 ops->begin(listener);
-        tell_replay(listener, map, &replay.commit);
+        if (map->log_global && ops->log_global_start)
+                r = ops->log_global_start(listener, detail);
+        if (r == 0)
+                tell_replay(listener, map, commit);
         if (ops->commit)
                 ops->commit(listener);
-        return 0;
+        return r;
 }
 
-void listener_unregister(Listener *listener, Map *map) {
+/* Without memory for this the listener is left with what it has. */
+static void withdraw(Listener *listener, Map *map, bool told) {
         _cleanup_(replay_deinit) Replay replay = {};
         const ListenerOps *ops = listener->ops;
 
-        /* Without memory for the replay the listener is left with what it has. */
-        if (replay_init(&replay, map, false) == 0) {
+        if (replay_init(&replay, map, false) < 0)
+                return;
+        if (told) {
                 if (ops->begin)
                         ops->begin(listener);
                 tell_withdrawal(listener, map, &replay.commit);
@@ -185,8 +180,30 @@ void listener_unregister(Listener *listener, Map *map) {
                         ops->log_global_stop(listener);
                 if (ops->commit)
                         ops->commit(listener);
-                (void)carry_out(listener, &replay.commit, NULL);
         }
+        (void)carry_out(listener, &replay.commit, NULL);
+}
+
+int listener_register(Listener *listener, Map *map, Detail *detail) {
+        _cleanup_(replay_deinit) Replay replay = {};
+        int r;
+
+        r = replay_init(&replay, map, true);
+        if (r == 0)
+                r = carry_out(listener, &replay.commit, detail);
+        if (r != 0)
+                return r;
+        link_listener(listener, map);
+        r = tell_arrival(listener, map, &replay.commit, detail);
+        if (r != 0) {
+                withdraw(listener, map, false);
+                cds_list_del(&listener->link);
+        }
+        return r;
+}
+
+void listener_unregister(Listener *listener, Map *map) {
+        withdraw(listener, map, true);
         cds_list_del(&listener->link);
 }
 

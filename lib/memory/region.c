@@ -95,8 +95,7 @@ int region_new(Region **ret, const char *name, RegionKind kind, Backing *backing
         return 0;
 }
 
-static void region_free_ref(struct urcu_ref *ref) {
-        Region *region = caa_container_of(ref, Region, ref);
+static void region_free(Region *region) {
         IOEventFD *ioeventfd, *next_ioeventfd;
         Coalesced *coalesced, *next_coalesced;
 
@@ -105,7 +104,6 @@ static void region_free_ref(struct urcu_ref *ref) {
         cds_list_for_each_entry_safe(coalesced, next_coalesced, &region->coalesced, region_link)
                 coalesced_unref(coalesced);
         backing_unref(region->backing);
-        region_unref(region->target);
         free(region);
 }
 
@@ -115,9 +113,14 @@ Region *region_ref(Region *region) {
         return region;
 }
 
+/* Aliases of aliases may form a chain of any length: no recursion. */
 Region *region_unref(Region *region) {
-        if (region)
-                urcu_ref_put(&region->ref, region_free_ref);
+        while (region && uatomic_sub_return(&region->ref.refcount, 1) == 0) {
+                Region *target = region->target;
+
+                region_free(region);
+                region = target;
+        }
         return NULL;
 }
 

@@ -214,6 +214,8 @@ static int visit_children(Renderer *renderer, const Visit *visit, Sections *out)
              child = region_child_next(child, visit->window)) {
                 Range range;
 
+                /* Those that show nothing are looked at, too, once for each alias above them. */
+                renderer->n_visits++;
                 if (!region_is(child, REGION_ENABLED) || !region_extent(child, &range) ||
                     !range_shift_up(range, child->state.offset, &range) ||
                     !range_intersect(range, visit->window, &range))
@@ -255,7 +257,7 @@ static int visit_alias(Renderer *renderer, Visit visit, Sections *out) {
 }
 
 static int check_limits(Renderer *renderer, const Region *region) {
-        if (++renderer->n_visits > RENDER_VISITS_MAX)
+        if (renderer->n_visits > RENDER_VISITS_MAX)
                 return detail_set(renderer->detail, MAP_E_TOO_LARGE,
                                   "region \"%s\": aliases multiply to more than %d regions in view",
                                   region->name, RENDER_VISITS_MAX);

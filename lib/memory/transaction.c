@@ -10,8 +10,14 @@
 #include "lib/memory/undo.h"
 #include "lib/util/array.h"
 
-/* Changes of others that a transaction remembers; beyond them it cannot be committed any more. */
-enum { TOUCHED_MAX = 64 * 1024 };
+/*
+ * Notes that a transaction takes of what others change before they are joined, one for each region.
+ * With more than TOUCHED_REGIONS_MAX regions changed it cannot be committed any more.
+ */
+enum {
+        TOUCHED_MAX = 64 * 1024,
+        TOUCHED_REGIONS_MAX = TOUCHED_MAX / 4 * 3,
+};
 
 /* What a commit has set of one region since the transaction began. */
 struct Touched {
@@ -37,6 +43,8 @@ int transaction_new(Transaction **ret, Map *map) {
 Transaction *transaction_free(Transaction *transaction) {
         if (!transaction)
                 return NULL;
+        if (transaction->map->checked_out == transaction)
+                map_check_in(transaction->map);
         transaction_unstage(transaction, 0);
         for (size_t i = 0; i < transaction->n_touched; i++)
                 region_unref(transaction->touched[i].region);
@@ -107,18 +115,43 @@ static int compare_touched(const void *a, const void *b) {
         return strcmp(left->region->name, right->region->name);
 }
 
+/* One note for each name, by name: all that was set, and when for the last time. */
+static void join_touched(Transaction *transaction) {
+        Touched *items = transaction->touched;
+        size_t end = 0;
+
+        if (transaction->n_touched > 1)
+                qsort(items, transaction->n_touched, sizeof(*items), compare_touched);
+        for (size_t i = 0; i < transaction->n_touched; i++) {
+                Touched *last = end > 0 ? &items[end - 1] : NULL;
+
+                if (!last || compare_touched(last, &items[i]) != 0) {
+                        items[end++] = items[i];
+                        continue;
+                }
+                last->mask |= items[i].mask;
+                last->flags |= items[i].flags;
+                last->generation = MAX_OF(last->generation, items[i].generation);
+                region_unref(items[i].region);
+        }
+        transaction->n_touched = end;
+}
+
 static const Touched *find_touched(const Transaction *transaction, const char *name) {
         size_t low = 0, high = transaction->n_touched;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
+                int order = strcmp(name, transaction->touched[middle].region->name);
 
-                if (strcmp(transaction->touched[middle].region->name, name) < 0)
-                        low = middle + 1;
-                else
+                if (order == 0)
+                        return &transaction->touched[middle];
+                if (order < 0)
                         high = middle;
+                else
+                        low = middle + 1;
         }
-        return low < transaction->n_touched ? &transaction->touched[low] : NULL;
+        return NULL;
 }
 
 /* What an edit sets of the region it names. */
@@ -139,19 +172,14 @@ static Touched set_by(const Edit *edit) {
 static int check_edit(const Transaction *transaction, size_t i, Detail *detail) {
         const Edit *edit = &transaction->edits[i];
         const Touched *touched = find_touched(transaction, edit->name);
-        const Touched *end = transaction->touched + transaction->n_touched;
         Touched set = set_by(edit);
 
-        for (; touched && touched < end && strcmp(touched->region->name, edit->name) == 0;
-             touched++)
-                if ((touched->mask & set.mask) || (touched->flags & set.flags))
-                        return detail_set(detail, MAP_E_CONFLICT,
-                                          "edit %zu: region \"%s\" was changed by the commit of"
-                                          " generation %" PRIu64
-                                          ", the transaction began at %" PRIu64,
-                                          i + 1, edit->name, touched->generation,
-                                          transaction->base_generation);
-        return 0;
+        if (!touched || (!(touched->mask & set.mask) && !(touched->flags & set.flags)))
+                return 0;
+        return detail_set(detail, MAP_E_CONFLICT,
+                          "edit %zu: region \"%s\" was changed by the commit of generation %" PRIu64
+                          ", the transaction began at %" PRIu64,
+                          i + 1, edit->name, touched->generation, transaction->base_generation);
 }
 
 static int check_touched(Transaction *transaction, Detail *detail) {
@@ -159,12 +187,9 @@ static int check_touched(Transaction *transaction, Detail *detail) {
 
         if (transaction->overrun)
                 return detail_set(detail, MAP_E_CONFLICT,
-                                  "more than %d changes were committed since generation %" PRIu64,
-                                  TOUCHED_MAX, transaction->base_generation);
-        if (transaction->n_touched == 0)
-                return 0;
-        qsort(transaction->touched, transaction->n_touched, sizeof(*transaction->touched),
-              compare_touched);
+                                  "more than %d regions were changed since generation %" PRIu64,
+                                  TOUCHED_REGIONS_MAX, transaction->base_generation);
+        join_touched(transaction);
         for (size_t i = 0; r == 0 && i < transaction->n_edits; i++)
                 r = check_edit(transaction, i, detail);
         return r;
@@ -201,10 +226,18 @@ static Touched set_between(const RegionState *before, const RegionState *after) 
         return set;
 }
 
+/* Joins the notes when there are too many. Rarely: what it leaves must be well below that. */
+static bool has_room(Transaction *transaction) {
+        if (transaction->n_touched < TOUCHED_MAX)
+                return true;
+        join_touched(transaction);
+        return transaction->n_touched <= TOUCHED_REGIONS_MAX;
+}
+
 static void note(Transaction *transaction, Touched touched) {
         if (transaction->overrun)
                 return;
-        if (transaction->n_touched == TOUCHED_MAX ||
+        if (!has_room(transaction) ||
             array_reserve(&transaction->touched, &transaction->n_touched_allocated,
                           transaction->n_touched, 1) < 0) {
                 transaction->overrun = true;

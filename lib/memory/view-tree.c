@@ -428,8 +428,7 @@ static void subtree_free(ViewNode *node) {
         free(node);
 }
 
-void view_tree_free(ViewTree *tree) {
-        if (tree->root)
-                subtree_free(tree->root);
-        *tree = (ViewTree){};
+void view_tree_free(ViewTree tree) {
+        if (tree.root)
+                subtree_free(tree.root);
 }

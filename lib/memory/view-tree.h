@@ -80,4 +80,4 @@ void view_splice_settle(ViewSplice *splice, struct cds_list_head *dead);
 
 /* Frees nodes that nobody can see any more: a list of them, or a whole tree. */
 void view_nodes_free(struct cds_list_head *nodes);
-void view_tree_free(ViewTree *tree);
+void view_tree_free(ViewTree tree);
