@@ -99,7 +99,7 @@ static int render_window(ViewPlan *plan, WindowWork *work, Range window, Detail 
         return r;
 }
 
-/* One window, which ends where sections of the old view end: render, compare, put into the trees. */
+/* One window, whose ends are ends of old sections: render, compare, put into the trees. */
 static int plan_window(ViewPlan *plan, WindowWork *work, Range window, Detail *detail) {
         size_t before = diff_size(&plan->diff);
         int r;

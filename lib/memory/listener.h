@@ -17,7 +17,7 @@
  *   2. per address space, by name: deletions in ascending address, descending priority:
  *      coalesced_del of the section's zones, region_del; then in ascending address: a section that
  *      stayed gets region_nop, then log_start if dirty logging began, log_stop (descending) if it
- *      ended; a new one gets region_add, then coalesced_add; ascending.
+ *      ended; a new one gets region_add, coalesced_add, log_start; ascending.
  *   3. per address space: all eventfd_del (descending), then all eventfd_add (ascending).
  *   4. commit, ascending priority.
  * Equal priorities: order of registration. A listener without region_nop is not visited for

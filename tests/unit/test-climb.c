@@ -16,9 +16,19 @@ static char *climb_text(Map *map, const char *name, Range range, bool enabled_on
         size_t length;
         FILE *f = open_memstream(&text, &length);
 
-        assert_int_equal(climb(must_find(map, name), range, enabled_only, write_down, f), 0);
+        unsigned budget = CLIMB_BUDGET;
+
+        assert_int_equal(climb(must_find(map, name), range, enabled_only, &budget, write_down, f),
+                         0);
+        assert_true(budget < CLIMB_BUDGET);
         fclose(f);
         return text;
+}
+
+static int climb_quietly(Region *region) {
+        unsigned budget = CLIMB_BUDGET;
+
+        return climb(region, (Range){0, 0}, true, &budget, NULL, NULL);
 }
 
 static void check(Map *map, const char *name, Range range, const char *expected) {
@@ -76,11 +86,10 @@ static void test_loop(void **state) {
         state_of_loop.parent = must_find(map, "ram");
         state_of_loop.offset = 0;
         region_set_state(alias, &state_of_loop);
-        assert_int_equal(climb(alias, (Range){0, 0}, true, NULL, NULL), CLIMB_E_LOOP);
-        assert_int_equal(climb(must_find(map, "ram"), (Range){0, 0}, true, NULL, NULL),
-                         CLIMB_E_LOOP);
+        assert_int_equal(climb_quietly(alias), CLIMB_E_LOOP);
+        assert_int_equal(climb_quietly(must_find(map, "ram")), CLIMB_E_LOOP);
         region_set_state(alias, &before);
-        assert_int_equal(climb(alias, (Range){0, 0}, true, NULL, NULL), 0);
+        assert_int_equal(climb_quietly(alias), 0);
 }
 
 /* Twice as many ways with each level. */
@@ -97,8 +106,7 @@ static void test_too_far(void **state) {
                 }
                 snprintf(below, sizeof(below), "%s", name);
         }
-        assert_int_equal(climb(must_find(map, "ram"), (Range){0, 0}, true, NULL, NULL),
-                         CLIMB_E_TOO_FAR);
+        assert_int_equal(climb_quietly(must_find(map, "ram")), CLIMB_E_TOO_FAR);
         map_rollback(map, 0);
 }
 

@@ -9,9 +9,9 @@
 #include "tests/common/edit-text.h"
 #include "tests/common/unit.h"
 
-#define BEGIN "{\"guestmap\": 1, \"regions\": ["
+#define BEGIN  "{\"guestmap\": 1, \"regions\": ["
 #define SPACES "], \"address-spaces\": ["
-#define END "]}"
+#define END    "]}"
 #define SYSTEM "{\"name\": \"system\", \"kind\": \"container\", \"size\": \"2^64\"}"
 #define MEMORY SPACES "{\"name\": \"memory\", \"root\": \"system\"}" END
 
@@ -19,8 +19,8 @@
 #define LAYOUT(...) BEGIN SYSTEM __VA_ARGS__ MEMORY
 /* One at a time. */
 #define IN(parent, name, kind, size, offset, more)                                                 \
-        ", {\"name\": \"" name "\", \"kind\": \"" kind "\", \"size\": " #size ", \"parent\": \""   \
-        parent "\", \"offset\": " #offset more "}"
+        ", {\"name\": \"" name "\", \"kind\": \"" kind "\", \"size\": " #size                      \
+        ", \"parent\": \"" parent "\", \"offset\": " #offset more "}"
 #define MMIO(name, offset) IN("system", name, "mmio", 16, offset, "")
 #define UNPLACED(name, kind, more)                                                                 \
         ", {\"name\": \"" name "\", \"kind\": \"" kind "\", \"size\": 4096" more "}"
@@ -120,16 +120,17 @@ static void test_from_nothing(void **state) {
 }
 
 static void test_properties(void **state) {
-        assert_converges(LAYOUT(MMIO("a", 0) UNPLACED("r", "ram", "")),
-                         LAYOUT(IN("system", "a", "mmio", 32, 64, ", \"priority\": -2, "
-                                   "\"enabled\": false")
-                                UNPLACED("r", "rom", ", \"dirty-log\": true")),
-                         "set \"a\" size 0x20 offset 0x40 priority -2 flags 0x0/0x100\n"
-                         "set \"r\" flags 0x11/0x11\n");
+        assert_converges(
+                LAYOUT(MMIO("a", 0) UNPLACED("r", "ram", "")),
+                LAYOUT(IN("system", "a", "mmio", 32, 64,
+                          ", \"priority\": -2, "
+                          "\"enabled\": false") UNPLACED("r", "rom", ", \"dirty-log\": true")),
+                "set \"a\" size 0x20 offset 0x40 priority -2 flags 0x0/0x100\n"
+                "set \"r\" flags 0x11/0x11\n");
         assert_converges(LAYOUT(UNPLACED("f", "romd", "") ALIAS("system", "a", "f", 0)),
                          LAYOUT(UNPLACED("f", "romd", ", \"romd\": false")
-                                IN("system", "a", "alias", 4096, 0,
-                                   ", \"target\": \"f\", \"target-offset\": 16")),
+                                        IN("system", "a", "alias", 4096, 0,
+                                           ", \"target\": \"f\", \"target-offset\": 16")),
                          "set \"f\" flags 0x0/0x8\n"
                          "set \"a\" target-offset 0x10\n");
 }
@@ -144,14 +145,13 @@ static void test_order(void **state) {
         assert_converges(abcd, LAYOUT(MMIO("b", 8) MMIO("a", 0) MMIO("d", 24) MMIO("c", 16)),
                          "move \"b\" in \"system\" @0x8 priority 0\n"
                          "move \"d\" in \"system\" @0x18 priority 0\n");
-        assert_converges(abcd,
-                         LAYOUT(MMIO("a", 0) MMIO("new", 4) MMIO("b", 8) MMIO("c", 16)
-                                MMIO("d", 24)),
-                         "add mmio \"new\" 0x10 in \"system\" @0x4 priority 0 flags 0x100\n");
+        assert_converges(
+                abcd, LAYOUT(MMIO("a", 0) MMIO("new", 4) MMIO("b", 8) MMIO("c", 16) MMIO("d", 24)),
+                "add mmio \"new\" 0x10 in \"system\" @0x4 priority 0 flags 0x100\n");
         /* Priorities split the group: what leaves it needs no other place. */
         assert_converges(abcd,
                          LAYOUT(MMIO("b", 8) MMIO("c", 16) MMIO("d", 24)
-                                IN("system", "a", "mmio", 16, 0, ", \"priority\": 1")),
+                                        IN("system", "a", "mmio", 16, 0, ", \"priority\": 1")),
                          "set \"a\" priority 1\n");
 }
 
@@ -171,28 +171,27 @@ static void test_forward_references(void **state) {
 }
 
 static void test_kind_changes(void **state) {
-        assert_converges(LAYOUT(IN("system", "bar", "mmio", 4096, 0, "")
-                                IN("bar", "msix", "mmio", 16, 0, "")
-                                ALIAS("system", "w", "bar", 8192)),
-                         LAYOUT(IN("system", "bar", "container", 4096, 0, "")
-                                IN("bar", "msix", "mmio", 16, 0, "")
-                                ALIAS("system", "w", "bar", 8192)),
-                         "move \"msix\" out\n"
-                         "remove \"w\"\n"
-                         "remove \"bar\"\n"
-                         "add container \"bar\" 0x1000 in \"system\" @0x0 priority 0 flags 0x100\n"
-                         "move \"msix\" in \"bar\" @0x0 priority 0\n"
-                         "add alias \"w\" 0x1000 of \"bar\" +0x0 in \"system\" @0x2000 priority 0 "
-                         "flags 0x100\n");
+        assert_converges(
+                LAYOUT(IN("system", "bar", "mmio", 4096, 0, "") IN("bar", "msix", "mmio", 16, 0, "")
+                               ALIAS("system", "w", "bar", 8192)),
+                LAYOUT(IN("system", "bar", "container", 4096, 0, "") IN(
+                        "bar", "msix", "mmio", 16, 0, "") ALIAS("system", "w", "bar", 8192)),
+                "move \"msix\" out\n"
+                "remove \"w\"\n"
+                "remove \"bar\"\n"
+                "add container \"bar\" 0x1000 in \"system\" @0x0 priority 0 flags 0x100\n"
+                "move \"msix\" in \"bar\" @0x0 priority 0\n"
+                "add alias \"w\" 0x1000 of \"bar\" +0x0 in \"system\" @0x2000 priority 0 "
+                "flags 0x100\n");
 }
 
 static void test_target_changes(void **state) {
         assert_converges(LAYOUT(UNPLACED("r", "ram", "") UNPLACED("s", "ram", "")
-                                ALIAS("system", "a", "r", 0) UNPLACED("b", "alias",
-                                                                      ", \"target\": \"a\"")),
+                                        ALIAS("system", "a", "r", 0)
+                                                UNPLACED("b", "alias", ", \"target\": \"a\"")),
                          LAYOUT(UNPLACED("r", "ram", "") UNPLACED("s", "ram", "")
-                                ALIAS("system", "a", "s", 0) UNPLACED("b", "alias",
-                                                                      ", \"target\": \"a\"")),
+                                        ALIAS("system", "a", "s", 0)
+                                                UNPLACED("b", "alias", ", \"target\": \"a\"")),
                          "remove \"b\"\n"
                          "remove \"a\"\n"
                          "add alias \"a\" 0x1000 of \"s\" +0x0 in \"system\" @0x0 priority 0 "
@@ -224,9 +223,9 @@ static void test_spaces(void **state) {
 /* A container and what is in it change places, in either order of the document. */
 static void test_turned_inside_out(void **state) {
         const char *inner_first = LAYOUT(IN("system", "in", "container", 64, 0, "")
-                                         IN("in", "out", "container", 64, 0, ""));
+                                                 IN("in", "out", "container", 64, 0, ""));
         const char *outer_first = LAYOUT(IN("out", "in", "container", 64, 0, "")
-                                         IN("system", "out", "container", 64, 0, ""));
+                                                 IN("system", "out", "container", 64, 0, ""));
 
         assert_converges(outer_first, inner_first,
                          "move \"in\" in \"system\" @0x0 priority 0\n"
@@ -239,11 +238,11 @@ static void test_turned_inside_out(void **state) {
 /* An alias that is about to leave a container would, until then, close a loop. */
 static void test_alias_in_the_way(void **state) {
         assert_converges(LAYOUT(IN("system", "r", "container", 4096, 0, "")
-                                IN("system", "p", "container", 4096, 4096, "")
-                                ALIAS("r", "a", "p", 0)),
+                                        IN("system", "p", "container", 4096, 4096, "")
+                                                ALIAS("r", "a", "p", 0)),
                          LAYOUT(IN("p", "r", "container", 4096, 0, "")
-                                IN("system", "p", "container", 4096, 4096, "")
-                                ALIAS("system", "a", "p", 8192)),
+                                        IN("system", "p", "container", 4096, 4096, "")
+                                                ALIAS("system", "a", "p", 8192)),
                          "move \"r\" out\n"
                          "move \"a\" out\n"
                          "set \"a\" size 0x0\n"
@@ -255,9 +254,9 @@ static void test_alias_in_the_way(void **state) {
 /* Either way one size or the other would reach beyond 2^64 for a while. */
 static void test_top_of_the_address_space(void **state) {
         const char *low = LAYOUT(IN("system", "box", "container", "2^64", 0, "")
-                                 IN("system", "a", "mmio", "0x10000", 0, ""));
+                                         IN("system", "a", "mmio", "0x10000", 0, ""));
         const char *high = LAYOUT(IN("system", "box", "container", "2^64", 0, "")
-                                  IN("box", "a", "mmio", 4096, "0xfffffffffffff000", ""));
+                                          IN("box", "a", "mmio", 4096, "0xfffffffffffff000", ""));
 
         assert_converges(low, high,
                          "set \"a\" size 0x1000\n"
@@ -295,13 +294,13 @@ static void test_loops(void **state) {
 
         assert_int_equal(try_apply(vm,
                                    LAYOUT(IN("y", "x", "container", 64, 0, "")
-                                          IN("x", "y", "container", 64, 0, "")),
+                                                  IN("x", "y", "container", 64, 0, "")),
                                    NULL, &detail),
                          MAP_E_WOULD_LOOP);
         assert_string_equal(detail.text, "region \"x\" would be inside itself");
         assert_int_equal(try_apply(vm,
                                    LAYOUT(UNPLACED("x", "alias", ", \"target\": \"y\"")
-                                          UNPLACED("y", "alias", ", \"target\": \"x\"")),
+                                                  UNPLACED("y", "alias", ", \"target\": \"x\"")),
                                    NULL, &detail),
                          MAP_E_WOULD_LOOP);
         assert_int_equal(try_apply(vm, LAYOUT(ALIAS("system", "x", "system", 0)), NULL, &detail),
@@ -320,11 +319,11 @@ static void test_contents(void **state) {
         Detail detail = {};
 
         must_apply(vm, LAYOUT(IN("system", "stays", "ram", 8192, 0, "")
-                              IN("system", "goes", "ram", 8192, 8192, "")
-                              IN("system", "turns", "ram", 8192, 16384, "")));
+                                      IN("system", "goes", "ram", 8192, 8192, "")
+                                              IN("system", "turns", "ram", 8192, 16384, "")));
         *memory_of(vm, "stays") = *memory_of(vm, "turns") = 1234;
         applied = must_apply(vm, LAYOUT(UNPLACED("stays", "rom", "")
-                                        IN("system", "turns", "romd", 8192, 16384, "")));
+                                                IN("system", "turns", "romd", 8192, 16384, "")));
         assert_int_equal(*memory_of(vm, "stays"), 1234);
         assert_int_equal(*memory_of(vm, "turns"), 0);
         assert_int_equal(applied.discarded, 16384);
@@ -332,9 +331,9 @@ static void test_contents(void **state) {
         /* It has become smaller, its backing has not; beyond that is no way. */
         applied = must_apply(vm, LAYOUT(IN("system", "stays", "ram", 8192, 0, "")));
         assert_int_equal(*memory_of(vm, "stays"), 1234);
-        assert_int_equal(try_apply(vm, LAYOUT(IN("system", "stays", "ram", 12288, 0, "")), NULL,
-                                   &detail),
-                         MAP_E_INVALID_RANGE);
+        assert_int_equal(
+                try_apply(vm, LAYOUT(IN("system", "stays", "ram", 12288, 0, "")), NULL, &detail),
+                MAP_E_INVALID_RANGE);
         assert_string_equal(detail.text, "region \"stays\": size 0x3000 lies beyond its backing "
                                          "(size 0x2000)");
         assert_int_equal(*memory_of(vm, "stays"), 1234);
@@ -349,7 +348,7 @@ static unsigned pick(unsigned *seed, unsigned n) {
 }
 
 static void write_region(FILE *out, unsigned *seed, unsigned i) {
-        static const char *const kinds[] = {"container", "container", "mmio", "ram",
+        static const char *const kinds[] = {"container", "container", "mmio",  "ram",
                                             "romd",      "reserved",  "alias", "alias"};
         const char *kind = i % 4 == 3 ? kinds[pick(seed, 8)] : kinds[(i * 5) % 8];
         bool is_alias = strcmp(kind, "alias") == 0, is_mmio = strcmp(kind, "mmio") == 0;
@@ -371,8 +370,7 @@ static void write_region(FILE *out, unsigned *seed, unsigned i) {
                 fprintf(out, ", \"ioeventfds\": [{\"offset\": %u, \"length\": 4}]",
                         pick(seed, 4) * 8);
         if (is_mmio && pick(seed, 2))
-                fprintf(out, ", \"coalesced\": [{\"offset\": %u, \"size\": 8}]",
-                        pick(seed, 4) * 8);
+                fprintf(out, ", \"coalesced\": [{\"offset\": %u, \"size\": 8}]", pick(seed, 4) * 8);
         fputc('}', out);
 }
 
@@ -385,8 +383,9 @@ static char *random_layout(unsigned *seed) {
         fputs(BEGIN, out);
         for (unsigned i = 0; i < N_NAMES; i++)
                 write_region(out, seed, i);
-        fprintf(out, SPACES "{\"name\": \"memory\", \"root\": \"r%u\"}, "
-                            "{\"name\": \"s\", \"root\": \"r%u\"}" END,
+        fprintf(out,
+                SPACES "{\"name\": \"memory\", \"root\": \"r%u\"}, "
+                       "{\"name\": \"s\", \"root\": \"r%u\"}" END,
                 pick(seed, N_NAMES), pick(seed, N_NAMES));
         fclose(out);
         return text;
@@ -431,8 +430,10 @@ static char *large_layout(unsigned first, unsigned step) {
         for (unsigned i = 0; i < N_LARGE; i++) {
                 unsigned number = (unsigned)((first + (uint64_t)i * step) % N_LARGE);
 
-                fprintf(out, ",{\"name\":\"r%u\",\"kind\":\"mmio\",\"size\":1,"
-                             "\"parent\":\"system\",\"offset\":%u}", number, number * 2);
+                fprintf(out,
+                        ",{\"name\":\"r%u\",\"kind\":\"mmio\",\"size\":1,"
+                        "\"parent\":\"system\",\"offset\":%u}",
+                        number, number * 2);
         }
         fputs(MEMORY, out);
         fclose(out);
@@ -457,29 +458,40 @@ static void test_large(void **state) {
 }
 
 /* As deep as it goes: no recursion. */
-static void test_deep(void **state) {
-        _cleanup_(vm_freep) VM *vm = must_vm("none");
+/* Each region in the one that comes after it. The caller frees. */
+static char *nested(unsigned n) {
         size_t length;
         char *text;
         FILE *out = open_memstream(&text, &length);
 
         fputs(BEGIN, out);
-        for (unsigned i = 0; i < 5000; i++)
-                fprintf(out, "{\"name\":\"r%u\",\"kind\":\"container\",\"size\":1,"
-                             "\"parent\":\"r%u\"},", i, i + 1);
-        fputs("{\"name\":\"r5000\",\"kind\":\"container\",\"size\":1}" END, out);
+        for (unsigned i = 1; i < n; i++)
+                fprintf(out,
+                        "{\"name\":\"r%u\",\"kind\":\"container\",\"size\":1,"
+                        "\"parent\":\"r%u\"},",
+                        i, i + 1);
+        fprintf(out, "{\"name\":\"r%u\",\"kind\":\"container\",\"size\":1}" END, n);
         fclose(out);
-        must_apply(vm, text);
-        assert_int_equal(must_apply(vm, BEGIN END).n_edits, 5001);
-        free(text);
+        return text;
+}
+
+static void test_deep(void **state) {
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+        _cleanup_(freep) char *deep = nested(128), *too_deep = nested(5000);
+        Applied applied;
+        Detail detail;
+
+        must_apply(vm, deep);
+        assert_int_equal(must_apply(vm, BEGIN END).n_edits, 128);
+        assert_int_equal(try_apply(vm, too_deep, &applied, &detail), MAP_E_TOO_LARGE);
+        assert_non_null(strstr(detail.text, "128"));
 }
 
 UNIT_TESTS(cmocka_unit_test(test_from_nothing), cmocka_unit_test(test_properties),
            cmocka_unit_test(test_order), cmocka_unit_test(test_forward_references),
            cmocka_unit_test(test_kind_changes), cmocka_unit_test(test_target_changes),
            cmocka_unit_test(test_spaces), cmocka_unit_test(test_turned_inside_out),
-           cmocka_unit_test(test_alias_in_the_way),
-           cmocka_unit_test(test_top_of_the_address_space), cmocka_unit_test(test_devices),
-           cmocka_unit_test(test_loops), cmocka_unit_test(test_contents),
-           cmocka_unit_test(test_random_layouts), cmocka_unit_test(test_large),
-           cmocka_unit_test(test_deep));
+           cmocka_unit_test(test_alias_in_the_way), cmocka_unit_test(test_top_of_the_address_space),
+           cmocka_unit_test(test_devices), cmocka_unit_test(test_loops),
+           cmocka_unit_test(test_contents), cmocka_unit_test(test_random_layouts),
+           cmocka_unit_test(test_large), cmocka_unit_test(test_deep));

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/memory/render.h"
 #include "tests/unit/edit-scene.h"
 
 #define TOP UINT64_MAX
@@ -183,6 +184,21 @@ static void test_move_to_where_it_is(void **state) {
         changes_nothing(map, move_region("device", "bus", 0x100, 0));
 }
 
+static void test_nested_too_deep(void **state) {
+        Map *map = *state;
+        char name[32], parent[32] = "system";
+
+        for (int i = 2; i <= RENDER_DEPTH_MAX; i++) {
+                snprintf(name, sizeof(name), "c%d", i);
+                must_edit(map, add_region(REGION_CONTAINER, name, 0x10, parent, 0, 0));
+                snprintf(parent, sizeof(parent), "%s", name);
+        }
+        refused(map, add_region(REGION_MMIO, "x", 1, parent, 0, 0), MAP_E_TOO_LARGE, "\"x\"|128");
+        must_edit(map, add_region(REGION_MMIO, "x", 1, NULL, 0, 0));
+        refused(map, move_region("x", parent, 0, 0), MAP_E_TOO_LARGE, "\"x\"|128");
+        map_rollback(map, 0);
+}
+
 static void test_move_is_refused(void **state) {
         Map *map = *state;
 
@@ -349,10 +365,11 @@ static void test_direct_read_mode(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, edit_scene_setup, edit_scene_teardown)
 
-UNIT_TESTS(TEST(test_add_region), TEST(test_add_every_kind), TEST(test_add_alias),
-           TEST(test_add_is_refused), TEST(test_sizes), TEST(test_ranges_beyond_the_end),
-           TEST(test_beyond_the_backing), TEST(test_remove), TEST(test_the_same_name_again),
-           TEST(test_move), TEST(test_move_to_where_it_is), TEST(test_move_is_refused),
-           TEST(test_loops), TEST(test_loop_of_two_aliases), TEST(test_loop_by_a_container),
-           TEST(test_loop_through_a_shifted_window), TEST(test_set), TEST(test_set_to_equal_values),
-           TEST(test_set_keeps_the_place), TEST(test_set_is_refused), TEST(test_direct_read_mode));
+UNIT_TESTS(TEST(test_nested_too_deep), TEST(test_add_region), TEST(test_add_every_kind),
+           TEST(test_add_alias), TEST(test_add_is_refused), TEST(test_sizes),
+           TEST(test_ranges_beyond_the_end), TEST(test_beyond_the_backing), TEST(test_remove),
+           TEST(test_the_same_name_again), TEST(test_move), TEST(test_move_to_where_it_is),
+           TEST(test_move_is_refused), TEST(test_loops), TEST(test_loop_of_two_aliases),
+           TEST(test_loop_by_a_container), TEST(test_loop_through_a_shifted_window), TEST(test_set),
+           TEST(test_set_to_equal_values), TEST(test_set_keeps_the_place),
+           TEST(test_set_is_refused), TEST(test_direct_read_mode));

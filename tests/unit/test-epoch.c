@@ -268,7 +268,7 @@ static void test_the_oldest_reader_keeps_nodes(void **state) {
         check_gone(&line, N_VIEWS - 1);
         check_items(&line, N_VIEWS - 1);
         flat_view_unref(line.views[N_VIEWS - 1]);
-        view_tree_free(&line.tree);
+        view_tree_free(line.tree);
         assert_int_equal(watch.n_freed[N_VIEWS - 1], line.shapes[N_VIEWS - 1].n_nodes);
         line_deinit(&line);
 }
@@ -288,7 +288,7 @@ static void test_a_reader_in_the_middle_keeps_what_follows(void **state) {
         check_gone(&line, N_VIEWS - 1);
         check_items(&line, N_VIEWS - 1);
         flat_view_unref(line.views[N_VIEWS - 1]);
-        view_tree_free(&line.tree);
+        view_tree_free(line.tree);
         line_deinit(&line);
 }
 

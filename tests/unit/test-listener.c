@@ -15,9 +15,9 @@ static void test_replay(void **state) {
         assert_int_equal(map_log_global_start(f->map, 1, NULL), 0);
         trace_take(&f->out);
         audience_join(f, &late);
-        told(f, "late log-global-start\n"
-                "late prepare\nlate apply\nlate settle\n"
+        told(f, "late prepare\nlate apply\nlate settle\n"
                 "late begin\n"
+                "late log-global-start\n"
                 "late add memory 0-fff ram@0\n"
                 "late log-start memory 0-fff ram@0 0>1\n"
                 "late add memory 2000-20ff device@0\n"
@@ -182,6 +182,23 @@ static void test_global_logging_fails(void **state) {
         listener_unregister(&top.listener, f->map);
 }
 
+/* It has begun, so it is told that this was all; what it applied is taken back. */
+static void test_registration_without_logging(void **state) {
+        Audience *f = *state;
+        Trace late = audience_trace(f, "late", 5);
+        Detail detail = {};
+
+        assert_int_equal(map_log_global_start(f->map, 1, NULL), 0);
+        trace_take(&f->out);
+        late.fail_log = true;
+        assert_int_equal(listener_register(&late.listener, f->map, &detail), MAP_E_KVM);
+        told(f, "late prepare\nlate apply\nlate settle\n"
+                "late begin\nlate log-global-start\nlate commit\n"
+                "late prepare\nlate apply\nlate settle\n");
+        must_edit_commit(f->map, disable("device"));
+        map_log_global_stop(f->map, 1);
+}
+
 static void test_sync_of_everything_at_once(void **state) {
         Audience *f = *state;
         Trace fast = audience_trace(f, "fast", 20);
@@ -199,4 +216,5 @@ static void test_sync_of_everything_at_once(void **state) {
 UNIT_TESTS(TEST(test_replay), TEST(test_unregistered_hears_nothing),
            TEST(test_registration_refused), TEST(test_prepare_refuses), TEST(test_apply_fails),
            TEST(test_tried_again_after_a_failure), TEST(test_dry_run), TEST(test_global_logging),
-           TEST(test_global_logging_fails), TEST(test_sync_of_everything_at_once));
+           TEST(test_global_logging_fails), TEST(test_registration_without_logging),
+           TEST(test_sync_of_everything_at_once));

@@ -138,8 +138,14 @@ static void test_deep_nesting(void **state) {
 }
 
 static void test_too_deep(void **state) {
-        nest(*state, RENDER_DEPTH_MAX + 2);
-        assert_int_equal(render_result(*state), MAP_E_TOO_LARGE);
+        Map *map = *state;
+
+        nest(map, RENDER_DEPTH_MAX - 1);
+        check(map, "0-f ram@0 ram\n");
+        /* The edit that nests the whole of it one deeper does not look down. */
+        container(map, "above", SIZE_WHOLE, "root", 0, 0);
+        must_edit(map, move_region("c1", "above", 0, 0));
+        assert_int_equal(render_result(map), MAP_E_TOO_LARGE);
 }
 
 /* Each level shows the one below twice: 2^40 visits if nobody counted. */

@@ -303,29 +303,17 @@ static void test_words(void **state) {
 }
 
 static void test_parts(void **state) {
-        static const struct {
-                uint64_t size_max, n, last_size; /* in pages */
-        } cases[] = {{10, 3, 5}, {25, 1, 25}, {24, 2, 1}, {5, 5, 5}, {1, 25, 1}};
-        const Extent whole = pages(1, 25, 100, RO), before = pages(0, 1, 0, 0);
+        Extent extent = pages(1, 25, 100, RO), part;
+        uint64_t size_max = 10 * PAGE;
 
-        for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-                const Accelerator accelerator = {.slot_size_max = cases[i].size_max * PAGE};
-                _cleanup_(extents_deinit) Extents parts = {};
-
-                assert_int_equal(extents_add(&parts, &before), 0);
-                assert_int_equal(extents_append_parts(&parts, whole, &accelerator), 0);
-                assert_int_equal(parts.n, 1 + cases[i].n);
-                assert_extent(parts.items[0], before);
-                for (uint64_t k = 0; k < cases[i].n; k++) {
-                        uint64_t at = k * cases[i].size_max;
-                        bool is_last = k + 1 == cases[i].n;
-
-                        assert_extent(parts.items[1 + k],
-                                      pages(1 + at,
-                                            is_last ? cases[i].last_size : cases[i].size_max,
-                                            100 + at, RO));
-                }
-        }
+        assert_int_equal(extent_n_parts(&extent, size_max), 3);
+        part = extent_part(&extent, size_max, 0);
+        assert_extent(part, pages(1, 10, 100, RO));
+        part = extent_part(&extent, size_max, 2);
+        assert_extent(part, pages(21, 5, 120, RO));
+        assert_int_equal(extent_n_parts(&extent, 25 * PAGE), 1);
+        assert_int_equal(extent_n_parts(&extent, 24 * PAGE), 2);
+        assert_extent(extent_part(&extent, 25 * PAGE, 0), extent);
 }
 
 /* Random plans: each is tried under the rules by must_plan() and leads where it should. */

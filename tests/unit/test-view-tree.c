@@ -129,8 +129,7 @@ static Pair pair_of(uint64_t first, uint64_t step, size_t n) {
 }
 
 static void pair_deinit(Pair *pair) {
-        view_tree_free(&pair->tree);
-        assert_null(pair->tree.root);
+        view_tree_free(pair->tree);
         items_deinit(&pair->items);
 }
 
