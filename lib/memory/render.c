@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 
-#include "lib/memory/diff.h"
 #include "lib/memory/map-error.h"
 #include "lib/memory/render.h"
 #include "lib/util/array.h"
@@ -314,73 +313,5 @@ int render(const Region *root, Range window, Sections *sections, Detail *detail)
         r = visit_region(&renderer, (Visit){.region = root, .window = window}, sections);
         if (r == 0)
                 merge_neighbours(sections, from);
-        return r;
-}
-
-static int announce_ioeventfds(const Section *section, AnnouncedList *announced) {
-        Range inside = {section->offset,
-                        section->offset + (section->range.last - section->range.first)};
-        IOEventFD *ioeventfd;
-        int r = 0;
-
-        cds_list_for_each_entry(ioeventfd, &section->region->ioeventfds, region_link) {
-                Range range;
-
-                if (!range_place(ioeventfd->offset, MAX_OF(ioeventfd->length, 1u), &range) ||
-                    !range_covers(inside, range))
-                        continue;
-                range.first += section->range.first - section->offset;
-                range.last += section->range.first - section->offset;
-                r = announced_list_append(announced,
-                                          &(Announced){.range = range,
-                                                       .region = section->region,
-                                                       .ioeventfd = ioeventfd},
-                                          1);
-                if (r < 0)
-                        break;
-        }
-        return r;
-}
-
-static int announce_zones(const Section *section, AnnouncedList *announced) {
-        Range inside = {section->offset,
-                        section->offset + (section->range.last - section->range.first)};
-        Coalesced *zone;
-        int r = 0;
-
-        cds_list_for_each_entry(zone, &section->region->coalesced, region_link) {
-                Range range;
-
-                if (!range_intersect(inside, zone->range, &range))
-                        continue;
-                range.first += section->range.first - section->offset;
-                range.last += section->range.first - section->offset;
-                r = announced_list_append(
-                        announced,
-                        &(Announced){.range = range, .region = section->region, .coalesced = zone},
-                        1);
-                if (r < 0)
-                        break;
-        }
-        return r;
-}
-
-static int compare_announced(const void *a, const void *b) {
-        return announced_compare(a, b);
-}
-
-int render_announced(const Section *sections, size_t n, AnnouncedList *announced) {
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                size_t from = announced->n;
-
-                r = announce_ioeventfds(&sections[i], announced);
-                if (r == 0)
-                        r = announce_zones(&sections[i], announced);
-                if (announced->n - from > 1)
-                        qsort(announced->items + from, announced->n - from,
-                              sizeof(*announced->items), compare_announced);
-        }
         return r;
 }

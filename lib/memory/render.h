@@ -27,6 +27,3 @@ enum {
  * met (aliases of aliases multiply). -ENOMEM.
  */
 int render(const Region *root, Range window, Sections *sections, Detail *detail);
-
-/* Appends what `n` sections announce: ioeventfds wholly inside, zones cut. -ENOMEM. */
-int render_announced(const Section *sections, size_t n, AnnouncedList *announced);

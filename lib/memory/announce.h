@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Announcing: the ioeventfds and coalesced zones of a device, where the device is seen
+ *
+ * An ioeventfd is announced where it lies wholly inside one section, a zone as far as it does.
+ */
+
+#include "lib/memory/sections.h"
+
+/* Appends what `n` sections announce, ascending if they do. -ENOMEM. */
+int announce_sections(const Section *sections, size_t n, AnnouncedList *announced);
