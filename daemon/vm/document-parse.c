@@ -93,8 +93,8 @@ static const Field enable_fields[] = {
 static const Field move_fields[] = {
         FIELD("name", NAME, edit.name, 0, REQUIRED),
         FIELD("parent", PARENT, edit.parent, 0, REQUIRED),
-        FIELD("offset", NUMBER, edit.offset, 0),
-        FIELD("priority", PRIORITY, edit.priority, 0),
+        FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),
+        FIELD("priority", PRIORITY, edit.priority, PROPERTY_PRIORITY),
         {},
 };
 
@@ -171,6 +171,31 @@ static int settle_flags(Edit *edit, const JSONPath *path, Detail *detail) {
         return 0;
 }
 
+/* What is in no other region has no place there: whoever gave one forgot the parent. */
+static int check_place(const Edit *edit, const JSONPath *path, Detail *detail) {
+        const char *key = edit->mask & PROPERTY_OFFSET ? "offset" : "priority";
+        JSONPath member = json_path_member(path, key);
+
+        if (edit->parent || !(edit->mask & (PROPERTY_OFFSET | PROPERTY_PRIORITY)))
+                return 0;
+        return json_path_error(&member, VM_E_INVALID_DOCUMENT, detail, "only with a \"parent\"");
+}
+
+static int settle_new(Edit *edit, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = check_place(edit, path, detail);
+        return r ? r : settle_flags(edit, path, detail);
+}
+
+static int settle_move(Edit *edit, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = check_place(edit, path, detail);
+        edit->mask = 0;
+        return r;
+}
+
 static int settle_ioeventfd(Entry *entry, const JSONPath *path, Detail *detail) {
         int r;
 
@@ -191,12 +216,14 @@ static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
         switch (edit->verb) {
         case EDIT_ADD_ALIAS:
                 edit->kind = REGION_ALIAS;
-                return settle_flags(edit, path, detail);
+                return settle_new(edit, path, detail);
         case EDIT_ADD_REGION:
                 if (edit->kind == REGION_ALIAS)
                         return json_path_error(path, MAP_E_INVALID_KIND, detail,
                                                "an alias is added by \"add-alias\"");
-                return settle_flags(edit, path, detail);
+                return settle_new(edit, path, detail);
+        case EDIT_MOVE_REGION:
+                return settle_move(edit, path, detail);
         case EDIT_SET_REGION:
                 if (!entry->properties)
                         return 0;
@@ -269,7 +296,7 @@ static int settle_region(Entry *entry, EditList *devices, const JSONPath *path, 
         r = check_target(edit, path, detail);
         if (r)
                 return r;
-        r = settle_flags(edit, path, detail);
+        r = settle_new(edit, path, detail);
         if (r)
                 return r;
         r = parse_devices(devices, EDIT_ADD_IOEVENTFD, ioeventfd_fields, entry->ioeventfds,

@@ -151,6 +151,10 @@ static void test_layout_entries(void **state) {
                        "regions[0].enabled: must be true or false, not 1 (int)");
         assert_invalid(REGION("\"size\": 1, \"parent\": 1"),
                        "regions[0].parent: must be a string, not 1 (int)");
+        assert_invalid(REGION("\"size\": 1, \"offset\": 0"),
+                       "regions[0].offset: only with a \"parent\"");
+        assert_invalid(REGION("\"size\": 1, \"priority\": 1, \"parent\": \"\""),
+                       "regions[0].priority: only with a \"parent\"");
         assert_invalid(REGION("\"size\": 1, \"target\": \"r\""),
                        "regions[0]: only an alias has a target, this is mmio");
         assert_invalid(REGION("\"size\": 1, \"target-offset\": 0"),
@@ -303,6 +307,14 @@ static void test_bad_patches(void **state) {
                        "edits[0].remove-region.force: unknown key");
         assert_invalid(EDIT("move-region", "\"name\": \"a\""),
                        "edits[0].move-region: \"parent\" is missing");
+        assert_invalid(EDIT("move-region", "\"name\": \"a\", \"parent\": \"\", \"offset\": 1"),
+                       "edits[0].move-region.offset: only with a \"parent\"");
+        assert_invalid(EDIT("add-region", "\"name\": \"a\", \"kind\": \"mmio\", \"size\": 1, "
+                                          "\"priority\": 0"),
+                       "edits[0].add-region.priority: only with a \"parent\"");
+        assert_invalid(EDIT("add-alias", "\"name\": \"a\", \"target\": \"r\", \"size\": 1, "
+                                         "\"offset\": 0, \"priority\": 0"),
+                       "edits[0].add-alias.offset: only with a \"parent\"");
         assert_invalid(EDIT("set-region", "\"name\": \"a\", \"size\": 1, "
                                           "\"properties\": {\"size\": 2}"),
                        "edits[0].set-region.properties.size: given twice");
