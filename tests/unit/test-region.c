@@ -319,9 +319,22 @@ static void test_extent(void **state) {
         region_unref(region);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_many_children), cmocka_unit_test(test_search_is_not_linear),
-           cmocka_unit_test(test_window_edges), cmocka_unit_test(test_resize_in_place),
-           cmocka_unit_test(test_order), cmocka_unit_test(test_same_place),
-           cmocka_unit_test(test_aliases), cmocka_unit_test(test_state_equal),
-           cmocka_unit_test(test_kinds), cmocka_unit_test(test_read_only_ram_is_rom),
-           cmocka_unit_test(test_extent));
+/* However many hang on one: letting go of the first must not need a stack as deep. */
+static void test_chain_of_aliases(void **state) {
+        Region *last = NULL, *next;
+
+        assert_int_equal(region_new(&last, "ram", REGION_RAM, NULL, NULL), 0);
+        for (int i = 0; i < 500 * 1000; i++) {
+                assert_int_equal(region_new(&next, "alias", REGION_ALIAS, NULL, last), 0);
+                region_unref(last);
+                last = next;
+        }
+        region_unref(last);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_chain_of_aliases), cmocka_unit_test(test_many_children),
+           cmocka_unit_test(test_search_is_not_linear), cmocka_unit_test(test_window_edges),
+           cmocka_unit_test(test_resize_in_place), cmocka_unit_test(test_order),
+           cmocka_unit_test(test_same_place), cmocka_unit_test(test_aliases),
+           cmocka_unit_test(test_state_equal), cmocka_unit_test(test_kinds),
+           cmocka_unit_test(test_read_only_ram_is_rom), cmocka_unit_test(test_extent));

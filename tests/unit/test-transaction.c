@@ -375,6 +375,38 @@ static void test_no_conflict(void **state) {
 }
 
 /* What was set before it began is no concern of it. */
+/* What others do again and again to one region is one note, and no conflict for another. */
+static void test_no_conflict_however_often(void **state) {
+        Map *map = *state;
+        Transaction *t = begin(map), *other = begin(map);
+        Commit *commit = NULL;
+
+        must_stage(t, add_region(REGION_MMIO, "mine", 0x10, "system", 0x500000, 0));
+        must_stage(other, disable("device"));
+        for (int i = 0; i < 70 * 1000; i++) {
+                map_check_in(map);
+                must_edit_commit(map, i % 2 ? enable("device") : disable("device"));
+        }
+        assert_int_equal(transaction_prepare(other, &commit, NULL), MAP_E_CONFLICT);
+        assert_int_equal(transaction_prepare(t, &commit, NULL), 0);
+        assert_int_equal(commit_apply(commit, NULL), 0);
+        commit_free(commit);
+        transaction_free(other);
+        transaction_free(t);
+}
+
+/* Begun, previewed, given up: nothing of it is left checked out. */
+static void test_nothing_left_of_an_empty_one(void **state) {
+        Map *map = *state;
+        Transaction *t = begin(map);
+        Commit *commit = NULL;
+
+        assert_int_equal(transaction_prepare(t, &commit, NULL), 0);
+        commit_free(commit);
+        transaction_free(t);
+        assert_null(map->checked_out);
+}
+
 static void test_base_generation(void **state) {
         Map *map = *state;
         Transaction *t;
@@ -492,7 +524,8 @@ UNIT_TESTS(TEST(test_staged_is_invisible), TEST(test_commits),
            TEST(test_preview), TEST(test_net_nil), TEST(test_empty_transaction),
            TEST(test_conflict_an_edit_fails), TEST(test_conflict_removed_under_it),
            TEST(test_conflict_in_use), cmocka_unit_test(test_what_conflicts_with_what),
-           TEST(test_replacing_is_placement), TEST(test_no_conflict), TEST(test_base_generation),
-           TEST(test_one_commits_under_the_other), TEST(test_names_the_edit),
-           TEST(test_a_listener_refuses), cmocka_unit_test(test_limit_of_edits),
-           TEST(test_all_verbs));
+           TEST(test_replacing_is_placement), TEST(test_no_conflict),
+           TEST(test_no_conflict_however_often), TEST(test_nothing_left_of_an_empty_one),
+           TEST(test_base_generation), TEST(test_one_commits_under_the_other),
+           TEST(test_names_the_edit), TEST(test_a_listener_refuses),
+           cmocka_unit_test(test_limit_of_edits), TEST(test_all_verbs));
