@@ -55,10 +55,9 @@ static int read_option(CreationOptions *options, sd_bus_message *m, sd_bus_error
 
 static int check(const CreationOptions *options, sd_bus_error *error) {
         if (!vm_name_is_valid(options->name))
-                return error_set(
-                        error, GUESTMAP_ERROR_INVALID_NAME,
-                        "VM \"%.*s\": a letter or digit and up to %d more, or of \"_.-\"",
-                        error_quotable(options->name), options->name, VM_NAME_MAX - 1);
+                return error_set(error, GUESTMAP_ERROR_INVALID_NAME,
+                                 "VM \"%.*s\": a letter or digit and up to %d more, or of \"_.-\"",
+                                 error_quotable(options->name), options->name, VM_NAME_MAX - 1);
         if (options->layout && strlen(options->layout) > GUESTMAP_DOCUMENT_MAX)
                 return error_set(error, GUESTMAP_ERROR_TOO_LARGE,
                                  "VM \"%s\": the layout has %zu bytes, %u are allowed",

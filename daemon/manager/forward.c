@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -8,8 +9,10 @@
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
 #include "daemon/manager/link-dbus.h"
+#include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
+#include "daemon/manager/rights.h"
 #include "daemon/manager/vm-dbus.h"
 
 typedef struct ForwardedCall ForwardedCall;
@@ -136,18 +139,51 @@ static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
         Detail detail;
 
         if (quota_check(QUOTA_CALLS_PER_CLIENT, caller->n_calls, &detail) > 0 ||
-            quota_check(QUOTA_CALLS_PER_VM, link_backlog(vm->link), &detail) > 0)
+            quota_check(QUOTA_CALLS_PER_VM, link_backlog(vm->link), &detail) > 0 ||
+            quota_check(QUOTA_BYTES_PER_VM, link_backlog_bytes(vm->link), &detail) > 0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", vm->name,
                                  detail.text);
         return 0;
 }
 
+static int check_signature(VM *vm, sd_bus_message *m, sd_bus_error *error) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+        const char *signature = sd_bus_message_get_signature(m, 1);
+
+        if (rights_take(interface, member, signature))
+                return 0;
+        return error_set(error, ERROR_INVALID_ARGS, "%s of VM \"%s\" takes no arguments \"%s\"",
+                         member, vm->name, signature);
+}
+
+static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
+        uint64_t limit = quota_limit(QUOTA_DESCRIPTORS);
+        int r;
+
+        r = load_measure(ret, m);
+        if (r < 0)
+                return r;
+        if (ret->descriptors <= limit)
+                return 0;
+        return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED,
+                         "VM \"%s\": %s: the call has %zu, %" PRIu64 " allowed", vm->name,
+                         quota_to_string(QUOTA_DESCRIPTORS), ret->descriptors, limit);
+}
+
 static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
         Caller *caller = callers_of(vm->manager, m);
+        Load load;
         int r;
 
+        r = check_signature(vm, m, error);
+        if (r < 0)
+                return r;
         r = check_room(caller, vm, error);
+        if (r < 0)
+                return r;
+        r = measure(vm, m, &load, error);
         if (r < 0)
                 return r;
         r = caller_introduce(caller, vm, auth_rights(caller, vm));
@@ -160,7 +196,10 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
                 r = call_and_remember(caller, vm, copy, m);
         else
                 r = link_tell(vm->link, copy);
-        return r < 0 ? r : 1;
+        if (r < 0)
+                return r;
+        link_add_bytes(vm->link, load.bytes);
+        return 1;
 }
 
 static bool is_destroy(VM *vm, sd_bus_message *m) {

@@ -4,8 +4,9 @@
 /*
  * Forwarding: calls on a VM's objects go to its process
  *
- * Message bodies are copied and not looked at: replies, errors and descriptors come back as the
- * process made them. There is no time-out, since some calls wait for something to happen.
+ * Message bodies have to be of the types that the contract says, and are copied unread: replies,
+ * errors and descriptors come back as the process made them. There is no time-out, since some calls
+ * wait for something to happen.
  *
  * I1: every call that wants an answer gets one. Where the process can't give it (it has died, or is
  *     being ended) it is VMGone.

@@ -9,6 +9,7 @@ struct Link {
         LinkSignal signal;
         LinkClosed closed;
         struct cds_list_head calls; /* LinkCall.siblings, oldest first */
+        uint64_t n_queued, bytes;   /* of messages not taken, when that was last asked */
 };
 
 struct LinkCall {
@@ -87,6 +88,10 @@ int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
         if (r < 0)
                 return r;
         TAKE_FD(owned);
+        /* At our end sd-bus would wait for the process to take what is left, which may be never. */
+        r = sd_bus_set_close_on_exit(link->bus, 0);
+        if (r < 0)
+                return r;
         r = sd_bus_start(link->bus);
         if (r < 0)
                 return r;
@@ -118,6 +123,22 @@ uint64_t link_backlog(Link *link) {
 
         (void)sd_bus_get_n_queued_write(link->bus, &n);
         return n;
+}
+
+/* sd-bus tells how many messages it has left, not which: those taken had their share of bytes. */
+uint64_t link_backlog_bytes(Link *link) {
+        uint64_t n = link_backlog(link);
+
+        if (n < link->n_queued)
+                link->bytes = link->bytes * n / link->n_queued;
+        link->n_queued = n;
+        return link->bytes;
+}
+
+void link_add_bytes(Link *link, size_t bytes) {
+        link->n_queued++;
+        link->bytes += bytes;
+        (void)link_backlog_bytes(link);
 }
 
 int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,

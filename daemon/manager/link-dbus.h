@@ -5,8 +5,8 @@
  * Link: the private connection to a VM's process
  *
  * I1: `done` is called once for each call that is not cancelled, whatever happens: with the reply,
- *     which may be an error message, or with NULL when the process has gone. With NULL it may only let go of what is its
- *     own: the VM is dealt with by `closed`, which follows.
+ *     which may be an error message, or with NULL when the process has gone. With NULL it may only
+ *     let go of what is its own: the VM is dealt with by `closed`, which follows.
  * I2: `closed` is called once, when the process hangs up, after all calls are done. It frees the
  *     link. A link that its owner frees has all its calls done with NULL and `closed` not called.
  * I3: messages arrive in the order of sending.
@@ -35,6 +35,12 @@ int link_fd(Link *link);
 
 /* How many messages the process has not taken yet. */
 uint64_t link_backlog(Link *link);
+
+/* How many bytes there are in them, if all of them were of one size. */
+uint64_t link_backlog_bytes(Link *link);
+
+/* A message of so many bytes was sent; the others count as empty. */
+void link_add_bytes(Link *link, size_t bytes);
 
 int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
                   const char *member);

@@ -9,14 +9,15 @@ static const char *const quota_names[QUOTA_COUNT] = {
         [QUOTA_VMS] = "VMs",
         [QUOTA_CALLS_PER_CLIENT] = "CallsPerClient",
         [QUOTA_CALLS_PER_VM] = "CallsPerVM",
+        [QUOTA_BYTES_PER_VM] = "BytesPerVM",
+        [QUOTA_DESCRIPTORS] = "DescriptorsPerCall",
         [QUOTA_SIGNALS] = "Signals",
 };
 
 static const uint64_t quota_limits[QUOTA_COUNT] = {
-        [QUOTA_VMS] = 4096,
-        [QUOTA_CALLS_PER_CLIENT] = 512,
-        [QUOTA_CALLS_PER_VM] = 4096,
-        [QUOTA_SIGNALS] = 256,
+        [QUOTA_VMS] = 4096,          [QUOTA_CALLS_PER_CLIENT] = 512,
+        [QUOTA_CALLS_PER_VM] = 4096, [QUOTA_BYTES_PER_VM] = 64 << 20,
+        [QUOTA_DESCRIPTORS] = 4,     [QUOTA_SIGNALS] = 256,
 };
 
 const char *quota_to_string(Quota quota) {

@@ -17,6 +17,8 @@ typedef enum Quota {
         QUOTA_VMS,              /* VMs, crashed ones too */
         QUOTA_CALLS_PER_CLIENT, /* of one bus connection: waiting or sent to a VM, not answered */
         QUOTA_CALLS_PER_VM,     /* not yet taken from its connection by a VM process */
+        QUOTA_BYTES_PER_VM,     /* in these calls, about; beyond it none is added */
+        QUOTA_DESCRIPTORS,      /* of one call */
         QUOTA_SIGNALS,          /* not yet taken by the bus; beyond it commits are folded */
         QUOTA_COUNT,
 } Quota;

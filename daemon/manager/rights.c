@@ -11,59 +11,59 @@
 #define PEER           "org.freedesktop.DBus.Peer"
 
 const MethodRight method_rights[] = {
-        {GUESTMAP_INTERFACE_MANAGER, "CreateVM", GUESTMAP_RIGHT_ADMIN},
-        {GUESTMAP_INTERFACE_MANAGER, "DestroyVM", GUESTMAP_RIGHT_ADMIN},
-        {GUESTMAP_INTERFACE_MANAGER, "GetVM", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_MANAGER, "ListVMs", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", GUESTMAP_RIGHT_ADMIN},
+        {GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}", GUESTMAP_RIGHT_ADMIN},
+        {GUESTMAP_INTERFACE_MANAGER, "GetVM", "s", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_MANAGER, "ListVMs", "", GUESTMAP_RIGHT_INSPECT},
 
-        {GUESTMAP_INTERFACE_MAP, "AddRegion", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "AddAlias", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "RemoveRegion", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "EnableRegion", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "MoveRegion", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "SetRegion", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "AddAddressSpace", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "RemoveAddressSpace", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "AddIOEventFD", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "RemoveIOEventFD", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "AddCoalesced", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "ClearCoalesced", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_MAP, "Apply", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "AddAlias", "ssttstia{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "EnableRegion", "sba{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "MoveRegion", "sstia{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "SetRegion", "sa{sv}a{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "AddAddressSpace", "ssa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "RemoveAddressSpace", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "AddIOEventFD", "stubta{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "RemoveIOEventFD", "stubta{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "AddCoalesced", "stta{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "ClearCoalesced", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
 
-        {GUESTMAP_INTERFACE_VM, "Begin", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_VM, "GetLayout", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "Dump", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "ListRegions", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "GetSlots", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "GetRegion", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "GetAddressSpace", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "ListTransactions", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "ListIOEventFDs", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_VM, "GetBacking", GUESTMAP_RIGHT_ACCESS_MEMORY},
-        {GUESTMAP_INTERFACE_VM, "Destroy", GUESTMAP_RIGHT_ADMIN},
+        {GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "Dump", "sa{sv}", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "ListRegions", "su", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "GetSlots", "", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "GetRegion", "s", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "GetAddressSpace", "s", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "ListTransactions", "", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "ListIOEventFDs", "s", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "GetBacking", "tb", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_VM, "Destroy", "a{sv}", GUESTMAP_RIGHT_ADMIN},
 
-        {GUESTMAP_INTERFACE_TRANSACTION, "Commit", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_TRANSACTION, "Abort", GUESTMAP_RIGHT_MODIFY},
-        {GUESTMAP_INTERFACE_TRANSACTION, "Preview", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_TRANSACTION, "Abort", "a{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_TRANSACTION, "Preview", "", GUESTMAP_RIGHT_MODIFY},
 
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatViewFrom", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Find", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", GUESTMAP_RIGHT_INSPECT},
-        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetMemoryTable", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView", "", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatViewFrom", "tu", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Find", "t", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges", "t", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetMemoryTable", "", GUESTMAP_RIGHT_INSPECT},
 
         /* An ioeventfd is not memory, but whoever has it can kick the guest's device. */
-        {GUESTMAP_INTERFACE_REGION, "GetIOEventFD", GUESTMAP_RIGHT_ACCESS_MEMORY},
-        {GUESTMAP_INTERFACE_REGION, "GetMemory", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_REGION, "GetIOEventFD", "tubt", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_REGION, "GetMemory", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
 
-        {PROPERTIES, "Get", GUESTMAP_RIGHT_INSPECT},
-        {PROPERTIES, "GetAll", GUESTMAP_RIGHT_INSPECT},
-        {PROPERTIES, "Set", GUESTMAP_RIGHT_MODIFY},
-        {INTROSPECTABLE, "Introspect", GUESTMAP_RIGHT_INSPECT},
-        {OBJECT_MANAGER, "GetManagedObjects", GUESTMAP_RIGHT_INSPECT},
-        {PEER, "Ping", GUESTMAP_RIGHT_INSPECT},
-        {PEER, "GetMachineId", GUESTMAP_RIGHT_INSPECT},
+        {PROPERTIES, "Get", "ss", GUESTMAP_RIGHT_INSPECT},
+        {PROPERTIES, "GetAll", "s", GUESTMAP_RIGHT_INSPECT},
+        {PROPERTIES, "Set", "ssv", GUESTMAP_RIGHT_MODIFY},
+        {INTROSPECTABLE, "Introspect", "", GUESTMAP_RIGHT_INSPECT},
+        {OBJECT_MANAGER, "GetManagedObjects", "", GUESTMAP_RIGHT_INSPECT},
+        {PEER, "Ping", "", GUESTMAP_RIGHT_INSPECT},
+        {PEER, "GetMachineId", "", GUESTMAP_RIGHT_INSPECT},
 };
 
 const size_t n_method_rights = ELEMENTS_OF(method_rights);
@@ -78,6 +78,22 @@ uint32_t rights_needed(const char *interface, const char *member) {
                         needed |= method_rights[i].right;
         }
         return needed ? needed : GUESTMAP_RIGHTS_ALL;
+}
+
+bool rights_take(const char *interface, const char *member, const char *signature) {
+        bool known = false;
+
+        for (size_t i = 0; i < n_method_rights; i++) {
+                const MethodRight *row = &method_rights[i];
+
+                if (strcmp(row->member, member) != 0 ||
+                    (interface && strcmp(row->interface, interface) != 0))
+                        continue;
+                if (strcmp(row->signature, signature) == 0)
+                        return true;
+                known = true;
+        }
+        return !known;
 }
 
 const char *rights_verb(uint32_t needed) {

@@ -2,12 +2,14 @@
 #pragma once
 
 /*
- * Which right a method asks for
+ * What a method asks for: a right, and arguments
  *
- * One table for the whole contract, so that no object and no VM process decides for itself. What a
- * caller has of these rights is auth.h's.
+ * One table for the whole contract, so that no object and no VM process decides for itself, and
+ * nothing is passed on that would be refused for its types. What a caller has of these rights is
+ * auth.h's.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +20,8 @@ typedef struct MethodRight MethodRight;
 struct MethodRight {
         const char *interface;
         const char *member;
-        uint32_t right; /* GUESTMAP_RIGHT_* */
+        const char *signature; /* of its arguments */
+        uint32_t right;        /* GUESTMAP_RIGHT_* */
 };
 
 extern const MethodRight method_rights[];
@@ -29,6 +32,9 @@ extern const size_t n_method_rights;
  * name does; a method that is in no interface of the contract needs everything.
  */
 uint32_t rights_needed(const char *interface, const char *member);
+
+/* Whether the method takes such arguments. One that is not in the contract takes any. */
+bool rights_take(const char *interface, const char *member, const char *signature);
 
 /* What somebody without the rights is told: "change", "destroy", … */
 const char *rights_verb(uint32_t needed);

@@ -24,6 +24,7 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define DBUS       "org.freedesktop.DBus"
 #define CALLS      100 /* that wait; fewer than any bus allows a client */
+#define DOCUMENT   (8 << 20)
 #define TRIES      400
 #define TRY_USEC   5000
 
@@ -159,7 +160,8 @@ static void ping(sd_bus *bus) {
         sd_bus_message_unref(call(bus, GUESTMAP_PATH, DBUS ".Peer", "Ping", NULL));
 }
 
-static void enable_with_descriptors(sd_bus *bus, unsigned n) {
+static void enable_with_descriptors(sd_bus *bus, unsigned n, sd_bus_message_handler_t done,
+                                    void *userdata) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
         assert_true(sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, VM1,
@@ -169,7 +171,7 @@ static void enable_with_descriptors(sd_bus *bus, unsigned n) {
         for (unsigned i = 0; i < n; i++)
                 assert_true(sd_bus_message_append(m, "{sv}", "fd", "h", STDIN_FILENO) >= 0);
         assert_true(sd_bus_message_close_container(m) >= 0);
-        assert_true(sd_bus_call_async(bus, NULL, m, on_any, NULL, 0) >= 0);
+        assert_true(sd_bus_call_async(bus, NULL, m, done, userdata, 0) >= 0);
 }
 
 /* Calls that wait hold none of the descriptors that came with them. */
@@ -182,12 +184,65 @@ static void test_descriptors_of_waiting(void **state) {
         before = count_descriptors(world.daemon);
         assert_int_equal(kill(vm, SIGSTOP), 0);
         for (unsigned i = 0; i < 60; i++)
-                enable_with_descriptors(bus, 1);
+                enable_with_descriptors(bus, 1, on_any, NULL);
         ping(bus);
         expect_descriptors(before);
         assert_int_equal(kill(vm, SIGCONT), 0);
         sd_bus_close_unref(bus);
         expect_descriptors(before);
+}
+
+static void test_wrong_arguments(void **state) {
+        refused(SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, GUESTMAP_INTERFACE_VM, "GetSlots", "as",
+                1, "x");
+        refused(SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, NULL, "GetSlots", "h", STDIN_FILENO);
+        refused(SD_BUS_ERROR_UNKNOWN_METHOD, "Of", VM1, "org.guestmap1.Unheard", "Of", "s", "x");
+}
+
+static int on_quota(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const sd_bus_error *got = sd_bus_message_get_error(m);
+        const char **named = userdata;
+
+        if (got && strcmp(got->name, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_QUOTA_EXCEEDED) == 0 &&
+            strstr(got->message, *named))
+                *named = NULL;
+        return 1;
+}
+
+static void process_until_null(sd_bus *bus, const char *const *named) {
+        while (*named) {
+                int r = sd_bus_process(bus, NULL);
+
+                assert_true(r >= 0);
+                if (r == 0)
+                        assert_true(sd_bus_wait(bus, 10000000) > 0);
+        }
+}
+
+static void test_too_many_descriptors(void **state) {
+        const char *quota = "DescriptorsPerCall";
+
+        enable_with_descriptors(client, 5, on_quota, &quota);
+        process_until_null(client, &quota);
+}
+
+/* A process that takes nothing makes guestmapd keep something, but not everything. */
+static void test_too_many_bytes(void **state) {
+        const char *quota = "BytesPerVM";
+        sd_bus *bus = world_connect(&world);
+        char *document = malloc(DOCUMENT);
+
+        assert_non_null(document);
+        memset(document, ' ', DOCUMENT - 1);
+        document[DOCUMENT - 1] = '\0';
+        assert_int_equal(kill(world_newest_vm(&world), SIGSTOP), 0);
+        for (unsigned i = 0; i < 20; i++)
+                assert_true(sd_bus_call_method_async(bus, NULL, GUESTMAP_SERVICE, VM1,
+                                                     GUESTMAP_INTERFACE_MAP, "Apply", on_quota,
+                                                     &quota, "sa{sv}", document, 0) >= 0);
+        free(document);
+        process_until_null(bus, &quota);
+        sd_bus_close_unref(bus);
 }
 
 static long memory_of(pid_t pid) {
@@ -217,8 +272,8 @@ static void wait_and_leave(unsigned n) {
         uint64_t now = generation();
 
         for (unsigned i = 0; i < n; i++)
-                send_call(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt",
-                          now, UINT64_C(60000000));
+                send_call(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", now,
+                          UINT64_C(60000000));
         ping(bus);
         sd_bus_close_unref(bus);
 }
@@ -232,8 +287,7 @@ static void test_leaving_while_waiting(void **state) {
         before = memory_of(world.daemon);
         for (unsigned i = 0; i < 40; i++)
                 wait_and_leave(CALLS);
-        print_message("# %d calls left %ld bytes\n", 40 * CALLS,
-                      memory_of(world.daemon) - before);
+        print_message("# %d calls left %ld bytes\n", 40 * CALLS, memory_of(world.daemon) - before);
         assert_true(memory_of(world.daemon) - before < 40 * CALLS * 100L);
 }
 
@@ -241,10 +295,10 @@ static void test_leaving_while_waiting(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_forged_departure),
-                TEST(test_cut_names),
-                TEST(test_descriptors_of_waiting),
-                TEST(test_leaving_while_waiting),
+                TEST(test_forged_departure),       TEST(test_cut_names),
+                TEST(test_descriptors_of_waiting), TEST(test_leaving_while_waiting),
+                TEST(test_wrong_arguments),        TEST(test_too_many_descriptors),
+                TEST(test_too_many_bytes),
         };
 
         if (argc != 3)

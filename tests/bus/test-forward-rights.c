@@ -21,11 +21,21 @@ typedef struct Method Method;
 struct Method {
         char interface[64];
         char member[64];
+        char signature[16];
 };
 
 static const char *api;
 static Method methods[METHODS_MAX];
 static size_t n_methods;
+
+/* What goes in, of the method that was read last. */
+static void read_argument(const char *line) {
+        char type[16];
+
+        if (strstr(line, "direction=\"in\"") &&
+            sscanf(line, " <arg name=\"%*[^\"]\" type=\"%15[^\"]\"", type) == 1)
+                strcat(methods[n_methods - 1].signature, type);
+}
 
 /* One element a line. What is overlooked here is missed by the second test. */
 static void read_document(const char *path) {
@@ -35,6 +45,7 @@ static void read_document(const char *path) {
         assert_non_null(file);
         while (fgets(line, sizeof(line), file)) {
                 (void)sscanf(line, " <interface name=\"%63[^\"]\"", interface);
+                read_argument(line);
                 if (sscanf(line, " <method name=\"%63[^\"]\"", member) != 1)
                         continue;
                 assert_true(n_methods < METHODS_MAX);
@@ -70,6 +81,8 @@ static void test_every_method_has_a_right(void **state) {
         for (size_t i = 0; i < n_methods; i++)
                 if (!find_row(&methods[i]))
                         fail_msg("%s.%s has none", methods[i].interface, methods[i].member);
+                else
+                        assert_string_equal(find_row(&methods[i])->signature, methods[i].signature);
 }
 
 static void test_every_right_has_a_method(void **state) {
@@ -101,11 +114,23 @@ static void test_rights_asked_for(void **state) {
         assert_int_equal(rights_needed(NULL, "AddRegion"), GUESTMAP_RIGHT_MODIFY);
 }
 
+static void test_arguments_taken(void **state) {
+        assert_true(rights_take(GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}"));
+        assert_false(rights_take(GUESTMAP_INTERFACE_MAP, "AddRegion", "sststi"));
+        assert_false(rights_take(GUESTMAP_INTERFACE_VM, "GetSlots", "ah"));
+        assert_false(rights_take(NULL, "GetSlots", "ah"));
+        assert_true(rights_take(NULL, "GetSlots", ""));
+        /* What is not known is the process' to refuse. */
+        assert_true(rights_take(GUESTMAP_INTERFACE_VM, "AddRegion", "ah"));
+        assert_true(rights_take(NULL, "Unheard", "ah"));
+}
+
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_method_has_a_right),
                 cmocka_unit_test(test_every_right_has_a_method),
                 cmocka_unit_test(test_rights_asked_for),
+                cmocka_unit_test(test_arguments_taken),
         };
 
         if (argc != 2)

@@ -3,9 +3,9 @@
 /*
  * guestmapd on a bus that behaves badly: test-forward-slow GUESTMAPD
  *
- * The test is the bus, on a socket of its own, and its only client. Asked for the uid of a client it
- * says something else; the client must be answered all the same. While thousands of commits are made
- * it reads nothing; then what guestmapd has kept must be little, and make an unbroken chain of
+ * The test is the bus, on a socket of its own, and its only client. Asked for a client's uid it
+ * says something else; the client must be answered all the same. While thousands of commits are
+ * made it reads nothing; then what guestmapd has kept must be little, and make an unbroken chain of
  * Committed signals from the first commit to the last.
  */
 
@@ -30,7 +30,7 @@
 #define VM1       GUESTMAP_PATH_VM "/vm1"
 #define CALLER    ":1.7"
 #define NOBODY    ":1.8" /* of whom the bus says no uid, but something else */
-#define BATCH     3000 /* calls that may wait for the VM's process at a time */
+#define BATCH     3000   /* calls that may wait for the VM's process at a time */
 #define COMMITS   (3 * BATCH)
 #define SECTIONS  60 /* that each commit changes; a socket holds 8 MiB, and is to overflow */
 #define WAIT_USEC 10000000
