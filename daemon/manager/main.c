@@ -116,10 +116,16 @@ static int choose_vmd(Settings *settings, char *buffer, size_t size) {
                 snprintf(buffer, size, "%s/guestmap-vmd", self);
                 settings->vmd = access(buffer, X_OK) == 0 ? buffer : GUESTMAP_VMD_PATH;
         }
-        if (settings->units || access(settings->vmd, X_OK) == 0)
+        if (settings->units)
                 return 0;
-        log_error("%s: %s", settings->vmd, strerror(errno));
-        return -errno;
+        /* It is run in another directory than this one. */
+        if (!realpath(settings->vmd, self) || access(self, X_OK) < 0) {
+                log_error("%s: %s", settings->vmd, strerror(errno));
+                return -errno;
+        }
+        snprintf(buffer, size, "%s", self);
+        settings->vmd = buffer;
+        return 0;
 }
 
 /* Whether systemd itself runs this process as a service, not some ancestor of it. */

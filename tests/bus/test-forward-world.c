@@ -208,7 +208,7 @@ bool world_start_daemon(World *world) {
         snprintf(address, sizeof(address), "--address=%s", world->address);
         snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", world->directory);
         world->daemon = start((char *[]){(char *)world->guestmapd, (char *)world->mode, address,
-                                         runtime_dir, NULL},
+                                         runtime_dir, (char *)world->option, NULL},
                               -1);
         for (int waited = 0; waited < PATIENCE_MSEC; waited += STEP_MSEC) {
                 if (has_service(world))

@@ -21,6 +21,7 @@ struct World {
         const char *kind;      /* "dbus-daemon" or "dbus-broker" */
         const char *guestmapd; /* the program */
         const char *mode;      /* "--system" or "--user" */
+        const char *option;    /* of guestmapd, besides; or NULL */
         char directory[64];
         char address[128];
         pid_t bus;
