@@ -210,6 +210,17 @@ static bool is_destroy(VM *vm, sd_bus_message *m) {
                (!interface || strcmp(interface, GUESTMAP_INTERFACE_VM) == 0);
 }
 
+static int living_call(VM *vm, sd_bus_message *m, sd_bus_error *error) {
+        int r;
+
+        if (strcmp(sd_bus_message_get_path(m), vm->path) != 0)
+                return forward(vm, m, error);
+        if (is_destroy(vm, m))
+                return departure_method(vm, m, error);
+        r = vm_get_property(vm, m);
+        return r != 0 ? r : forward(vm, m, error);
+}
+
 /* What of a crashed VM can still be shown or done is in vm-dbus.c's vtable. */
 static bool is_left_by_crash(VM *vm, sd_bus_message *m) {
         const char *interface = sd_bus_message_get_interface(m);
@@ -232,7 +243,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM has the object %s", path);
         switch (vm->phase) {
         case VM_LIVING:
-                return is_destroy(vm, m) ? departure_method(vm, m, error) : forward(vm, m, error);
+                return living_call(vm, m, error);
         case VM_CRASHED:
                 if (is_left_by_crash(vm, m))
                         return 0;

@@ -19,14 +19,15 @@ struct VMProperty {
         const char *name;
         char type;
         size_t offset; /* in VM */
+        bool settled;  /* what VM says is so, also while the process lives */
 };
 
 static const VMProperty vm_properties[] = {
-        {"Name", 's', offsetof(VM, name)},
-        {"ID", 's', offsetof(VM, id)},
-        {"State", 's', offsetof(VM, state)},
-        {"Owner", 'u', offsetof(VM, owner)},
-        {"Accelerator", 's', offsetof(VM, accelerator)},
+        {"Name", 's', offsetof(VM, name), true},
+        {"ID", 's', offsetof(VM, id), true},
+        {"State", 's', offsetof(VM, state), true},
+        {"Owner", 'u', offsetof(VM, owner), true},
+        {"Accelerator", 's', offsetof(VM, accelerator), true},
         {"Generation", 't', offsetof(VM, generation)},
         {"SlotsUsed", 'u', offsetof(VM, slots_used)},
         {"SlotsMax", 'u', offsetof(VM, slots_max)},
@@ -185,6 +186,32 @@ static int append_properties(VM *vm, sd_bus_message *m) {
                 return r;
         r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int reply_property(VM *vm, const VMProperty *property, sd_bus_message *m) {
+        char *field = (char *)vm + property->offset;
+
+        if (property->type == 's')
+                return sd_bus_reply_method_return(m, "v", "s", *(char **)field);
+        return sd_bus_reply_method_return(m, "v", "u", *(uint32_t *)field);
+}
+
+int vm_get_property(VM *vm, sd_bus_message *m) {
+        const char *interface, *name;
+        int r;
+
+        if (!sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get") ||
+            !sd_bus_message_has_signature(m, "ss"))
+                return 0;
+        r = sd_bus_message_read(m, "ss", &interface, &name);
+        if (r < 0)
+                return r;
+        if (strcmp(interface, GUESTMAP_INTERFACE_VM) == 0)
+                for (size_t i = 0; i < ELEMENTS_OF(vm_properties); i++)
+                        if (vm_properties[i].settled && strcmp(vm_properties[i].name, name) == 0)
+                                return reply_property(vm, &vm_properties[i], m);
+        r = sd_bus_message_rewind(m, 1);
+        return r < 0 ? r : 0;
 }
 
 static const char *const other_interfaces[] = {

@@ -31,6 +31,12 @@ bool vm_read_reply(VM *vm, sd_bus_message *reply);
 /* Soon, and once for many changes. */
 void vm_query_later(VM *vm);
 
+/*
+ * Answers a Get of a property that is known here for sure, whether or not the process would: such as
+ * a VM's state, whose changes it tells. 0: it is another call, and unread.
+ */
+int vm_get_property(VM *vm, sd_bus_message *m);
+
 /* Appends a{sa{sv}}: the interfaces of its object, with properties. */
 int vm_append_interfaces(VM *vm, sd_bus_message *m);
 

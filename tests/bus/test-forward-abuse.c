@@ -291,6 +291,43 @@ static void test_leaving_while_waiting(void **state) {
         assert_true(memory_of(world.daemon) - before < 40 * CALLS * 100L);
 }
 
+/* What guestmapd knows is answered also when the process does not. */
+static void test_stopped_process(void **state) {
+        static const char *const texts[][2] = {
+                {"Name", "vm1"}, {"State", "running"}, {"Accelerator", "none"}};
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+        uint32_t owner;
+
+        assert_int_equal(kill(world_newest_vm(&world), SIGSTOP), 0);
+        for (size_t i = 0; i < ELEMENTS_OF(texts); i++) {
+                sd_bus_message_unref(reply);
+                reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM,
+                             texts[i][0]);
+                assert_true(sd_bus_message_read(reply, "v", "s", &text) > 0);
+                assert_string_equal(text, texts[i][1]);
+        }
+        sd_bus_message_unref(reply);
+        reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Owner");
+        assert_true(sd_bus_message_read(reply, "v", "u", &owner) > 0);
+        assert_int_equal(owner, geteuid());
+}
+
+/* guestmapd runs it in another directory. */
+static void test_relative_program(void **state) {
+        _cleanup_(freep) char *directory = realpath(program, NULL), *here = getcwd(NULL, 0);
+
+        assert_non_null(directory);
+        *strrchr(directory, '/') = '\0';
+        world_stop_daemon(&world, SIGTERM);
+        world.guestmapd = "./guestmapd";
+        world.option = "--vmd=./guestmap-vmd";
+        assert_int_equal(chdir(directory), 0);
+        assert_true(world_start_daemon(&world));
+        assert_int_equal(chdir(here), 0);
+        create("vm2");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
@@ -298,7 +335,8 @@ int main(int argc, char *argv[]) {
                 TEST(test_forged_departure),       TEST(test_cut_names),
                 TEST(test_descriptors_of_waiting), TEST(test_leaving_while_waiting),
                 TEST(test_wrong_arguments),        TEST(test_too_many_descriptors),
-                TEST(test_too_many_bytes),
+                TEST(test_too_many_bytes),         TEST(test_stopped_process),
+                TEST(test_relative_program),
         };
 
         if (argc != 3)
