@@ -98,7 +98,7 @@ static int set_up(VM *vm) {
         return r < 0 ? r : link_call(vm->link, NULL, m, SETUP_USEC, on_setup, NULL);
 }
 
-static int connect_link(VM *vm) {
+int creation_connect(VM *vm) {
         int fd, r;
 
         r = runtime_dir_connect(vm->manager->settings.runtime_dir, vm->instance, &fd);
@@ -110,7 +110,7 @@ static int connect_link(VM *vm) {
 static void begin_setup(VM *vm) {
         int r;
 
-        r = connect_link(vm);
+        r = creation_connect(vm);
         if (r >= 0)
                 r = set_up(vm);
         if (r < 0)
@@ -268,7 +268,7 @@ static int ask_description(VM *vm) {
 static int take_back(VM *vm) {
         int r;
 
-        r = connect_link(vm);
+        r = creation_connect(vm);
         if (r < 0)
                 return r;
         if (!vm->manager->settings.units) {

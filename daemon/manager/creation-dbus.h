@@ -20,5 +20,8 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error);
 /* Connects to every process that left a socket in the runtime directory. */
 int creation_find(Manager *manager);
 
+/* Gives it a link to whatever listens at its socket. */
+int creation_connect(VM *vm);
+
 /* A STARTING VM will not be; NULL: since its process has ended. */
 void creation_failed(VM *vm, const sd_bus_error *error);

@@ -9,11 +9,13 @@
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
+#include "daemon/manager/relay-dbus.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
-#define QUIT_USEC 5000000
+#define QUIT_USEC     5000000
+#define DESCRIBE_USEC 5000000
 
 static void departure_continue(VM *vm);
 
@@ -145,6 +147,55 @@ static void crash(VM *vm) {
                                                      GUESTMAP_INTERFACE_VM, "State", NULL);
 }
 
+static bool is_recognized(VM *vm, sd_bus_message *description) {
+        const char *name, *id;
+
+        if (sd_bus_message_is_method_error(description, NULL) ||
+            sd_bus_message_read(description, "ssusst", &name, &id, NULL, NULL, NULL,
+                                &vm->generation) < 0)
+                return false;
+        /* systemd has started an empty one for us: no socket is to have that behind it. */
+        if (name[0] == '\0')
+                (void)tell_to_quit(vm);
+        return strcmp(id, vm->id) == 0;
+}
+
+static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
+        if (!reply || vm->phase != VM_LIVING)
+                return;
+        if (is_recognized(vm, reply)) {
+                vm->doubted = false;
+                relay_catch_up(vm);
+                return;
+        }
+        close_link(vm);
+        crash(vm);
+}
+
+static int connect_again(VM *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = creation_connect(vm);
+        if (r < 0)
+                return r;
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Describe");
+        return r < 0 ? r : link_call(vm->link, NULL, m, DESCRIBE_USEC, on_description, NULL);
+}
+
+/* The connection has ended: try once whether the process has, too. */
+static void doubt(VM *vm) {
+        if (!vm->doubted && connect_again(vm) >= 0) {
+                log_vm(LOG_WARNING, vm->name, "the connection to its process was lost");
+                vm->doubted = true;
+                return;
+        }
+        if (vm->link)
+                close_link(vm);
+        crash(vm);
+}
+
 void departure_link_closed(VM *vm) {
         close_link(vm);
         switch (vm->phase) {
@@ -155,7 +206,7 @@ void departure_link_closed(VM *vm) {
                 if (vm->orderly)
                         departure_begin(vm, NULL);
                 else
-                        crash(vm);
+                        doubt(vm);
                 break;
         default:
                 departure_continue(vm);

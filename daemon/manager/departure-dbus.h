@@ -7,6 +7,9 @@
  * Destroyed: its process is told to quit, and ended when it does not in time; its units are
  * stopped; then its socket is removed, the one who asked is answered, and its going is signalled.
  * Crashed: it stays, without a process, until somebody destroys it.
+ *
+ * A connection may end although the process is well, such as when guestmapd has no room for a
+ * descriptor that comes over it. So a process is connected to again before it is taken for dead.
  */
 
 #include <systemd/sd-bus.h>

@@ -62,7 +62,8 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
 
         if (!reply) {
                 error_replyf(call->stub, GUESTMAP_ERROR_VM_GONE,
-                             "VM \"%s\": its process ended during the call", vm->name);
+                             "VM \"%s\": the connection to its process ended during the call",
+                             vm->name);
                 return;
         }
         r = copy_reply(call->stub, reply);

@@ -61,6 +61,11 @@ static void fold(VM *vm) {
                 log_vm(LOG_ERR, vm->name, "can't wait for the bus: %s", strerror(-r));
 }
 
+void relay_catch_up(VM *vm) {
+        fold(vm);
+        vm_query_later(vm);
+}
+
 void relay_restart(Manager *manager) {
         for (VM *vm = registry_first(&manager->registry); vm; vm = registry_next(vm)) {
                 vm->folding = false;

@@ -19,5 +19,8 @@
 
 void relay_signal(VM *vm, sd_bus_message *signal);
 
+/* Signals may have been lost on the way here. */
+void relay_catch_up(VM *vm);
+
 /* A new bus: its subscribers have been told nothing. */
 void relay_restart(Manager *manager);

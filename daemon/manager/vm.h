@@ -57,6 +57,7 @@ struct VM {
         Link *link;
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
         bool orderly;                       /* the process has said that it leaves */
+        bool doubted;                       /* the link is a new one, and its process not known */
 
         sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */

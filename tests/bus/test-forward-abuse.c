@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/errors.h"
@@ -313,6 +315,40 @@ static void test_stopped_process(void **state) {
         assert_int_equal(owner, geteuid());
 }
 
+/* The soft limit of what guestmapd may have open becomes what it has, or what it may have at most. */
+static void limit_descriptors(bool enough) {
+        struct rlimit limit;
+        struct stat st;
+        char path[64];
+
+        assert_int_equal(prlimit(world.daemon, RLIMIT_NOFILE, NULL, &limit), 0);
+        limit.rlim_cur = enough ? limit.rlim_max : 0;
+        while (!enough) {
+                snprintf(path, sizeof(path), "/proc/%d/fd/%ju", world.daemon,
+                         (uintmax_t)limit.rlim_cur);
+                if (lstat(path, &st) < 0)
+                        break;
+                limit.rlim_cur++;
+        }
+        assert_int_equal(prlimit(world.daemon, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+/* A descriptor for which guestmapd has no room costs it the connection; the VM is none the worse. */
+static void test_no_room_for_descriptor(void **state) {
+        uint64_t before;
+
+        sd_bus_message_unref(call(client, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}",
+                                  "a", "ram", 0x1000ul, "system", 0ul, 0, 0));
+        before = generation();
+        limit_descriptors(false);
+        refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_VM_GONE, "connection", VM1 "/region/a",
+                GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0);
+        limit_descriptors(true);
+        assert_int_equal(generation(), before);
+        sd_bus_message_unref(
+                call(client, VM1 "/region/a", GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0));
+}
+
 /* guestmapd runs it in another directory. */
 static void test_relative_program(void **state) {
         _cleanup_(freep) char *directory = realpath(program, NULL), *here = getcwd(NULL, 0);
@@ -336,7 +372,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_descriptors_of_waiting), TEST(test_leaving_while_waiting),
                 TEST(test_wrong_arguments),        TEST(test_too_many_descriptors),
                 TEST(test_too_many_bytes),         TEST(test_stopped_process),
-                TEST(test_relative_program),
+                TEST(test_no_room_for_descriptor), TEST(test_relative_program),
         };
 
         if (argc != 3)
