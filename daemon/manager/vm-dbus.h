@@ -32,8 +32,8 @@ bool vm_read_reply(VM *vm, sd_bus_message *reply);
 void vm_query_later(VM *vm);
 
 /*
- * Answers a Get of a property that is known here for sure, whether or not the process would: such as
- * a VM's state, whose changes it tells. 0: it is another call, and unread.
+ * Answers a Get of a property that is known here for sure, whether or not the process would: such
+ * as a VM's state, whose changes it tells. 0: it is another call, and unread.
  */
 int vm_get_property(VM *vm, sd_bus_message *m);
 
