@@ -6,6 +6,7 @@
 
 #include "daemon/vm/nodes-dbus.h"
 #include "lib/util/cleanup.h"
+#include "lib/util/array.h"
 
 void nodes_deinit(Nodes *nodes) {
         for (size_t i = 0; i < nodes->n; i++)
@@ -14,18 +15,9 @@ void nodes_deinit(Nodes *nodes) {
         *nodes = (Nodes){};
 }
 
+/* Room for one path more, and for the NULL behind it. */
 static int nodes_grow(Nodes *nodes) {
-        size_t allocated = nodes->allocated ? 2 * nodes->allocated : 16;
-        char **paths;
-
-        if (nodes->n + 1 < nodes->allocated)
-                return 0;
-        paths = reallocarray(nodes->paths, allocated, sizeof(*paths));
-        if (!paths)
-                return -ENOMEM;
-        nodes->paths = paths;
-        nodes->allocated = allocated;
-        return 0;
+        return array_reserve(&nodes->paths, &nodes->allocated, nodes->n, 2);
 }
 
 int nodes_add_path(Nodes *nodes, const char *path) {
