@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "daemon/vm/nodes-dbus.h"
-#include "lib/util/cleanup.h"
 #include "lib/util/array.h"
+#include "lib/util/cleanup.h"
 
 void nodes_deinit(Nodes *nodes) {
         for (size_t i = 0; i < nodes->n; i++)
