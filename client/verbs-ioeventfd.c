@@ -9,6 +9,7 @@
 #include "api/names.h"
 #include "client/edit.h"
 #include "client/json-print.h"
+#include "client/list.h"
 #include "client/number.h"
 #include "client/verb.h"
 
@@ -71,26 +72,10 @@ static int read_ioeventfds(sd_bus_message *reply, Table *table, json_object *lis
 
 int verb_ioeventfd_list(Client *client, char **arguments) {
         static const Column columns[] = {{"OFFSET", true}, {"LENGTH", true}, {"DATA", true}};
-        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(json_putp) json_object *object = json_new_object();
-        _cleanup_(freep) char *path = NULL;
-        json_object *list = json_new_array();
-        int r;
+        static const List list = {"ListIOEventFDs", "ioeventfds", columns, ELEMENTS_OF(columns),
+                                  read_ioeventfds};
 
-        json_add(object, "ioeventfds", list);
-        r = client_find_vm(client, arguments[0], &path);
-        if (r < 0)
-                return r;
-        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_VM, "ListIOEventFDs", "s",
-                          arguments[1]);
-        if (r < 0)
-                return r;
-        r = read_ioeventfds(reply, table, list);
-        if (r < 0)
-                return r;
-        output_print(&client->output, table, object);
-        return 0;
+        return list_show(client, &list, arguments[0], arguments[1]);
 }
 
 int verb_coalesced_add(Client *client, char **arguments) {

@@ -9,6 +9,7 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
+#include "client/list.h"
 #include "client/number.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
@@ -69,23 +70,7 @@ int verb_slots(Client *client, char **arguments) {
                 {"SLOT", true},    {"FIRST", true},  {"LAST", true}, {"SIZE", true},
                 {"BACKING", true}, {"OFFSET", true}, {"FLAGS"},
         };
-        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(json_putp) json_object *object = json_new_object();
-        _cleanup_(freep) char *path = NULL;
-        json_object *list = json_new_array();
-        int r;
+        static const List list = {"GetSlots", "slots", columns, ELEMENTS_OF(columns), read_slots};
 
-        json_add(object, "slots", list);
-        r = client_find_vm(client, arguments[0], &path);
-        if (r < 0)
-                return r;
-        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_VM, "GetSlots", NULL);
-        if (r < 0)
-                return r;
-        r = read_slots(reply, table, list);
-        if (r < 0)
-                return r;
-        output_print(&client->output, table, object);
-        return 0;
+        return list_show(client, &list, arguments[0], NULL);
 }

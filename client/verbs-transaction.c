@@ -13,6 +13,7 @@
 #include "client/edit.h"
 #include "client/json-print.h"
 #include "client/report.h"
+#include "client/list.h"
 #include "client/verb.h"
 
 #define TIMEOUT_PRESET_USEC (UINT64_C(300) * 1000000)
@@ -157,23 +158,8 @@ static int read_transactions(sd_bus_message *reply, Table *table, json_object *l
 
 int verb_transactions(Client *client, char **arguments) {
         static const Column columns[] = {{"ID", true}, {"BASE", true}, {"EDITS", true}};
-        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(json_putp) json_object *object = json_new_object();
-        _cleanup_(freep) char *path = NULL;
-        json_object *list = json_new_array();
-        int r;
+        static const List list = {"ListTransactions", "transactions", columns, ELEMENTS_OF(columns),
+                                  read_transactions};
 
-        json_add(object, "transactions", list);
-        r = client_find_vm(client, arguments[0], &path);
-        if (r < 0)
-                return r;
-        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_VM, "ListTransactions", NULL);
-        if (r < 0)
-                return r;
-        r = read_transactions(reply, table, list);
-        if (r < 0)
-                return r;
-        output_print(&client->output, table, object);
-        return 0;
+        return list_show(client, &list, arguments[0], NULL);
 }
