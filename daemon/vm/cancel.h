@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Cancel: a request to stop, from one thread to another
+ *
+ * Long work looks at it between its steps and ends with -ECANCELED. It is never taken back. NULL
+ * stands for work that nobody stops.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Cancel Cancel;
+
+struct Cancel {
+        bool requested; /* atomic */
+};
+
+static inline void cancel_request(Cancel *cancel) {
+        __atomic_store_n(&cancel->requested, true, __ATOMIC_RELAXED);
+}
+
+static inline bool cancel_is_requested(const Cancel *cancel) {
+        return cancel && __atomic_load_n(&cancel->requested, __ATOMIC_RELAXED);
+}
