@@ -10,7 +10,7 @@
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/watch-dbus.h"
-#include "lib/kvm/extent.h"
+#include "lib/memory/flat-view.h"
 
 int address_space_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                               void **ret_found, sd_bus_error *error) {
@@ -190,7 +190,7 @@ static int append_memory(sd_bus_message *reply, const FlatView *view) {
                         return MAP_E_TOO_LARGE;
                 r = sd_bus_message_append(reply, "(ttttu)", section->range.first,
                                           section->range.last, section->region->backing->id,
-                                          section->offset, (uint32_t)section->flags);
+                                          section_file_offset(section), (uint32_t)section->flags);
                 if (r < 0)
                         return r;
         }

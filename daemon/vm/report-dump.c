@@ -5,7 +5,7 @@
 #include "daemon/vm/json-write.h"
 #include "daemon/vm/report-section.h"
 #include "daemon/vm/report.h"
-#include "lib/kvm/extent.h"
+#include "lib/memory/flat-view.h"
 
 static void report_whole_view(JSONWriter *writer, const FlatView *view) {
         ViewCursor cursor;
@@ -29,7 +29,7 @@ static void report_memory(JSONWriter *writer, const Section *section) {
         json_key(writer, "backing");
         json_number(writer, section->region->backing->id);
         json_key(writer, "offset");
-        json_hex(writer, section->offset);
+        json_hex(writer, section_file_offset(section));
         json_key(writer, "flags");
         report_flags(writer, section->flags);
         json_close(writer, '}');

@@ -12,18 +12,6 @@
 #include "lib/kvm/extent.h"
 #include "lib/util/array.h"
 
-bool section_is_memory(const Section *section) {
-        switch (section->kind) {
-        case REGION_RAM:
-        case REGION_ROM:
-                return true;
-        case REGION_ROMD:
-                return section->flags & REGION_DIRECT_READ;
-        default:
-                return false;
-        }
-}
-
 static uint32_t section_slot_flags(const Section *section) {
         uint32_t flags = 0;
 
@@ -69,7 +57,7 @@ bool extent_from_section(const Section *section, const Accelerator *accelerator,
                 .range = range,
                 .host = host + shift,
                 .backing = section->region->backing->id,
-                .offset = section->offset + shift,
+                .offset = section_file_offset(section) + shift,
                 .flags = flags,
         };
         return true;

@@ -24,7 +24,7 @@ struct Extent {
         Range range;      /* guest-physical, page-aligned */
         uint64_t host;    /* of range.first */
         uint64_t backing; /* id */
-        uint64_t offset;  /* of range.first in the backing */
+        uint64_t offset;  /* of range.first in the backing's file */
         uint32_t flags;   /* KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES */
 };
 
@@ -41,8 +41,6 @@ struct Extents {
  * section's accesses trap. Longer than slot_size_max is not cut here: see extent_part().
  */
 bool extent_from_section(const Section *section, const Accelerator *accelerator, Extent *ret);
-/* Whether the guest reads host memory there: ram, rom, romd in direct-read mode. */
-bool section_is_memory(const Section *section);
 /* Bytes of a memory section that no slot covers. */
 uint64_t section_trapped(const Section *section, const Accelerator *accelerator);
 uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerator);

@@ -84,8 +84,24 @@ Section section_cut(const Section *section, Range part) {
         return cut;
 }
 
+bool section_is_memory(const Section *section) {
+        switch (section->kind) {
+        case REGION_RAM:
+        case REGION_ROM:
+                return true;
+        case REGION_ROMD:
+                return section->flags & REGION_DIRECT_READ;
+        default:
+                return false;
+        }
+}
+
 void *section_host(const Section *section) {
         const Backing *backing = section->region->backing;
 
         return backing ? (char *)backing->host + section->offset : NULL;
+}
+
+uint64_t section_file_offset(const Section *section) {
+        return section->region->backing->offset + section->offset;
 }

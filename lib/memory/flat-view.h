@@ -74,8 +74,7 @@ static inline const Section *flat_view_next(ViewCursor *cursor) {
 }
 
 /* The same for what is announced, from the first that begins at or behind an address. */
-const Announced *flat_view_first_announced(const FlatView *view, ViewCursor *cursor,
-                                           uint64_t from);
+const Announced *flat_view_first_announced(const FlatView *view, ViewCursor *cursor, uint64_t from);
 static inline const Announced *flat_view_next_announced(ViewCursor *cursor) {
         return view_cursor_next(cursor);
 }
@@ -94,5 +93,9 @@ bool section_can_merge(const Section *a, const Section *b);
 bool section_same(const Section *a, const Section *b);
 /* The part of a section that lies in `part`, which must be inside it. */
 Section section_cut(const Section *section, Range part);
+/* Whether the guest reads host memory there: ram, rom, romd in direct-read mode. */
+bool section_is_memory(const Section *section);
 /* Where the section's bytes are in this process; NULL without a backing. */
 void *section_host(const Section *section);
+/* Where they are in the file of its backing, which there must be. */
+uint64_t section_file_offset(const Section *section);
