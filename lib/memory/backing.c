@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Backings on memfds
+ * Backings on memfds of our own, and on files that callers pass in
  *
- * The file gets its final size before it is sealed, and mode 0600 before anybody else can see it: a
+ * Our file gets its final size before it is sealed, and mode 0600 before anybody else can see it: a
  * memfd is born with 0777, and whoever holds a descriptor, even one that is read-only, may open the
  * file again through /proc as its mode allows.
  */
@@ -46,8 +46,12 @@ static int memfd_open(const char *name) {
 
 /* A sealed file of `size` bytes. */
 static int memfd_new(int *ret_fd, const char *name, uint64_t size) {
-        _cleanup_(closep) int fd = memfd_open(name);
+        _cleanup_(closep) int fd = -1;
 
+        /* More than off_t can say. */
+        if (size > INT64_MAX)
+                return -EFBIG;
+        fd = memfd_open(name);
         if (fd < 0)
                 return fd;
         if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)size) < 0 ||
@@ -57,10 +61,13 @@ static int memfd_new(int *ret_fd, const char *name, uint64_t size) {
         return 0;
 }
 
-static int backing_map(Backing *backing) {
-        void *host = mmap(NULL, backing->mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                          backing->fd, 0);
+/* `size` in whole pages, of which there is one kind per file. */
+static int backing_map(Backing *backing, uint64_t page, int flags) {
+        void *host;
 
+        backing->mapped = (backing->size + page - 1) & ~(page - 1);
+        host = mmap(NULL, backing->mapped, PROT_READ | PROT_WRITE, MAP_SHARED | flags, backing->fd,
+                    (off_t)backing->offset);
         if (host == MAP_FAILED)
                 return -errno;
         /* A core dump of this process is about this process, not about the guest's secrets. */
@@ -69,39 +76,67 @@ static int backing_map(Backing *backing) {
         return 0;
 }
 
-static int backing_fill(Backing *backing, const char *name, uint64_t size) {
-        int r;
+static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       Detail *detail) {
+        Backing *backing;
 
-        /* Beyond this neither off_t nor the rounding holds; ftruncate() would say the same. */
-        if (size > INT64_MAX - (page_size() - 1))
-                return -EFBIG;
+        if (size == 0 || size == SIZE_WHOLE)
+                return detail_set(detail, MAP_E_INVALID_RANGE,
+                                  "memory of \"%s\": size %s, memory has from 1 to 2^64 - 2 bytes",
+                                  name, size == 0 ? "0" : "2^64");
+        backing = calloc(1, sizeof(*backing));
+        if (!backing)
+                return -ENOMEM;
+        urcu_ref_init(&backing->ref);
+        backing->id = id;
         backing->size = size;
-        backing->mapped = (size + page_size() - 1) & ~(page_size() - 1);
-        r = memfd_new(&backing->fd, name, size);
-        return r < 0 ? r : backing_map(backing);
+        backing->fd = -1;
+        *ret = backing;
+        return 0;
+}
+
+static int none_to_be_had(int r, const char *name, uint64_t size, Detail *detail) {
+        return detail_set(detail, MAP_E_NO_MEMORY,
+                          "memory of \"%s\": no %#" PRIx64 " bytes to be had: %s", name, size,
+                          strerror(-r));
 }
 
 int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size, Detail *detail) {
         _cleanup_(backing_unrefp) Backing *backing = NULL;
         int r;
 
-        if (size == 0 || size == SIZE_WHOLE)
-                return detail_set(detail, MAP_E_INVALID_RANGE,
-                                  "memory of \"%s\": size %s, memory has from 1 to 2^64 - 2 bytes",
-                                  name, size == 0 ? "0" : "2^64");
-
-        backing = calloc(1, sizeof(*backing));
-        if (!backing)
-                return -ENOMEM;
-        urcu_ref_init(&backing->ref);
-        backing->id = id;
-        backing->fd = -1;
-
-        r = backing_fill(backing, name, size);
+        r = backing_new(&backing, id, name, size, detail);
+        if (r != 0)
+                return r;
+        r = memfd_new(&backing->fd, name, size);
+        if (r == 0)
+                r = backing_map(backing, page_size(), MAP_NORESERVE);
         if (r < 0)
-                return detail_set(detail, MAP_E_NO_MEMORY,
-                                  "memory of \"%s\": no %#" PRIx64 " bytes to be had: %s", name,
-                                  size, strerror(-r));
+                return none_to_be_had(r, name, size, detail);
+        *ret = TAKE_PTR(backing);
+        return 0;
+}
+
+int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       PassedFD *passed, Detail *detail) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        int r;
+
+        r = backing_new(&backing, id, name, size, detail);
+        if (r != 0)
+                return r;
+        r = passed_fd_check(passed, name, size, detail);
+        if (r != 0)
+                return r;
+        backing->passed = true;
+        backing->offset = passed->offset;
+        backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
+        if (backing->fd < 0)
+                return none_to_be_had(-errno, name, size, detail);
+        /* Huge pages are reserved by mapping them: none is missing when it is touched. */
+        r = backing_map(backing, passed->page, passed->huge ? 0 : MAP_NORESERVE);
+        if (r < 0)
+                return none_to_be_had(r, name, size, detail);
         *ret = TAKE_PTR(backing);
         return 0;
 }
@@ -127,13 +162,36 @@ Backing *backing_unref(Backing *backing) {
         return NULL;
 }
 
+int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size) {
+        char *at = data;
+
+        while (size > 0) {
+                ssize_t n = pread(backing->fd, at, size, (off_t)(backing->offset + offset));
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0)
+                        return -EIO;
+                if (n < 0)
+                        continue;
+                at += n;
+                offset += (uint64_t)n;
+                size -= (size_t)n;
+        }
+        return 0;
+}
+
 int backing_open(const Backing *backing, bool writable, int *ret_fd) {
         char path[64];
         int fd;
 
-        /* Opened anew, not duplicated: holders share neither the access mode nor a file offset. */
+        /*
+         * Opened anew, not duplicated: holders share neither the access mode nor a file offset.
+         * Of a file that was passed in there may be no opening anew: its mode is not ours to set.
+         */
         snprintf(path, sizeof(path), "/proc/self/fd/%d", backing->fd);
-        fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        fd = backing->passed && writable ? fcntl(backing->fd, F_DUPFD_CLOEXEC, 3)
+                                         : open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         *ret_fd = fd;

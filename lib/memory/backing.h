@@ -4,9 +4,10 @@
 /*
  * Backing: the host memory behind a ram, rom or romd region
  *
- * A memfd, sealed against shrinking and growing, mapped MAP_SHARED and MAP_NORESERVE for as long as
- * anybody holds a reference. The mapping is rounded up to whole host pages; bytes of the last page
- * beyond `size` read as zero and belong to nobody.
+ * A memfd, sealed against shrinking and growing, or part of a file that a caller passed in
+ * (passed-fd.h); mapped MAP_SHARED, without reserving memory, for as long as anybody holds a
+ * reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size` belong
+ * to nobody.
  *
  * Immutable after construction but for its count, which any thread may touch.
  */
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/passed-fd.h"
 #include "lib/util/cleanup.h"
 #include "lib/util/detail.h"
 
@@ -22,11 +24,13 @@ typedef struct Backing Backing;
 
 struct Backing {
         struct urcu_ref ref;
-        uint64_t id;   /* unique within the VM, from 1, never used again */
-        uint64_t size; /* in bytes, as asked for */
-        int fd;        /* read-write */
-        void *host;    /* page-aligned */
-        size_t mapped; /* bytes mapped at host */
+        uint64_t id;     /* unique within the VM, from 1, never used again */
+        uint64_t size;   /* in bytes, as asked for */
+        uint64_t offset; /* in the file; 0 but for one that was passed in */
+        bool passed;     /* the file is a caller's, and so is its mode */
+        int fd;          /* read-write */
+        void *host;      /* page-aligned */
+        size_t mapped;   /* bytes mapped at host */
 };
 
 /*
@@ -35,12 +39,20 @@ struct Backing {
  */
 int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size, Detail *detail);
 
+/* The same on a file of a caller's, who keeps his descriptor. MAP_E_INVALID_ARGUMENT besides. */
+int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       PassedFD *passed, Detail *detail);
+
 Backing *backing_ref(Backing *backing);
 Backing *backing_unref(Backing *backing);
 DEFINE_CLEANUP(Backing *, backing_unref);
 
+/* Copies bytes out; what was never written is zero and takes no memory by being read. */
+int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size);
+
 /*
  * A new descriptor of the memory, read-only if so asked: then one that no holder under another uid
- * can turn into a writable one. The caller closes it.
+ * can turn into a writable one, unless the file was passed in with a mode that lets him. The caller
+ * closes it. -EACCES: such a file does not let this process open it again.
  */
 int backing_open(const Backing *backing, bool writable, int *ret_fd);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Descriptors that callers pass in as a guest's memory
+ *
+ * What is mapped must stay, and be there when it is touched: otherwise the access would be a SIGBUS
+ * for the process that has the VM. So it is a memfd, on tmpfs or hugetlbfs, that is sealed against
+ * shrinking. Files on file systems that are mounted take no seals, and may find those full. Huge
+ * pages are reserved when the file is mapped.
+ *
+ * Who else may open the file again, and how, is up to its mode, and that to whoever made it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/util/detail.h"
+
+typedef struct PassedFD PassedFD;
+
+struct PassedFD {
+        int fd;          /* borrowed */
+        uint64_t offset; /* where the memory begins in the file */
+        uint64_t page;   /* from passed_fd_check(): what offset and mapping are multiples of */
+        bool huge;       /* from passed_fd_check(): on hugetlbfs */
+};
+
+/*
+ * Whether `size` bytes from the offset on are fit to be the memory of region `name`.
+ * MAP_E_INVALID_ARGUMENT: not such a file, not such a descriptor. MAP_E_INVALID_RANGE: offset or
+ * size. A backing's size rules (backing.h) have been checked before.
+ */
+int passed_fd_check(PassedFD *passed, const char *name, uint64_t size, Detail *detail);
