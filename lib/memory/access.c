@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Large reads are the kernel's to do: in a mapping, memory that nobody has used yet would come into
+ * being by being looked at.
+ */
+
+#include <string.h>
+
+#include "lib/memory/access.h"
+
+enum { ONCE_MAX = 8 }; /* bytes that one load or store moves */
+
+void pieces_begin(PieceCursor *cursor, const FlatView *view, Range range) {
+        cursor->next = flat_view_first(view, &cursor->sections, range.first);
+        cursor->left = range;
+        cursor->more = true;
+}
+
+bool pieces_next(PieceCursor *cursor, Piece *ret) {
+        const Section *section = cursor->next;
+        Range range = cursor->left;
+
+        if (!cursor->more)
+                return false;
+        if (section && section->range.first <= range.first) {
+                range.last = MIN_OF(range.last, section->range.last);
+                *ret = (Piece){range, section,
+                               section->offset + (range.first - section->range.first)};
+                cursor->next = flat_view_next(&cursor->sections);
+        } else {
+                if (section && section->range.first <= range.last)
+                        range.last = section->range.first - 1;
+                *ret = (Piece){.range = range};
+        }
+        cursor->more = range.last < cursor->left.last;
+        if (cursor->more)
+                cursor->left.first = range.last + 1;
+        return true;
+}
+
+bool piece_is_memory(const Piece *piece, bool write) {
+        const Section *section = piece->section;
+
+        if (!section || !section->region->backing)
+                return false;
+        if (write)
+                return section->kind == REGION_RAM && !(section->flags & REGION_READONLY);
+        return section_is_memory(section);
+}
+
+static size_t piece_size(const Piece *piece) {
+        return (size_t)range_size(piece->range);
+}
+
+static void *piece_host(const Piece *piece) {
+        return (char *)piece->section->region->backing->host + piece->offset;
+}
+
+/* Whether `size` bytes at `host` can be moved by one load or store. */
+static bool moves_at_once(const void *host, size_t size) {
+        return size <= ONCE_MAX && (size & (size - 1)) == 0 && (uintptr_t)host % size == 0;
+}
+
+#define LOAD(type, data, host)                                                                     \
+        do {                                                                                       \
+                type value_ = __atomic_load_n((const type *)(host), __ATOMIC_RELAXED);             \
+                                                                                                   \
+                memcpy(data, &value_, sizeof(value_));                                             \
+        } while (0)
+
+#define STORE(type, data, host)                                                                    \
+        do {                                                                                       \
+                type value_;                                                                       \
+                                                                                                   \
+                memcpy(&value_, data, sizeof(value_));                                             \
+                __atomic_store_n((type *)(host), value_, __ATOMIC_RELAXED);                        \
+        } while (0)
+
+static void load(void *data, const void *host, size_t size) {
+        if (!moves_at_once(host, size))
+                memcpy(data, host, size);
+        else if (size == 1)
+                LOAD(uint8_t, data, host);
+        else if (size == 2)
+                LOAD(uint16_t, data, host);
+        else if (size == 4)
+                LOAD(uint32_t, data, host);
+        else
+                LOAD(uint64_t, data, host);
+}
+
+static void store(const void *data, void *host, size_t size) {
+        if (!moves_at_once(host, size))
+                memcpy(host, data, size);
+        else if (size == 1)
+                STORE(uint8_t, data, host);
+        else if (size == 2)
+                STORE(uint16_t, data, host);
+        else if (size == 4)
+                STORE(uint32_t, data, host);
+        else
+                STORE(uint64_t, data, host);
+}
+
+static int memory_read(const Piece *piece, void *data) {
+        size_t size = piece_size(piece);
+
+        if (size > ONCE_MAX)
+                return backing_read(piece->section->region->backing, piece->offset, data, size);
+        load(data, piece_host(piece), size);
+        return 0;
+}
+
+int access_read(const FlatView *view, Range range, void *data, const AccessOps *ops,
+                void *userdata) {
+        PieceCursor cursor;
+        Piece piece;
+        int r = 0;
+
+        pieces_begin(&cursor, view, range);
+        while (r == 0 && pieces_next(&cursor, &piece)) {
+                char *at = (char *)data + (piece.range.first - range.first);
+
+                r = piece_is_memory(&piece, false) ? memory_read(&piece, at)
+                                                   : ops->read(userdata, &piece, at);
+        }
+        return r;
+}
+
+int access_write(const FlatView *view, Range range, const void *data, const AccessOps *ops,
+                 void *userdata) {
+        PieceCursor cursor;
+        Piece piece;
+        int r = 0;
+
+        pieces_begin(&cursor, view, range);
+        while (r == 0 && pieces_next(&cursor, &piece)) {
+                const char *at = (const char *)data + (piece.range.first - range.first);
+
+                if (piece_is_memory(&piece, true))
+                        store(at, piece_host(&piece), piece_size(&piece));
+                else
+                        r = ops->write(userdata, &piece, at);
+        }
+        return r;
+}
+
+int access_write_whole(const FlatView *view, Range range, const void *data, const AccessOps *ops,
+                       void *userdata) {
+        PieceCursor cursor;
+        Piece piece;
+
+        pieces_begin(&cursor, view, range);
+        while (pieces_next(&cursor, &piece)) {
+                const char *at = (const char *)data + (piece.range.first - range.first);
+
+                if (!piece_is_memory(&piece, true))
+                        return ops->write(userdata, &piece, at);
+        }
+        return access_write(view, range, data, ops, userdata);
+}
