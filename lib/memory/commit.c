@@ -68,22 +68,21 @@ static int plan_views(Commit *commit, Detail *detail) {
 }
 
 /* A space that shows a replaced view shares its diff; any other change is worked out in full. */
-static int add_change(Commit *commit, const char *name, const ViewPlan *view, const FlatView *old,
-                      const FlatView *new, Diff *scratch) {
-        const Diff *diff = scratch;
+static int add_change(Commit *commit, SpaceChange change, const ViewPlan *view, Diff *scratch) {
         int r;
 
-        if (old == new)
+        if (change.old == change.new)
                 return 0;
-        if (view && old == view->old && new == view->new) {
-                diff = &view->diff;
+        if (view && change.old == view->old && change.new == view->new) {
+                change.diff = &view->diff;
         } else {
-                r = diff_views(scratch, old, new);
+                change.diff = scratch;
+                r = diff_views(scratch, change.old, change.new);
                 if (r < 0)
                         return r;
         }
-        if (!diff_is_empty(diff))
-                commit->changes[commit->n_changes++] = (SpaceChange){name, old, new, diff};
+        if (!diff_is_empty(change.diff))
+                commit->changes[commit->n_changes++] = change;
         return 0;
 }
 
@@ -95,23 +94,26 @@ static int plan_spaces(Commit *commit) {
         int r = 0;
 
         while (r == 0 && (i < before->n_spaces || j < after->n_spaces)) {
-                const FlatView *old = commit->map->empty_view, *new = commit->map->empty_view;
+                SpaceChange change = {.old = commit->map->empty_view,
+                                      .new = commit->map->empty_view};
                 const ViewPlan *view = NULL;
-                AddressSpace *space;
                 int order;
 
                 order = i == before->n_spaces  ? 1
                         : j == after->n_spaces ? -1
                                                : strcmp(before->spaces[i].space->name,
                                                         after->spaces[j].space->name);
-                space = order < 0 ? before->spaces[i].space : after->spaces[j].space;
-                if (order <= 0)
-                        old = before->spaces[i++].view;
-                if (order >= 0) {
-                        view = space->view->plan;
-                        new = after->spaces[j++].view;
+                if (order <= 0) {
+                        change.space = before->spaces[i].space->name;
+                        change.since = before->spaces[i].space->generation;
+                        change.old = before->spaces[i++].view;
                 }
-                r = add_change(commit, space->name, view, old, new, &commit->plan->diffs[n++]);
+                if (order >= 0) {
+                        change.space = after->spaces[j].space->name;
+                        view = after->spaces[j].space->view->plan;
+                        change.new = after->spaces[j++].view;
+                }
+                r = add_change(commit, change, view, &commit->plan->diffs[n++]);
         }
         return r;
 }

@@ -29,6 +29,7 @@ struct SpaceChange {
         const FlatView *old; /* an empty view where the space is new */
         const FlatView *new; /* an empty view where the space goes */
         const Diff *diff;
+        uint64_t since; /* the last generation that changed its sections; 0 where it is new */
 };
 
 struct Commit {

@@ -100,6 +100,7 @@ static void test_a_change(void **state) {
         assert_int_equal(map->generation, 2);
         assert_int_equal(commit->n_changes, 1);
         assert_string_equal(commit->changes[0].space, "memory");
+        assert_int_equal(commit->changes[0].since, 2);
         assert_text(scene_view_text(commit->changes[0].old), RAM DEVICE);
         assert_text(scene_view_text(commit->changes[0].new), "10200-102ff device@0 mmio\n");
         assert_text(scene_sections_text(commit->changes[0].diff->removed.items, 2), RAM DEVICE);
@@ -169,6 +170,8 @@ static void test_space_renamed(void **state) {
         assert_string_equal(commit->changes[0].space, "memory");
         assert_int_equal(commit->changes[0].diff->removed.n, 2);
         assert_int_equal(commit->changes[0].diff->added.n, 0);
+        assert_int_equal(commit->changes[0].since, 2);
+        assert_int_equal(commit->changes[1].since, 0);
         assert_string_equal(commit->changes[1].space, "physical");
         assert_int_equal(commit->changes[1].diff->removed.n, 0);
         assert_int_equal(commit->changes[1].diff->added.n, 2);
