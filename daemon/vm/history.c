@@ -5,34 +5,81 @@
 
 #include "daemon/vm/history.h"
 #include "lib/memory/diff.h"
+#include "lib/util/cleanup.h"
 
-void history_init(History *history, uint64_t generation) {
-        *history = (History){.floor = generation};
-        CDS_INIT_LIST_HEAD(&history->deltas);
+static int compare_name(const PastSpace *a, const PastSpace *b) {
+        return strcmp(a->name, b->name);
 }
 
-static void history_forget(History *history, Delta *delta) {
-        if (delta->generation > history->floor)
-                history->floor = delta->generation;
-        history->n_deltas--;
-        history->n_rows -= delta->n_rows;
+RB_GENERATE_STATIC(PastSpaces, PastSpace, by_name, compare_name)
+
+/* Spaces of the past */
+
+static PastSpace *find_space(const History *history, const char *name) {
+        PastSpace *space = RB_ROOT(&history->spaces);
+
+        while (space) {
+                int order = strcmp(name, space->name);
+
+                if (order == 0)
+                        break;
+                space = order < 0 ? RB_LEFT(space, by_name) : RB_RIGHT(space, by_name);
+        }
+        return space;
+}
+
+static PastSpace *get_space(History *history, const char *name) {
+        PastSpace *space = find_space(history, name);
+        size_t size = strlen(name) + 1;
+
+        if (space)
+                return space;
+        space = calloc(1, sizeof(*space) + size);
+        if (!space)
+                return NULL;
+        CDS_INIT_LIST_HEAD(&space->deltas);
+        memcpy(space->name, name, size);
+        RB_INSERT(PastSpaces, &history->spaces, space);
+        return space;
+}
+
+static void drop_space(History *history, PastSpace *space) {
+        if (!cds_list_empty(&space->deltas))
+                return;
+        RB_REMOVE(PastSpaces, &history->spaces, space);
+        free(space);
+}
+
+/* Forgetting */
+
+void history_init(History *history, uint64_t generation, size_t size_max) {
+        *history = (History){.floor = generation, .size_max = size_max};
+        CDS_INIT_LIST_HEAD(&history->deltas);
+        RB_INIT(&history->spaces);
+}
+
+static void forget_oldest(History *history) {
+        Delta *delta = cds_list_first_entry(&history->deltas, Delta, link);
+
+        history->floor = delta->generation;
+        history->size -= delta->size;
         cds_list_del(&delta->link);
+        cds_list_del(&delta->siblings);
+        drop_space(history, delta->space);
         free(delta);
 }
 
-static Delta *history_oldest(History *history) {
-        return cds_list_first_entry(&history->deltas, Delta, link);
-}
-
-static void history_forget_all(History *history, uint64_t generation) {
+static void forget_all(History *history, uint64_t generation) {
         while (!cds_list_empty(&history->deltas))
-                history_forget(history, history_oldest(history));
+                forget_oldest(history);
         history->floor = generation;
 }
 
 void history_deinit(History *history) {
-        history_forget_all(history, history->floor);
+        forget_all(history, history->floor);
 }
+
+/* Rows */
 
 /* Order of rows that no two sections of one view share. */
 static int row_compare(const void *a, const void *b) {
@@ -64,102 +111,129 @@ static bool row_same(const DeltaRow *a, const DeltaRow *b) {
         return row_compare(&x, b) == 0;
 }
 
+/* Remembering */
+
 static size_t diff_n_rows(const Diff *diff) {
         return diff->removed.n + diff->added.n + 2 * diff->n_relogged;
 }
 
-static size_t section_name_size(const Section *section) {
-        return strlen(section->region->name) + 1;
+/* To whoever keeps a list, a section whose dirty logging changed is another one. */
+static const Section *diff_row(const Diff *diff, size_t i, int8_t *ret_sign) {
+        const Relogged *relogged;
+
+        *ret_sign = -1;
+        if (i < diff->removed.n)
+                return &diff->removed.items[i];
+        i -= diff->removed.n;
+        if (i < diff->added.n) {
+                *ret_sign = 1;
+                return &diff->added.items[i];
+        }
+        i -= diff->added.n;
+        relogged = &diff->relogged[i / 2];
+        *ret_sign = i % 2 ? 1 : -1;
+        return i % 2 ? &relogged->new : &relogged->old;
 }
 
-static size_t diff_names_size(const Diff *diff) {
-        size_t size = 0;
+/* What a delta takes. Rows side by side of one region, such as the pieces of RAM, share a name. */
+static size_t delta_size(const Diff *diff) {
+        size_t n_rows = diff_n_rows(diff), size = sizeof(Delta) + n_rows * sizeof(DeltaRow);
+        const Region *region = NULL;
+        int8_t sign;
 
-        for (size_t i = 0; i < diff->removed.n; i++)
-                size += section_name_size(&diff->removed.items[i]);
-        for (size_t i = 0; i < diff->added.n; i++)
-                size += section_name_size(&diff->added.items[i]);
-        for (size_t i = 0; i < diff->n_relogged; i++)
-                size += 2 * section_name_size(&diff->relogged[i].old);
+        for (size_t i = 0; i < n_rows; i++) {
+                const Section *section = diff_row(diff, i, &sign);
+
+                if (section->region != region)
+                        size += strlen(section->region->name) + 1;
+                region = section->region;
+        }
         return size;
 }
 
-static void delta_append(Delta *delta, const Section *section, int sign, char **names) {
-        DeltaRow *row = &delta->rows[delta->n_rows++];
+static void delta_fill(Delta *delta, const Diff *diff, size_t n_rows) {
+        char *behind = (char *)&delta->rows[n_rows], *name = behind;
+        const Region *region = NULL;
 
-        *row = (DeltaRow){
-                .range = section->range,
-                .offset = section->offset,
-                .backing = section->region->backing ? section->region->backing->id : 0,
-                .region = *names,
-                .kind = section->kind,
-                .flags = section->flags,
-                .sign = (int8_t)sign,
-        };
-        *names = stpcpy(*names, section->region->name) + 1;
+        for (size_t i = 0; i < n_rows; i++) {
+                DeltaRow *row = &delta->rows[i];
+                const Section *section = diff_row(diff, i, &row->sign);
+
+                if (section->region != region) {
+                        region = section->region;
+                        name = behind;
+                        behind = stpcpy(name, region->name) + 1;
+                }
+                row->range = section->range;
+                row->offset = section->offset;
+                row->backing = region->backing ? region->backing->id : 0;
+                row->region = name;
+                row->kind = section->kind;
+                row->flags = section->flags;
+        }
+        delta->n_rows = n_rows;
+        if (diff->n_relogged > 0)
+                qsort(delta->rows, n_rows, sizeof(*delta->rows), row_compare);
 }
 
-/* To whoever keeps a list, a section whose dirty logging changed is another one. */
-static int delta_new(Delta **ret, const SpaceChange *change, uint64_t generation) {
-        const Diff *diff = change->diff;
-        size_t n_rows = diff_n_rows(diff);
+static Delta *delta_new(const Diff *diff, size_t size_max) {
+        size_t n_rows = diff_n_rows(diff), size = delta_size(diff);
         Delta *delta;
-        char *names;
 
-        delta = malloc(sizeof(*delta) + n_rows * sizeof(*delta->rows) + diff_names_size(diff) +
-                       strlen(change->space) + 1);
-        if (!delta)
-                return -ENOMEM;
-        names = (char *)&delta->rows[n_rows];
-        *delta = (Delta){.generation = generation, .space = names};
-        names = stpcpy(names, change->space) + 1;
-        for (size_t i = 0; i < diff->removed.n; i++)
-                delta_append(delta, &diff->removed.items[i], -1, &names);
-        for (size_t i = 0; i < diff->added.n; i++)
-                delta_append(delta, &diff->added.items[i], 1, &names);
-        for (size_t i = 0; i < diff->n_relogged; i++) {
-                delta_append(delta, &diff->relogged[i].old, -1, &names);
-                delta_append(delta, &diff->relogged[i].new, 1, &names);
+        if (size > size_max) {
+                n_rows = 0;
+                size = sizeof(*delta);
         }
-        qsort(delta->rows, delta->n_rows, sizeof(*delta->rows), row_compare);
-        *ret = delta;
+        delta = malloc(size);
+        if (!delta)
+                return NULL;
+        *delta = (Delta){.size = size};
+        delta_fill(delta, diff, n_rows);
+        return delta;
+}
+
+/* Where a delta begins. A space that is new, or was not there for a while, was empty till now. */
+static uint64_t delta_since(const History *history, PastSpace *space, uint64_t since) {
+        if (!cds_list_empty(&space->deltas))
+                return cds_list_entry(space->deltas.prev, Delta, siblings)->generation;
+        return since > 0 ? since : history->floor;
+}
+
+static int add_change(History *history, const SpaceChange *change, uint64_t generation) {
+        PastSpace *space = get_space(history, change->space);
+        Delta *delta;
+
+        if (!space)
+                return -ENOMEM;
+        delta = delta_new(change->diff, history->size_max / 4);
+        if (!delta) {
+                drop_space(history, space);
+                return -ENOMEM;
+        }
+        delta->since = delta_since(history, space, change->since);
+        delta->generation = generation;
+        delta->space = space;
+        cds_list_add_tail(&delta->link, &history->deltas);
+        cds_list_add_tail(&delta->siblings, &space->deltas);
+        history->size += delta->size;
         return 0;
 }
 
-static size_t commit_n_rows(const Commit *commit) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < commit->n_changes; i++)
-                n += diff_n_rows(commit->changes[i].diff);
-        return n;
-}
-
 void history_add(History *history, const Commit *commit) {
-        if (commit->n_changes > HISTORY_DELTAS_MAX || commit_n_rows(commit) > HISTORY_ROWS_MAX) {
-                history_forget_all(history, commit->generation);
-                return;
-        }
         for (size_t i = 0; i < commit->n_changes; i++) {
-                Delta *delta;
-
-                /* Ioeventfds alone: no section came or went. */
-                if (diff_n_rows(commit->changes[i].diff) == 0)
+                /* Else it was ioeventfds alone: no section came or went. */
+                if (!diff_has_sections(commit->changes[i].diff))
                         continue;
-                if (delta_new(&delta, &commit->changes[i], commit->generation) < 0) {
-                        history_forget_all(history, commit->generation);
+                if (add_change(history, &commit->changes[i], commit->generation) < 0) {
+                        forget_all(history, commit->generation);
                         return;
                 }
-                cds_list_add_tail(&delta->link, &history->deltas);
-                history->n_deltas++;
-                history->n_rows += delta->n_rows;
         }
-        while (history->n_deltas > HISTORY_DELTAS_MAX || history->n_rows > HISTORY_ROWS_MAX)
-                history_forget(history, history_oldest(history));
+        while (history->size > history->size_max)
+                forget_oldest(history);
 }
 
-bool history_reaches(const History *history, uint64_t generation) {
-        return generation >= history->floor;
-}
+/* Asking */
 
 const Delta *history_next(const History *history, const Delta *delta) {
         if (delta->link.next == &history->deltas)
@@ -167,17 +241,59 @@ const Delta *history_next(const History *history, const Delta *delta) {
         return cds_list_entry(delta->link.next, Delta, link);
 }
 
-const Delta *history_first(const History *history, uint64_t generation) {
+const Delta *history_last(const History *history, uint64_t generation) {
         const Delta *first = NULL;
         Delta *delta;
 
-        /* From the end: what is asked for is nearly always the latest. */
         cds_list_for_each_entry_reverse(delta, &history->deltas, link) {
                 if (delta->generation < generation)
                         break;
                 first = delta;
         }
         return first;
+}
+
+size_t history_last_n_rows(const History *history, uint64_t generation) {
+        size_t n_rows = 0;
+
+        if (history->floor >= generation)
+                return SIZE_MAX;
+        for (const Delta *delta = history_last(history, generation); delta;
+             delta = history_next(history, delta)) {
+                if (delta->n_rows == 0)
+                        return SIZE_MAX;
+                n_rows += delta->n_rows;
+        }
+        return n_rows;
+}
+
+/* How many rows of a space follow a generation. */
+static int count_rows(const PastSpace *space, uint64_t since, size_t *ret_n_rows) {
+        uint64_t reached = UINT64_MAX;
+        size_t n_rows = 0;
+        Delta *delta;
+
+        cds_list_for_each_entry_reverse(delta, &space->deltas, siblings) {
+                if (delta->generation <= since)
+                        break;
+                if (delta->n_rows == 0)
+                        return HISTORY_E_FORGOTTEN;
+                n_rows += delta->n_rows;
+                reached = delta->since;
+        }
+        *ret_n_rows = n_rows;
+        return reached <= since ? 0 : HISTORY_E_FORGOTTEN;
+}
+
+static void copy_rows(const PastSpace *space, DeltaRow *rows, size_t n_rows) {
+        Delta *delta;
+
+        cds_list_for_each_entry_reverse(delta, &space->deltas, siblings) {
+                if (n_rows == 0)
+                        break;
+                n_rows -= delta->n_rows;
+                memcpy(rows + n_rows, delta->rows, delta->n_rows * sizeof(*rows));
+        }
 }
 
 /*
@@ -202,19 +318,18 @@ static size_t rows_reduce(DeltaRow *rows, size_t n_rows) {
 
 int history_compose(const History *history, const char *space, uint64_t since, DeltaRow **ret_rows,
                     size_t *ret_n_rows) {
+        const PastSpace *past = find_space(history, space);
         DeltaRow *rows;
-        size_t n_rows = 0;
+        size_t n_rows;
+        int r;
 
-        rows = malloc((history->n_rows + 1) * sizeof(*rows));
+        r = past ? count_rows(past, since, &n_rows) : HISTORY_E_FORGOTTEN;
+        if (r != 0)
+                return r;
+        rows = reallocarray(NULL, n_rows, sizeof(*rows));
         if (!rows)
                 return -ENOMEM;
-        for (const Delta *delta = history_first(history, since + 1); delta;
-             delta = history_next(history, delta)) {
-                if (strcmp(delta->space, space) != 0)
-                        continue;
-                memcpy(rows + n_rows, delta->rows, delta->n_rows * sizeof(*rows));
-                n_rows += delta->n_rows;
-        }
+        copy_rows(past, rows, n_rows);
         qsort(rows, n_rows, sizeof(*rows), row_compare);
         *ret_rows = rows;
         *ret_n_rows = rows_reduce(rows, n_rows);

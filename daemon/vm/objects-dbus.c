@@ -163,7 +163,7 @@ static int append_delta(sd_bus_message *m, const Delta *delta) {
         r = sd_bus_message_open_container(m, 'r', "sa" SECTION_SIGNATURE "a" SECTION_SIGNATURE);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "s", delta->space);
+        r = sd_bus_message_append(m, "s", delta->space->name);
         if (r < 0)
                 return r;
         r = message_append_rows(m, delta->rows, delta->n_rows, -1);
@@ -173,22 +173,6 @@ static int append_delta(sd_bus_message *m, const Delta *delta) {
         if (r < 0)
                 return r;
         return sd_bus_message_close_container(m);
-}
-
-/*
- * Sections that went or came with a commit; SIZE_MAX: nobody knows. The deltas of one generation
- * are the last of the history, or all of them were too many for it.
- */
-static size_t count_rows(const Service *service, const Announcement *announcement) {
-        size_t n_rows = 0;
-
-        if (announcement->folded ||
-            !history_reaches(&service->history, announcement->generation - 1))
-                return SIZE_MAX;
-        for (const Delta *delta = history_first(&service->history, announcement->generation); delta;
-             delta = history_next(&service->history, delta))
-                n_rows += delta->n_rows;
-        return n_rows;
 }
 
 static bool any_comes(const ObjectChanges *changes) {
@@ -205,7 +189,7 @@ static int append_changes(Service *service, sd_bus_message *m, uint64_t generati
                                           "(sa" SECTION_SIGNATURE "a" SECTION_SIGNATURE ")");
         if (r < 0)
                 return r;
-        for (const Delta *delta = generation ? history_first(&service->history, generation) : NULL;
+        for (const Delta *delta = generation ? history_last(&service->history, generation) : NULL;
              delta; delta = history_next(&service->history, delta)) {
                 r = append_delta(m, delta);
                 if (r < 0)
@@ -258,7 +242,9 @@ static int tell_committed(Service *service, const Announcement *announcement, ui
 
 int objects_tell(Service *service, const Announcement *announcement, uint64_t previous) {
         const ObjectChanges *objects = &announcement->objects;
-        size_t n_rows = count_rows(service, announcement);
+        size_t n_rows = announcement->folded
+                                ? SIZE_MAX
+                                : history_last_n_rows(&service->history, announcement->generation);
         bool untold = announcement->folded || objects->many;
         int r;
 

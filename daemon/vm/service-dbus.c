@@ -26,7 +26,7 @@ int service_new(Service **ret, sd_event *event) {
         RB_INIT(&service->callers);
         CDS_INIT_LIST_HEAD(&service->transactions);
         CDS_INIT_LIST_HEAD(&service->watches);
-        history_init(&service->history, 0);
+        history_init(&service->history, 0, HISTORY_BYTES_MAX);
         *ret = service;
         return 0;
 }
@@ -200,7 +200,7 @@ int service_setup(Service *service, const char *name, const char *id, uint32_t o
         r = announcer_init(&service->announcer, service, vm->map->generation);
         if (r < 0)
                 return r;
-        history_init(&service->history, vm->map->generation);
+        history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
         service->vm = TAKE_PTR(vm);
         return service->bus ? objects_add(service, service->bus) : 0;
 }

@@ -37,12 +37,12 @@ static Watch *watch_free(Watch *watch) {
 }
 DEFINE_CLEANUP(Watch *, watch_free);
 
-/* The net change as rows. False where the history does not tell. */
+/* The net change as rows; HISTORY_E_FORGOTTEN where nobody knows it. */
 static int changes_since(Service *service, const AddressSpace *space, uint64_t since,
-                         DeltaRow **ret_rows, size_t *ret_n_rows, bool *ret_known) {
-        *ret_known = since <= service->vm->map->generation &&
-                     (since >= space->generation || history_reaches(&service->history, since));
-        if (!*ret_known)
+                         DeltaRow **ret_rows, size_t *ret_n_rows) {
+        if (since > service->vm->map->generation)
+                return HISTORY_E_FORGOTTEN;
+        if (since >= space->generation)
                 return 0;
         return history_compose(&service->history, space->name, since, ret_rows, ret_n_rows);
 }
@@ -80,9 +80,10 @@ int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space
         bool known;
         int r;
 
-        r = changes_since(service, space, since, &rows, &n_rows, &known);
+        r = changes_since(service, space, since, &rows, &n_rows);
         if (r < 0)
                 return r;
+        known = r == 0;
         r = sd_bus_message_new_method_return(m, &reply);
         if (r < 0)
                 return r;

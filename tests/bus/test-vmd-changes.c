@@ -34,24 +34,6 @@ static void test_net_change(void **state) {
         rig_free(rig);
 }
 
-static void test_beyond_history(void **state) {
-        Rig *rig = rig_new_vm();
-
-        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
-        /* Before the beginning, and after the end: the whole view instead. */
-        assert_string_equal(changes(rig, 0), "2 false [] [(0 4095 a 0 mmio 0)]");
-        assert_string_equal(changes(rig, 3), "2 false [] [(0 4095 a 0 mmio 0)]");
-        for (unsigned i = 0; i < HISTORY_DELTAS_MAX; i++)
-                rig_enable(rig, RIG_VM, "a", i % 2);
-        assert_string_equal(changes(rig, 1), "258 false [] [(0 4095 a 0 mmio 0)]");
-        assert_string_equal(changes(rig, 2), "258 true [] []");
-        /* What did not change is known to be so, however long ago. */
-        assert_string_equal(
-                rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t", UINT64_C(1)),
-                "258 true [] []");
-        rig_free(rig);
-}
-
 /* A name that came again on other memory is not what it was, although it looks the same. */
 static void test_same_name_other_memory(void **state) {
         Rig *rig = rig_new_vm();
@@ -83,6 +65,44 @@ static void add_many(Rig *rig, const char *name, unsigned n, uint64_t at) {
         if (sd_bus_message_is_method_error(rig->reply, NULL))
                 fail_msg("%s", rig->text);
         free(document);
+}
+
+static const char *io_changes(Rig *rig, uint64_t since) {
+        return rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t", since);
+}
+
+static void test_beyond_history(void **state) {
+        static const char whole[] = "19 false [] [(0 4095 a 0 mmio 0), ";
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        /* Before the beginning, and after the end: the whole view instead. */
+        assert_string_equal(changes(rig, 0), "2 false [] [(0 4095 a 0 mmio 0)]");
+        assert_string_equal(changes(rig, 3), "2 false [] [(0 4095 a 0 mmio 0)]");
+        /* All goes and comes, half a megabyte each time, until the first are forgotten. */
+        add_many(rig, "b", 9999, 1 << 20);
+        for (unsigned i = 0; i < 16; i++)
+                rig_enable(rig, RIG_VM, "system", i % 2);
+        assert_int_equal(strncmp(changes(rig, 2), whole, strlen(whole)), 0);
+        assert_int_equal(strncmp(changes(rig, 3), whole, strlen(whole)), 0);
+        assert_int_equal(strncmp(changes(rig, 4), "19 true [] [(0 4095 a ", 22), 0);
+        assert_string_equal(changes(rig, 5), "19 true [] []");
+        rig_free(rig);
+}
+
+/* What one space forgets the others still know. */
+static void test_quiet_space(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "p", "mmio", 1, "io", 0);
+        add_many(rig, "b", 10000, 1 << 20);
+        for (unsigned i = 0; i < 16; i++)
+                rig_enable(rig, RIG_VM, "system", i % 2);
+        assert_string_equal(io_changes(rig, 2), "19 true [] []");
+        rig_enable(rig, RIG_VM, "p", false);
+        assert_string_equal(io_changes(rig, 2), "20 true [(0 0 p 0 mmio 0)] []");
+        assert_string_equal(io_changes(rig, 1), "20 false [] []");
+        rig_free(rig);
 }
 
 static void test_truncated(void **state) {
@@ -392,9 +412,10 @@ static void test_folded(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_history),
-           cmocka_unit_test(test_same_name_other_memory), cmocka_unit_test(test_truncated),
-           cmocka_unit_test(test_caps), cmocka_unit_test(test_memory_table),
-           cmocka_unit_test(test_wait), cmocka_unit_test(test_wait_time_limit),
-           cmocka_unit_test(test_wait_ends_otherwise), cmocka_unit_test(test_wait_quota),
-           cmocka_unit_test(test_wait_quota_of_others), cmocka_unit_test(test_seen_too_often),
-           cmocka_unit_test(test_overtaken), cmocka_unit_test(test_folded));
+           cmocka_unit_test(test_quiet_space), cmocka_unit_test(test_same_name_other_memory),
+           cmocka_unit_test(test_truncated), cmocka_unit_test(test_caps),
+           cmocka_unit_test(test_memory_table), cmocka_unit_test(test_wait),
+           cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
+           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_wait_quota_of_others),
+           cmocka_unit_test(test_seen_too_often), cmocka_unit_test(test_overtaken),
+           cmocka_unit_test(test_folded));
