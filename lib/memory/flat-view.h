@@ -47,9 +47,10 @@ struct Announced {
 struct FlatView {
         struct urcu_ref ref;
         RcuHead rcu;
-        Epoch *epoch;       /* counted reference: what keeps all of the following alive */
-        ViewTree sections;  /* of Section */
-        ViewTree announced; /* of Announced: by address, ioeventfds by key, then zones */
+        uint64_t generation; /* of the commit that made it; 0: none did, there is nothing in it */
+        Epoch *epoch;        /* counted reference: what keeps all of the following alive */
+        ViewTree sections;   /* of Section */
+        ViewTree announced;  /* of Announced: by address, ioeventfds by key, then zones */
 };
 
 /* Takes a reference to the epoch; the trees' nodes stay their owners' (epoch.h, View). */

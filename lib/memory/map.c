@@ -156,10 +156,6 @@ void snapshot_retire(Snapshot *snapshot) {
         rcu_retire(&snapshot->rcu, snapshot_retired);
 }
 
-const Snapshot *map_snapshot(const Map *map) {
-        return rcu_fetch(&map->snapshot);
-}
-
 /* The number of the space of that name among the snapshot's; n_spaces if there is none. */
 static size_t find_in_snapshot(const Snapshot *snapshot, const char *space) {
         size_t low = 0, high = snapshot->n_spaces;

@@ -105,7 +105,10 @@ void map_begin_walk(Map *map);
 bool map_walk_visits(Map *map, Region *region);
 
 /* For readers, between rcu_enter() and rcu_leave(). */
-const Snapshot *map_snapshot(const Map *map);
+static inline const Snapshot *map_snapshot(const Map *map) {
+        return rcu_fetch(&map->snapshot);
+}
+
 /* A snapshot of n spaces still to be filled in; taken down at once, or after a grace period. */
 int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces);
 Snapshot *snapshot_free(Snapshot *snapshot);

@@ -101,7 +101,7 @@ static int hide(ViewPlan *plan) {
         return 0;
 }
 
-static int make_view(ViewPlan *plan, const WindowWork *work) {
+static int make_view(ViewPlan *plan, const WindowWork *work, uint64_t generation) {
         _cleanup_(epoch_unrefp) Epoch *epoch = NULL;
         int r;
 
@@ -114,6 +114,8 @@ static int make_view(ViewPlan *plan, const WindowWork *work) {
                 r = epoch_new(&epoch);
         if (r == 0)
                 r = flat_view_new(&plan->new, epoch, &work->sections, &work->announced);
+        if (r == 0)
+                plan->new->generation = generation;
         return r;
 }
 
@@ -124,7 +126,7 @@ static void view_plan_init(ViewPlan *plan, View *view) {
         view_splice_init(&plan->splice);
 }
 
-int view_plan_render(ViewPlan *plan, View *view, Detail *detail) {
+int view_plan_render(ViewPlan *plan, View *view, uint64_t generation, Detail *detail) {
         DirtyRanges *windows = &view->dirty;
         _cleanup_(window_work_deinit) WindowWork work = {};
         int r = 0;
@@ -142,7 +144,7 @@ int view_plan_render(ViewPlan *plan, View *view, Detail *detail) {
         work.announced = plan->old->announced;
         for (size_t i = 0; r == 0 && i < windows->n; i++)
                 r = plan_window(plan, &work, windows->items[i], detail);
-        return r == 0 ? make_view(plan, &work) : r;
+        return r == 0 ? make_view(plan, &work, generation) : r;
 }
 
 int view_plan_end(ViewPlan *plan, View *view, FlatView *empty) {

@@ -29,8 +29,11 @@ struct ViewPlan {
         Diff diff;
 };
 
-/* Renders what is dirty. Any outcome of render(); -ENOMEM. Deinit on failure, too. */
-int view_plan_render(ViewPlan *plan, View *view, Detail *detail);
+/*
+ * Renders what is dirty, for a commit that will have that generation. Any outcome of render();
+ * -ENOMEM. Deinit on failure, too.
+ */
+int view_plan_render(ViewPlan *plan, View *view, uint64_t generation, Detail *detail);
 /* For a view that no address space shows any more: its last readers keep all that it shows. */
 int view_plan_end(ViewPlan *plan, View *view, FlatView *empty);
 /* The view's successor takes over; the old one goes when its last reader has. */

@@ -12,8 +12,8 @@ enum { GROUP = 8 }; /* keys that are compared at once: as many as a cache line h
 struct ViewNode {
         struct cds_list_head link; /* in ViewSplice.born or .dead, or in an epoch */
         uint16_t n;
-        uint8_t height; /* 0: a leaf */
-        bool fresh;     /* born by the splice that is on: no published tree has it */
+        uint8_t height;                /* 0: a leaf */
+        bool fresh;                    /* born by the splice that is on: no published tree has it */
         uint64_t first[VIEW_NODE_MAX]; /* all-ones behind the n-th */
         union {
                 ViewNode *children[VIEW_NODE_MAX];
