@@ -29,6 +29,7 @@
 #define GUESTMAP_SIGNAL_SECTIONS_MAX 64u    /* sections in Committed, entries in a report */
 #define GUESTMAP_SIGNAL_OBJECTS_MAX 64u     /* regions touched with object signals */
 #define GUESTMAP_DOCUMENT_MAX (8u << 20)    /* bytes of a document in a message */
+#define GUESTMAP_ACCESS_MAX (1u << 20)      /* bytes of guest memory in a message */
 
 /* Section flags, as in (ttstsu). */
 enum {

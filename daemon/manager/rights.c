@@ -51,6 +51,8 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Find", "t", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges", "t", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read", "tt", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write", "tay", GUESTMAP_RIGHT_ACCESS_MEMORY},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetMemoryTable", "", GUESTMAP_RIGHT_INSPECT},
 
         /* An ioeventfd is not memory, but whoever has it can kick the guest's device. */

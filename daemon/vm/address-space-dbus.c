@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/access-dbus.h"
 #include "daemon/vm/address-space-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
@@ -256,6 +257,11 @@ const sd_bus_vtable address_space_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("WaitChanges", SD_BUS_ARGS("t", since, "t", timeout_usec), CHANGES,
                                 method_wait_changes, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Read", SD_BUS_ARGS("t", address, "t", length),
+                                SD_BUS_RESULT("ay", data), method_read_memory,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Write", SD_BUS_ARGS("t", address, "ay", data), SD_BUS_NO_RESULT,
+                                method_write_memory, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMemoryTable", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("t", generation, "a(ttttu)", table),
                                 method_get_memory_table, SD_BUS_VTABLE_UNPRIVILEGED),

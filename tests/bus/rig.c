@@ -17,6 +17,7 @@ static void write_basic(FILE *out, sd_bus_message *m, char type) {
                 uint64_t t;
                 uint32_t u;
                 int32_t i;
+                uint8_t y;
         } value = {};
         size_t prefix = strlen(RIG_VM);
 
@@ -36,6 +37,9 @@ static void write_basic(FILE *out, sd_bus_message *m, char type) {
                 break;
         case 'i':
                 fprintf(out, "%" PRIi32, value.i);
+                break;
+        case 'y':
+                fprintf(out, "%u", value.y);
                 break;
         case 'b':
                 fputs(value.i ? "true" : "false", out);
