@@ -6,19 +6,19 @@
 #include "daemon/vm/converge-device.h"
 #include "lib/util/cleanup.h"
 
-typedef struct Devices Devices;
+typedef struct Wanted Wanted;
 
-/* One side of the comparison, sorted. Everything is borrowed. */
-struct Devices {
+/* What a region should have, sorted. Everything is borrowed. */
+struct Wanted {
         const IOEventFD **ioeventfds;
         size_t n_ioeventfds;
         Range *zones;
         size_t n_zones;
 };
 
-static void devices_deinit(Devices *devices) {
-        free(devices->ioeventfds);
-        free(devices->zones);
+static void wanted_deinit(Wanted *wanted) {
+        free(wanted->ioeventfds);
+        free(wanted->zones);
 }
 
 static int compare_ioeventfds(const void *a, const void *b) {
@@ -33,127 +33,92 @@ static int compare_zones(const void *a, const void *b) {
         return left->last < right->last ? -1 : left->last > right->last;
 }
 
-static bool has_ioeventfd(const Devices *devices, const IOEventFD *key) {
-        return bsearch(&key, devices->ioeventfds, devices->n_ioeventfds, sizeof(IOEventFD *),
+static bool wants_ioeventfd(const Wanted *wanted, const IOEventFD *key) {
+        return bsearch(&key, wanted->ioeventfds, wanted->n_ioeventfds, sizeof(IOEventFD *),
                        compare_ioeventfds);
 }
 
-static bool has_zone(const Devices *devices, const Range *key) {
-        return bsearch(key, devices->zones, devices->n_zones, sizeof(Range), compare_zones);
+static bool wants_zone(const Wanted *wanted, const Range *key) {
+        return bsearch(key, wanted->zones, wanted->n_zones, sizeof(Range), compare_zones);
 }
 
-static int devices_init(Devices *devices, size_t n_ioeventfds, size_t n_zones) {
-        *devices = (Devices){
-                .ioeventfds = calloc(n_ioeventfds + 1, sizeof(IOEventFD *)),
-                .zones = calloc(n_zones + 1, sizeof(Range)),
-        };
-        return devices->ioeventfds && devices->zones ? 0 : -ENOMEM;
-}
-
-static void devices_sort(Devices *devices) {
-        qsort(devices->ioeventfds, devices->n_ioeventfds, sizeof(IOEventFD *), compare_ioeventfds);
-        qsort(devices->zones, devices->n_zones, sizeof(Range), compare_zones);
-}
-
-static bool is_empty(const struct cds_list_head *list) {
-        return list->next == list;
-}
-
-static int devices_of_region(Devices *devices, const Region *region) {
-        size_t n_ioeventfds = 0, n_zones = 0;
-        struct cds_list_head *link;
-        IOEventFD *ioeventfd;
-        Coalesced *zone;
-        int r;
-
-        if (!region)
-                return devices_init(devices, 0, 0);
-        cds_list_for_each(link, &region->ioeventfds)
-                n_ioeventfds++;
-        cds_list_for_each(link, &region->coalesced)
-                n_zones++;
-        r = devices_init(devices, n_ioeventfds, n_zones);
-        if (r < 0)
-                return r;
-        cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link)
-                devices->ioeventfds[devices->n_ioeventfds++] = ioeventfd;
-        cds_list_for_each_entry(zone, &region->coalesced, region_link)
-                devices->zones[devices->n_zones++] = zone->range;
-        devices_sort(devices);
-        return 0;
-}
-
-static int devices_of_list(Devices *devices, const EditList *list) {
+static int wanted_init(Wanted *wanted, const EditList *list) {
         Range range;
-        int r;
 
-        r = devices_init(devices, list->n, list->n);
-        if (r < 0)
-                return r;
+        *wanted = (Wanted){
+                .ioeventfds = calloc(list->n + 1, sizeof(IOEventFD *)),
+                .zones = calloc(list->n + 1, sizeof(Range)),
+        };
+        if (!wanted->ioeventfds || !wanted->zones)
+                return -ENOMEM;
         for (size_t i = 0; i < list->n; i++) {
                 const Edit *edit = &list->items[i];
 
                 if (edit->verb == EDIT_ADD_IOEVENTFD)
-                        devices->ioeventfds[devices->n_ioeventfds++] = edit->ioeventfd;
+                        wanted->ioeventfds[wanted->n_ioeventfds++] = edit->ioeventfd;
                 else if (range_place(edit->offset, edit->size, &range))
-                        devices->zones[devices->n_zones++] = range;
+                        wanted->zones[wanted->n_zones++] = range;
         }
-        devices_sort(devices);
+        qsort(wanted->ioeventfds, wanted->n_ioeventfds, sizeof(IOEventFD *), compare_ioeventfds);
+        qsort(wanted->zones, wanted->n_zones, sizeof(Range), compare_zones);
         return 0;
 }
 
-/* Whether the region has a zone that is not wanted. */
-static bool has_zone_to_clear(const Devices *present, const Devices *wanted) {
-        for (size_t i = 0; i < present->n_zones; i++)
-                if (!has_zone(wanted, &present->zones[i]))
+/* Whether the region has a zone that is not wanted: they can only be cleared all at once. */
+static bool has_zone_to_clear(const Region *region, const Wanted *wanted) {
+        const Coalesced *zone = zones_first(&region->coalesced, 0);
+
+        for (; zone; zone = coalesced_next(zone))
+                if (!wants_zone(wanted, &zone->range))
                         return true;
         return false;
 }
 
 int converge_devices_remove(EditList *edits, const Region *region, const EditList *list) {
-        _cleanup_(devices_deinit) Devices present = {}, wanted = {};
+        IOEventFD *present = ioeventfds_first(&region->ioeventfds, 0);
+        _cleanup_(wanted_deinit) Wanted wanted = {};
         Edit *edit;
         int r;
 
-        if (is_empty(&region->ioeventfds) && is_empty(&region->coalesced))
+        if (!present && !zones_first(&region->coalesced, 0))
                 return 0;
-        r = devices_of_region(&present, region);
-        if (r == 0)
-                r = devices_of_list(&wanted, list);
-        for (size_t i = 0; r == 0 && i < present.n_ioeventfds; i++) {
-                if (has_ioeventfd(&wanted, present.ioeventfds[i]))
+        r = wanted_init(&wanted, list);
+        for (; r == 0 && present; present = ioeventfd_next(present)) {
+                if (wants_ioeventfd(&wanted, present))
                         continue;
                 r = edit_list_add(edits, EDIT_REMOVE_IOEVENTFD, region->name, &edit);
                 if (r == 0)
-                        edit->ioeventfd = ioeventfd_ref((IOEventFD *)present.ioeventfds[i]);
+                        edit->ioeventfd = ioeventfd_ref(present);
         }
-        if (r == 0 && has_zone_to_clear(&present, &wanted))
+        if (r == 0 && has_zone_to_clear(region, &wanted))
                 r = edit_list_add(edits, EDIT_CLEAR_COALESCED, region->name, &edit);
         return r;
 }
 
-int converge_devices_add(EditList *edits, const Region *region, const EditList *list) {
-        _cleanup_(devices_deinit) Devices present = {}, wanted = {};
-        bool cleared;
+/* Whether the region has what the edit would add, once its zones are cleared or not. */
+static bool has_device(const Region *region, bool cleared, const Edit *edit) {
         Range range;
+
+        if (edit->verb == EDIT_ADD_IOEVENTFD)
+                return ioeventfds_find(&region->ioeventfds, edit->ioeventfd);
+        return !cleared && range_place(edit->offset, edit->size, &range) &&
+               zones_find(&region->coalesced, range);
+}
+
+int converge_devices_add(EditList *edits, const Region *region, const EditList *list) {
+        _cleanup_(wanted_deinit) Wanted wanted = {};
+        bool cleared;
         Edit *copy;
         int r;
 
         if (list->n == 0)
                 return 0;
-        r = devices_of_region(&present, region);
-        if (r == 0)
-                r = devices_of_list(&wanted, list);
-        cleared = r == 0 && has_zone_to_clear(&present, &wanted);
-        for (size_t i = 0; r == 0 && i < list->n; i++) {
-                const Edit *edit = &list->items[i];
-
-                if (edit->verb == EDIT_ADD_IOEVENTFD && has_ioeventfd(&present, edit->ioeventfd))
-                        continue;
-                if (edit->verb == EDIT_ADD_COALESCED && !cleared &&
-                    range_place(edit->offset, edit->size, &range) && has_zone(&present, &range))
-                        continue;
-                r = edit_list_add_copy(edits, edit, &copy);
-        }
+        r = wanted_init(&wanted, list);
+        if (r < 0)
+                return r;
+        cleared = region && has_zone_to_clear(region, &wanted);
+        for (size_t i = 0; r == 0 && i < list->n; i++)
+                if (!region || !has_device(region, cleared, &list->items[i]))
+                        r = edit_list_add_copy(edits, &list->items[i], &copy);
         return r;
 }

@@ -230,7 +230,7 @@ static int get_ioeventfd(const Region *region, sd_bus_message *m, int *ret_fd, D
         if (r < 0)
                 return r;
         key.match = match;
-        found = region_find_ioeventfd(region, &key);
+        found = ioeventfds_find(&region->ioeventfds, &key);
         if (!found)
                 return detail_set(detail, MAP_E_NO_SUCH_IOEVENTFD,
                                   "region \"%s\": no ioeventfd of length %" PRIu32

@@ -69,21 +69,21 @@ static void report_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd) {
 }
 
 static void report_ioeventfds(JSONWriter *writer, const Region *region) {
-        IOEventFD *ioeventfd;
+        const IOEventFD *ioeventfd = ioeventfds_first(&region->ioeventfds, 0);
 
         json_key(writer, "ioeventfds");
         json_open(writer, '[');
-        cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link)
+        for (; ioeventfd; ioeventfd = ioeventfd_next(ioeventfd))
                 report_ioeventfd(writer, ioeventfd);
         json_close(writer, ']');
 }
 
 static void report_zones(JSONWriter *writer, const Region *region) {
-        Coalesced *zone;
+        const Coalesced *zone = zones_first(&region->coalesced, 0);
 
         json_key(writer, "coalesced");
         json_open(writer, '[');
-        cds_list_for_each_entry(zone, &region->coalesced, region_link) {
+        for (; zone; zone = coalesced_next(zone)) {
                 json_open(writer, '{');
                 json_key(writer, "offset");
                 json_hex(writer, zone->range.first);
@@ -110,9 +110,9 @@ static void report_region(JSONWriter *writer, const Region *region, bool every) 
                 json_key(writer, "backing");
                 json_number(writer, region->backing->id);
         }
-        if (!cds_list_empty((struct cds_list_head *)&region->ioeventfds))
+        if (ioeventfds_first(&region->ioeventfds, 0))
                 report_ioeventfds(writer, region);
-        if (!cds_list_empty((struct cds_list_head *)&region->coalesced))
+        if (zones_first(&region->coalesced, 0))
                 report_zones(writer, region);
         json_close(writer, '}');
 }

@@ -300,13 +300,13 @@ static int method_list_transactions(sd_bus_message *m, void *userdata, sd_bus_er
 }
 
 static int append_ioeventfds(sd_bus_message *reply, const Region *region) {
-        const IOEventFD *ioeventfd;
+        const IOEventFD *ioeventfd = ioeventfds_first(&region->ioeventfds, 0);
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(tubt)");
         if (r < 0)
                 return r;
-        cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link) {
+        for (; ioeventfd; ioeventfd = ioeventfd_next(ioeventfd)) {
                 r = sd_bus_message_append(reply, "(tubt)", ioeventfd->offset, ioeventfd->length,
                                           ioeventfd->match, ioeventfd->data);
                 if (r < 0)

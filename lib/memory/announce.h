@@ -9,5 +9,5 @@
 
 #include "lib/memory/sections.h"
 
-/* Appends what `n` sections announce, ascending if they do. -ENOMEM. */
-int announce_sections(const Section *sections, size_t n, AnnouncedList *announced);
+/* Appends what `n` sections announce that begins in the window, ascending if they do. -ENOMEM. */
+int announce_sections(const Section *sections, size_t n, Range window, AnnouncedList *announced);

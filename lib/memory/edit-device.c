@@ -42,12 +42,12 @@ int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
         r = find_device(map, edit, new->offset, MAX_OF(new->length, 1u), &region, detail);
         if (r != 0)
                 return r;
-        cds_list_for_each_entry(other, &region->ioeventfds, region_link)
-                if (ioeventfd_collides(new, other))
-                        return detail_set(detail, MAP_E_IOEVENTFD_EXISTS,
-                                          "region \"%s\": an ioeventfd of length %" PRIu32
-                                          " at offset 0x%" PRIx64 " takes the same writes",
-                                          region->name, other->length, other->offset);
+        other = ioeventfds_colliding(&region->ioeventfds, new);
+        if (other)
+                return detail_set(detail, MAP_E_IOEVENTFD_EXISTS,
+                                  "region \"%s\": an ioeventfd of length %" PRIu32
+                                  " at offset 0x%" PRIx64 " takes the same writes",
+                                  region->name, other->length, other->offset);
         r = edit_check_quota(map->n_ioeventfds, 1, map->limits.ioeventfds, "ioeventfds", detail);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
@@ -65,7 +65,7 @@ int edit_remove_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
         r = edit_find_region(map, edit->name, &region, detail);
         if (r != 0)
                 return r;
-        found = region_find_ioeventfd(region, key);
+        found = ioeventfds_find(&region->ioeventfds, key);
         if (!found)
                 return detail_set(detail, MAP_E_NO_SUCH_IOEVENTFD,
                                   "region \"%s\": no ioeventfd of length %" PRIu32
@@ -79,7 +79,6 @@ int edit_remove_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
 
 int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
         _cleanup_(coalesced_unrefp) Coalesced *zone = NULL;
-        Coalesced *other;
         Region *region;
         Range range;
         int r;
@@ -88,9 +87,8 @@ int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
         if (r != 0)
                 return r;
         range_place(edit->offset, edit->size, &range);
-        cds_list_for_each_entry(other, &region->coalesced, region_link)
-                if (range_equal(other->range, range))
-                        return 0;
+        if (zones_find(&region->coalesced, range))
+                return 0;
         r = edit_check_quota(map->n_coalesced, 1, map->limits.ioeventfds, "coalesced zones",
                              detail);
         if (r == 0)
@@ -103,20 +101,20 @@ int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
 }
 
 int edit_clear_coalesced(Map *map, const Edit *edit, Detail *detail) {
-        Coalesced *zone, *next;
         Region *region;
+        Coalesced *zone;
         size_t n = 0;
         int r;
 
         r = edit_find_region(map, edit->name, &region, detail);
         if (r != 0)
                 return r;
-        cds_list_for_each_entry(zone, &region->coalesced, region_link)
+        for (zone = zones_first(&region->coalesced, 0); zone; zone = coalesced_next(zone))
                 n++;
         r = map_reserve_undo(map, n);
         if (r < 0)
                 return r;
-        cds_list_for_each_entry_safe(zone, next, &region->coalesced, region_link)
+        while ((zone = zones_first(&region->coalesced, 0)))
                 map_remove_coalesced(map, region, zone);
         return 0;
 }

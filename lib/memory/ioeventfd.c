@@ -4,6 +4,15 @@
 
 #include "lib/memory/ioeventfd.h"
 
+static int compare_range(const Coalesced *a, const Coalesced *b) {
+        if (a->range.first != b->range.first)
+                return a->range.first < b->range.first ? -1 : 1;
+        return (a->range.last > b->range.last) - (a->range.last < b->range.last);
+}
+
+RB_GENERATE_STATIC(IOEventFDs, IOEventFD, by_key, ioeventfd_compare)
+RB_GENERATE_STATIC(Zones, Coalesced, by_range, compare_range)
+
 int ioeventfd_new(IOEventFD **ret, uint64_t offset, uint32_t length, bool match, uint64_t data,
                   int fd) {
         IOEventFD *ioeventfd;
@@ -14,7 +23,6 @@ int ioeventfd_new(IOEventFD **ret, uint64_t offset, uint32_t length, bool match,
         if (!ioeventfd)
                 return -ENOMEM;
         urcu_ref_init(&ioeventfd->ref);
-        CDS_INIT_LIST_HEAD(&ioeventfd->region_link);
         ioeventfd->offset = offset;
         ioeventfd->length = length;
         ioeventfd->match = match;
@@ -63,6 +71,49 @@ int ioeventfd_compare(const IOEventFD *a, const IOEventFD *b) {
         return 0;
 }
 
+void ioeventfd_link(IOEventFD *ioeventfd, struct IOEventFDs *ioeventfds) {
+        RB_INSERT(IOEventFDs, ioeventfds, ioeventfd);
+        ioeventfd->linked = true;
+}
+
+void ioeventfd_unlink(IOEventFD *ioeventfd, struct IOEventFDs *ioeventfds) {
+        RB_REMOVE(IOEventFDs, ioeventfds, ioeventfd);
+        ioeventfd->linked = false;
+}
+
+IOEventFD *ioeventfds_find(const struct IOEventFDs *ioeventfds, const IOEventFD *key) {
+        return RB_FIND(IOEventFDs, (struct IOEventFDs *)ioeventfds, (IOEventFD *)key);
+}
+
+static IOEventFD *first_from(const struct IOEventFDs *ioeventfds, const IOEventFD *key) {
+        return RB_NFIND(IOEventFDs, (struct IOEventFDs *)ioeventfds, (IOEventFD *)key);
+}
+
+/* Of those at one offset length 0 comes first; of those of one length the one without a match. */
+IOEventFD *ioeventfds_colliding(const struct IOEventFDs *ioeventfds, const IOEventFD *with) {
+        const IOEventFD keys[] = {
+                {.offset = with->offset},
+                {.offset = with->offset, .length = with->length},
+                *with,
+        };
+
+        for (size_t i = 0; i < ELEMENTS_OF(keys); i++) {
+                IOEventFD *found = first_from(ioeventfds, &keys[i]);
+
+                if (found && ioeventfd_collides(found, with))
+                        return found;
+        }
+        return NULL;
+}
+
+IOEventFD *ioeventfds_first(const struct IOEventFDs *ioeventfds, uint64_t from) {
+        return first_from(ioeventfds, &(IOEventFD){.offset = from});
+}
+
+IOEventFD *ioeventfd_next(const IOEventFD *ioeventfd) {
+        return RB_NEXT(IOEventFDs, , (IOEventFD *)ioeventfd);
+}
+
 int coalesced_new(Coalesced **ret, Range range) {
         Coalesced *coalesced;
 
@@ -70,7 +121,6 @@ int coalesced_new(Coalesced **ret, Range range) {
         if (!coalesced)
                 return -ENOMEM;
         urcu_ref_init(&coalesced->ref);
-        CDS_INIT_LIST_HEAD(&coalesced->region_link);
         coalesced->range = range;
         *ret = coalesced;
         return 0;
@@ -90,4 +140,28 @@ Coalesced *coalesced_unref(Coalesced *coalesced) {
         if (coalesced)
                 urcu_ref_put(&coalesced->ref, coalesced_free_ref);
         return NULL;
+}
+
+void coalesced_link(Coalesced *coalesced, struct Zones *zones) {
+        RB_INSERT(Zones, zones, coalesced);
+        coalesced->linked = true;
+}
+
+void coalesced_unlink(Coalesced *coalesced, struct Zones *zones) {
+        RB_REMOVE(Zones, zones, coalesced);
+        coalesced->linked = false;
+}
+
+Coalesced *zones_find(const struct Zones *zones, Range range) {
+        return RB_FIND(Zones, (struct Zones *)zones, &(Coalesced){.range = range});
+}
+
+Coalesced *zones_first(const struct Zones *zones, uint64_t from) {
+        Coalesced key = {.range = {from, 0}};
+
+        return RB_NFIND(Zones, (struct Zones *)zones, &key);
+}
+
+Coalesced *coalesced_next(const Coalesced *coalesced) {
+        return RB_NEXT(Zones, , (Coalesced *)coalesced);
 }

@@ -88,21 +88,23 @@ int region_new(Region **ret, const char *name, RegionKind kind, Backing *backing
         RB_INIT(&region->children);
         CDS_INIT_LIST_HEAD(&region->aliases);
         CDS_INIT_LIST_HEAD(&region->alias_link);
-        CDS_INIT_LIST_HEAD(&region->ioeventfds);
-        CDS_INIT_LIST_HEAD(&region->coalesced);
         memcpy(region->name, name, length);
         *ret = region;
         return 0;
 }
 
 static void region_free(Region *region) {
-        IOEventFD *ioeventfd, *next_ioeventfd;
-        Coalesced *coalesced, *next_coalesced;
+        IOEventFD *ioeventfd;
+        Coalesced *zone;
 
-        cds_list_for_each_entry_safe(ioeventfd, next_ioeventfd, &region->ioeventfds, region_link)
+        while ((ioeventfd = RB_ROOT(&region->ioeventfds))) {
+                ioeventfd_unlink(ioeventfd, &region->ioeventfds);
                 ioeventfd_unref(ioeventfd);
-        cds_list_for_each_entry_safe(coalesced, next_coalesced, &region->coalesced, region_link)
-                coalesced_unref(coalesced);
+        }
+        while ((zone = RB_ROOT(&region->coalesced))) {
+                coalesced_unlink(zone, &region->coalesced);
+                coalesced_unref(zone);
+        }
         backing_unref(region->backing);
         free(region);
 }
@@ -263,13 +265,4 @@ bool region_precedes(const Region *a, const Region *b) {
         if (a->state.place != b->state.place)
                 return a->state.place > b->state.place;
         return compare_name(a, b) > 0;
-}
-
-IOEventFD *region_find_ioeventfd(const Region *region, const IOEventFD *key) {
-        IOEventFD *ioeventfd;
-
-        cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link)
-                if (ioeventfd_compare(ioeventfd, key) == 0)
-                        return ioeventfd;
-        return NULL;
 }

@@ -86,8 +86,8 @@ struct Region {
         struct RegionsByOffset children;
         struct cds_list_head aliases; /* of Region.alias_link */
         struct cds_list_head alias_link;
-        struct cds_list_head ioeventfds; /* of IOEventFD.region_link */
-        struct cds_list_head coalesced;  /* of Coalesced.region_link */
+        struct IOEventFDs ioeventfds;
+        struct Zones coalesced;
         uint32_t n_children;
         uint32_t n_aliases;
         char name[];
@@ -132,9 +132,6 @@ Region *region_child_next(const Region *child, Range window);
 Region *region_child_any(const Region *region, const Region *after);
 /* Whether a comes before (wins over) b among the children of one parent. */
 bool region_precedes(const Region *a, const Region *b);
-
-/* The region's ioeventfd with the same key (the fd is not looked at), NULL if there is none. */
-IOEventFD *region_find_ioeventfd(const Region *region, const IOEventFD *key);
 
 const char *region_kind_to_string(RegionKind kind);
 int region_kind_from_string(const char *word);

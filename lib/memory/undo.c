@@ -25,11 +25,18 @@ static void drop(Undo *undo) {
         coalesced_unref(undo->coalesced);
 }
 
-static uint64_t length_of(const struct cds_list_head *list) {
-        const struct cds_list_head *item;
+static uint64_t count_ioeventfds(const Region *region) {
         uint64_t n = 0;
 
-        cds_list_for_each(item, list)
+        for (IOEventFD *i = ioeventfds_first(&region->ioeventfds, 0); i; i = ioeventfd_next(i))
+                n++;
+        return n;
+}
+
+static uint64_t count_zones(const Region *region) {
+        uint64_t n = 0;
+
+        for (Coalesced *z = zones_first(&region->coalesced, 0); z; z = coalesced_next(z))
                 n++;
         return n;
 }
@@ -37,8 +44,8 @@ static uint64_t length_of(const struct cds_list_head *list) {
 static void enter(Map *map, Region *region) {
         RB_INSERT(RegionsByName, &map->regions, region_ref(region));
         map->n_regions++;
-        map->n_ioeventfds += length_of(&region->ioeventfds);
-        map->n_coalesced += length_of(&region->coalesced);
+        map->n_ioeventfds += count_ioeventfds(region);
+        map->n_coalesced += count_zones(region);
         if (region->backing)
                 map->ram_bytes += region->backing->size;
 }
@@ -46,8 +53,8 @@ static void enter(Map *map, Region *region) {
 static void leave(Map *map, Region *region) {
         RB_REMOVE(RegionsByName, &map->regions, region);
         map->n_regions--;
-        map->n_ioeventfds -= length_of(&region->ioeventfds);
-        map->n_coalesced -= length_of(&region->coalesced);
+        map->n_ioeventfds -= count_ioeventfds(region);
+        map->n_coalesced -= count_zones(region);
         if (region->backing)
                 map->ram_bytes -= region->backing->size;
 }
@@ -79,23 +86,23 @@ static void take_space(Map *map, AddressSpace *space) {
 }
 
 static void put_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd) {
-        cds_list_add_tail(&ioeventfd_ref(ioeventfd)->region_link, &region->ioeventfds);
+        ioeventfd_link(ioeventfd_ref(ioeventfd), &region->ioeventfds);
         map->n_ioeventfds++;
 }
 
-static void take_ioeventfd(Map *map, IOEventFD *ioeventfd) {
-        cds_list_del_init(&ioeventfd->region_link);
+static void take_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd) {
+        ioeventfd_unlink(ioeventfd, &region->ioeventfds);
         map->n_ioeventfds--;
         ioeventfd_unref(ioeventfd);
 }
 
 static void put_coalesced(Map *map, Region *region, Coalesced *coalesced) {
-        cds_list_add_tail(&coalesced_ref(coalesced)->region_link, &region->coalesced);
+        coalesced_link(coalesced_ref(coalesced), &region->coalesced);
         map->n_coalesced++;
 }
 
-static void take_coalesced(Map *map, Coalesced *coalesced) {
-        cds_list_del_init(&coalesced->region_link);
+static void take_coalesced(Map *map, Region *region, Coalesced *coalesced) {
+        coalesced_unlink(coalesced, &region->coalesced);
         map->n_coalesced--;
         coalesced_unref(coalesced);
 }
@@ -141,7 +148,7 @@ void map_add_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd) {
 void map_remove_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd) {
         push(map, (Undo){.kind = UNDO_IOEVENTFD_REMOVED, .region = region, .ioeventfd = ioeventfd});
         dirty_ioeventfd(map, region, ioeventfd);
-        take_ioeventfd(map, ioeventfd);
+        take_ioeventfd(map, region, ioeventfd);
 }
 
 void map_add_coalesced(Map *map, Region *region, Coalesced *coalesced) {
@@ -154,7 +161,7 @@ void map_add_coalesced(Map *map, Region *region, Coalesced *coalesced) {
 void map_remove_coalesced(Map *map, Region *region, Coalesced *coalesced) {
         push(map, (Undo){.kind = UNDO_COALESCED_REMOVED, .region = region, .coalesced = coalesced});
         dirty_climb(map, region, coalesced->range);
-        take_coalesced(map, coalesced);
+        take_coalesced(map, region, coalesced);
 }
 
 static void take_back(Map *map, const Undo *undo) {
@@ -169,13 +176,13 @@ static void take_back(Map *map, const Undo *undo) {
                 put_space(map, undo->space);
                 break;
         case UNDO_IOEVENTFD_ADDED:
-                take_ioeventfd(map, undo->ioeventfd);
+                take_ioeventfd(map, undo->region, undo->ioeventfd);
                 break;
         case UNDO_IOEVENTFD_REMOVED:
                 put_ioeventfd(map, undo->region, undo->ioeventfd);
                 break;
         case UNDO_COALESCED_ADDED:
-                take_coalesced(map, undo->coalesced);
+                take_coalesced(map, undo->region, undo->coalesced);
                 break;
         case UNDO_COALESCED_REMOVED:
                 put_coalesced(map, undo->region, undo->coalesced);
@@ -246,8 +253,7 @@ static bool spaces_are_unchanged(const Map *map) {
 
 /* Whether what the record says was added is still there, or what it says was removed is not. */
 static bool doorbell_changed(const Undo *undo) {
-        bool is_linked = undo->ioeventfd ? !cds_list_empty(&undo->ioeventfd->region_link)
-                                         : !cds_list_empty(&undo->coalesced->region_link);
+        bool is_linked = undo->ioeventfd ? undo->ioeventfd->linked : undo->coalesced->linked;
         bool is_fresh = undo->ioeventfd ? undo->ioeventfd->fresh : undo->coalesced->fresh;
 
         return is_linked == is_fresh;

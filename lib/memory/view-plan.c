@@ -54,7 +54,7 @@ static int render_window(ViewPlan *plan, WindowWork *work, Range window, Detail 
         if (r == 0)
                 r = render(plan->view->root, window, &work->s_new, detail);
         if (r == 0)
-                r = announce_sections(work->s_new.items, work->s_new.n, &work->a_new);
+                r = announce_sections(work->s_new.items, work->s_new.n, window, &work->a_new);
         return r;
 }
 

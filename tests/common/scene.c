@@ -113,36 +113,21 @@ static void print_view(FILE *f, const FlatView *view) {
                 print_announced(f, a);
 }
 
-/* By key: the order of the list means nothing. */
 static void print_ioeventfds(FILE *f, const Region *region) {
-        const IOEventFD *last = NULL;
+        const IOEventFD *next = ioeventfds_first(&region->ioeventfds, 0);
 
-        for (;;) {
-                const IOEventFD *next = NULL, *i;
-
-                cds_list_for_each_entry(i, &region->ioeventfds, region_link)
-                        if ((!last || ioeventfd_compare(last, i) < 0) &&
-                            (!next || ioeventfd_compare(i, next) < 0))
-                                next = i;
-                if (!next)
-                        return;
+        for (; next; next = ioeventfd_next(next)) {
                 fprintf(f, "  ioeventfd at %" PRIx64, next->offset);
                 print_ioeventfd(f, next);
                 fputc('\n', f);
-                last = next;
         }
 }
 
 static void print_zones(FILE *f, const Region *region) {
-        uint64_t n = 0, sum = 0;
-        const Coalesced *zone;
+        const Coalesced *next = zones_first(&region->coalesced, 0);
 
-        cds_list_for_each_entry(zone, &region->coalesced, region_link) {
-                n++;
-                sum += zone->range.first * 31 + zone->range.last;
-        }
-        if (n > 0)
-                fprintf(f, "  %" PRIu64 " zones, checksum %" PRIx64 "\n", n, sum);
+        for (; next; next = coalesced_next(next))
+                fprintf(f, "  zone %" PRIx64 "-%" PRIx64 "\n", next->range.first, next->range.last);
 }
 
 static void print_region(FILE *f, const Region *region) {

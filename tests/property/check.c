@@ -69,7 +69,7 @@ const char *check_full_render(const Region *root, const FlatView *view) {
                 return "the view cannot be rendered any more";
         if (!shows(view, &sections))
                 return "rendering everything gives another view";
-        if (announce_sections(sections.items, sections.n, &announced) != 0)
+        if (announce_sections(sections.items, sections.n, RANGE_WHOLE, &announced) != 0)
                 return "what is announced cannot be rendered any more";
         if (!announces(view, &announced))
                 return "rendering everything announces something else";

@@ -44,16 +44,16 @@ static char *tree_text(const VM *vm) {
         char *text;
         FILE *out = open_memstream(&text, &length);
         Region *region, *child, *other;
-        IOEventFD *ioeventfd;
-        Coalesced *zone;
 
         RB_FOREACH(region, RegionsByName, &vm->map->regions) {
                 const RegionState *s = &region->state;
+                const IOEventFD *ioeventfd = ioeventfds_first(&region->ioeventfds, 0);
+                const Coalesced *zone = zones_first(&region->coalesced, 0);
                 uint64_t sum = 0, zones = 0;
 
-                cds_list_for_each_entry(ioeventfd, &region->ioeventfds, region_link)
+                for (; ioeventfd; ioeventfd = ioeventfd_next(ioeventfd))
                         sum += ioeventfd->offset * 131 + ioeventfd->length * 17 + ioeventfd->data;
-                cds_list_for_each_entry(zone, &region->coalesced, region_link)
+                for (; zone; zone = coalesced_next(zone))
                         zones += zone->range.first * 131 + zone->range.last;
                 fprintf(out,
                         "%s %d %" PRIx64 " in %s @%" PRIx64 " %d of %s +%" PRIx64 " %x %" PRIx64

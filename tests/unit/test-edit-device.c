@@ -44,7 +44,7 @@ static void test_remove_ioeventfd(void **state) {
         reversible(map, remove_ioeventfd("device", key));
         must_edit(map, remove_ioeventfd("device", key));
         assert_int_equal(map->n_ioeventfds, 0);
-        assert_true(cds_list_empty(&must_find(map, "device")->ioeventfds));
+        assert_null(ioeventfds_first(&must_find(map, "device")->ioeventfds, 0));
 }
 
 static void test_coalesced(void **state) {

@@ -123,6 +123,97 @@ static void test_order(void **state) {
                 }
 }
 
+static bool collides_with_a_linked_one(IOEventFD *const *made, size_t n, const IOEventFD *with) {
+        for (size_t i = 0; i < n; i++)
+                if (made[i]->linked && ioeventfd_collides(made[i], with))
+                        return true;
+        return false;
+}
+
+/* One after the other, each where it collides with none, out of all keys in some small range. */
+static void test_a_regions_ioeventfds(void **state) {
+        static const Key lengths[] = {{0, 0, false, 0}, {0, 1, false, 0}, {0, 1, true, 0},
+                                      {0, 1, true, 1},  {0, 2, false, 0}, {0, 2, true, 1}};
+        enum { N_LENGTHS = ELEMENTS_OF(lengths), N = 4 * N_LENGTHS, STEPS = 4000 };
+        struct IOEventFDs all = {};
+        IOEventFD *made[N];
+
+        for (size_t i = 0; i < N; i++) {
+                Key key = lengths[i % N_LENGTHS];
+
+                key.offset = i / N_LENGTHS;
+                made[i] = make_key(&key);
+        }
+        for (uint64_t step = 0, random = 1; step < STEPS; step++) {
+                IOEventFD *one, *found;
+
+                random = random * 6364136223846793005U + 1442695040888963407U;
+                one = made[(random >> 33) % N];
+                if (one->linked) {
+                        assert_ptr_equal(ioeventfds_find(&all, one), one);
+                        ioeventfd_unlink(one, &all);
+                        continue;
+                }
+                found = ioeventfds_colliding(&all, one);
+                assert_int_equal(found != NULL, collides_with_a_linked_one(made, N, one));
+                assert_true(!found || (found->linked && ioeventfd_collides(found, one)));
+                if (!found)
+                        ioeventfd_link(one, &all);
+        }
+        for (size_t i = 0; i < N; i++)
+                ioeventfd_unref(made[i]);
+}
+
+static void test_a_regions_ioeventfds_in_order(void **state) {
+        struct IOEventFDs all = {};
+        IOEventFD *c = make(9, 1, false, 0), *a = make(4, 2, true, 7), *b = make(4, 4, true, 1);
+
+        assert_null(ioeventfds_first(&all, 0));
+        ioeventfd_link(c, &all);
+        ioeventfd_link(b, &all);
+        ioeventfd_link(a, &all);
+        assert_ptr_equal(ioeventfds_first(&all, 0), a);
+        assert_ptr_equal(ioeventfds_first(&all, 4), a);
+        assert_ptr_equal(ioeventfd_next(a), b);
+        assert_ptr_equal(ioeventfd_next(b), c);
+        assert_ptr_equal(ioeventfds_first(&all, 5), c);
+        assert_null(ioeventfd_next(c));
+        assert_null(ioeventfds_first(&all, 10));
+        ioeventfd_unref(a);
+        ioeventfd_unref(b);
+        ioeventfd_unref(c);
+}
+
+static Coalesced *make_zone(uint64_t first, uint64_t last) {
+        Coalesced *zone = NULL;
+
+        assert_int_equal(coalesced_new(&zone, (Range){first, last}), 0);
+        return zone;
+}
+
+static void test_a_regions_zones(void **state) {
+        Coalesced *a = make_zone(0, 0xff), *b = make_zone(0x10, 0x1f), *c = make_zone(0x10, 0x2f);
+        struct Zones all = {};
+
+        assert_null(zones_first(&all, 0));
+        coalesced_link(c, &all);
+        coalesced_link(a, &all);
+        coalesced_link(b, &all);
+        assert_ptr_equal(zones_first(&all, 0), a);
+        assert_ptr_equal(zones_first(&all, 1), b);
+        assert_ptr_equal(coalesced_next(b), c);
+        assert_null(coalesced_next(c));
+        assert_null(zones_first(&all, 0x11));
+        assert_ptr_equal(zones_find(&all, (Range){0x10, 0x2f}), c);
+        assert_null(zones_find(&all, (Range){0x10, 0x20}));
+        coalesced_unlink(c, &all);
+        assert_false(c->linked);
+        assert_null(zones_find(&all, (Range){0x10, 0x2f}));
+        coalesced_unref(a);
+        coalesced_unref(b);
+        coalesced_unref(c);
+}
+
 static void test_coalesced(void **state) {
         Coalesced *zone = NULL;
 
@@ -138,4 +229,6 @@ static void test_coalesced(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_owns_descriptor), cmocka_unit_test(test_lengths),
            cmocka_unit_test(test_collides), cmocka_unit_test(test_order),
-           cmocka_unit_test(test_coalesced));
+           cmocka_unit_test(test_a_regions_ioeventfds),
+           cmocka_unit_test(test_a_regions_ioeventfds_in_order),
+           cmocka_unit_test(test_a_regions_zones), cmocka_unit_test(test_coalesced));

@@ -173,7 +173,7 @@ static void check_announced(Map *map, const char *expected) {
         AnnouncedList list = {};
 
         assert_int_equal(render(must_find(map, "root"), RANGE_WHOLE, &sections, NULL), 0);
-        assert_int_equal(announce_sections(sections.items, sections.n, &list), 0);
+        assert_int_equal(announce_sections(sections.items, sections.n, RANGE_WHOLE, &list), 0);
         assert_text(scene_announced_text(list.items, list.n), expected);
         sections_deinit(&sections);
         announced_list_deinit(&list);
