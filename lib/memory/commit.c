@@ -60,8 +60,7 @@ static int plan_views(Commit *commit, Detail *detail) {
         cds_list_for_each_entry(view, &commit->map->views, link) {
                 if (dirty_ranges_is_empty(&view->dirty))
                         continue;
-                r = view_plan_render(&plan->views[plan->n_views++], view, commit->generation,
-                                     detail);
+                r = view_plan_render(&plan->views[plan->n_views++], view, commit, detail);
                 if (r != 0)
                         return r;
         }

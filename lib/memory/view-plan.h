@@ -5,14 +5,15 @@
  * View plan: one root's next flat view
  *
  * What a commit does about one View, prepared without changing anything that a reader sees: the
- * dirty ranges become windows of the old view, each window is rendered and compared, and where it
- * differs its sections are spliced into a tree that shares the rest with the old one.
+ * dirty ranges become windows, what shows in them is rendered and compared with the old view, and
+ * where it differs it is spliced into a tree that shares the rest with the old one.
  *
  * I1: while a plan lives, its View's `plan` is this one.
  * I2: view_plan_publish() cannot fail: all that it needs was allocated before.
  */
 
 #include "lib/memory/address-space.h"
+#include "lib/memory/commit.h"
 #include "lib/memory/diff.h"
 #include "lib/memory/epoch.h"
 #include "lib/memory/view-tree.h"
@@ -30,10 +31,10 @@ struct ViewPlan {
 };
 
 /*
- * Renders what is dirty, for a commit that will have that generation. Any outcome of render();
- * -ENOMEM. Deinit on failure, too.
+ * Renders what is dirty, for the commit that is being made. Any outcome of render(); -ENOMEM.
+ * Deinit on failure, too.
  */
-int view_plan_render(ViewPlan *plan, View *view, uint64_t generation, Detail *detail);
+int view_plan_render(ViewPlan *plan, View *view, const Commit *commit, Detail *detail);
 /* For a view that no address space shows any more: its last readers keep all that it shows. */
 int view_plan_end(ViewPlan *plan, View *view, FlatView *empty);
 /* The view's successor takes over; the old one goes when its last reader has. */
