@@ -21,6 +21,10 @@ struct Request {
         Edit edit;
         uint64_t expected; /* generation, if the caller gave one */
         uint32_t has_expected;
+        int fd; /* of memory, borrowed from the message, if the caller gave one */
+        uint32_t has_fd;
+        uint64_t fd_offset;
+        uint32_t has_fd_offset;
 };
 
 struct Verb {
@@ -101,6 +105,8 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
                 OPTION_FLAG(edit, "nonvolatile", REGION_NONVOLATILE),
                 OPTION_FLAG(edit, "unmergeable", REGION_UNMERGEABLE),
                 OPTION_FLAG(edit, "dirty-log", REGION_DIRTY_LOG),
+                {"fd", 'h', &request->fd, 0, &request->has_fd, 1},
+                {"fd-offset", 't', &request->fd_offset, 0, &request->has_fd_offset, 1},
                 OPTION_EXPECT(request),
         };
         int r;
@@ -114,7 +120,12 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
         r = read_placing(m, edit);
         if (r < 0)
                 return r;
-        return options_read(m, options, ELEMENTS_OF(options), detail);
+        r = options_read(m, options, ELEMENTS_OF(options), detail);
+        if (r == 0 && request->has_fd_offset && !request->has_fd)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%.128s\": option \"fd-offset\" needs option \"fd\"",
+                                  edit->name);
+        return r;
 }
 
 static int read_add_alias(sd_bus_message *m, Request *request, Detail *detail) {
@@ -356,6 +367,9 @@ static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         edit = request.edit;
         if (r == 0 && request.has_expected)
                 r = map_target_expect(target, request.expected, &detail);
+        if (r == 0 && request.has_fd)
+                r = vm_equip_passed(target->service->vm, &edit, request.fd, request.fd_offset,
+                                    &detail);
         if (r == 0)
                 r = map_target_edit(target, &edit, &generation, &detail);
         if (r != 0)

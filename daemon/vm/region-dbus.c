@@ -218,7 +218,8 @@ static int method_get_memory(sd_bus_message *m, void *userdata, sd_bus_error *er
                 detail_prefix(&detail, "region \"%s\": ", region->name);
                 return error_from_outcome(error, r, &detail);
         }
-        return sd_bus_reply_method_return(m, "htt", fd, UINT64_C(0), region->state.size);
+        return sd_bus_reply_method_return(m, "htt", fd, region->backing->offset,
+                                          region->state.size);
 }
 
 static int get_ioeventfd(const Region *region, sd_bus_message *m, int *ret_fd, Detail *detail) {

@@ -367,7 +367,7 @@ static int method_get_backing(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = vm_open_backing(backing, writable, &fd, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
-        return sd_bus_reply_method_return(m, "ht", fd, backing->size);
+        return sd_bus_reply_method_return(m, "ht", fd, backing->offset + backing->size);
 }
 
 /* guestmapd answers this one itself; here it is for whoever holds the socket without one. */

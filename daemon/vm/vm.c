@@ -179,16 +179,33 @@ static int equip_ioeventfd(Edit *edit, Detail *detail) {
         return 0;
 }
 
+/* The backing that the edit was given is in use from now on. */
+static int count_backing(VM *vm, const Edit *edit, Detail *detail) {
+        vm->last_backing++;
+        return check_descriptor(vm, edit, edit->backing->fd, detail);
+}
+
 static int equip_region(VM *vm, Edit *edit, Detail *detail) {
         int r;
 
         if (edit->backing || !region_kind_has_backing(edit->kind))
                 return 0;
         r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size, detail);
-        if (r != 0)
-                return r;
-        vm->last_backing++;
-        return check_descriptor(vm, edit, edit->backing->fd, detail);
+        return r != 0 ? r : count_backing(vm, edit, detail);
+}
+
+int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail) {
+        PassedFD passed = {.fd = fd, .offset = offset};
+        int r;
+
+        if (!region_kind_has_backing(edit->kind))
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%s\": a region of kind %s has no memory that a "
+                                  "descriptor could be",
+                                  edit->name, region_kind_to_string(edit->kind));
+        r = backing_new_passed(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
+                               &passed, detail);
+        return r != 0 ? r : count_backing(vm, edit, detail);
 }
 
 int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {
@@ -207,6 +224,11 @@ int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *
         int r;
 
         r = backing_open(backing, writable, ret_fd);
+        if (r == -EACCES && backing->passed)
+                return detail_set(detail, VM_E_NOT_SUPPORTED,
+                                  "backing %" PRIu64 ": the mode of the file, which was passed in, "
+                                  "does not let guestmap-vmd open it for reading only",
+                                  backing->id);
         if (r < 0)
                 return detail_set(detail, MAP_E_NO_MEMORY,
                                   "backing %" PRIu64 ": cannot open it: %s", backing->id,

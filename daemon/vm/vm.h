@@ -55,5 +55,14 @@ int vm_populate(VM *vm, Detail *detail);
  */
 int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);
 
-/* A descriptor of a backing to give away. MAP_E_NO_MEMORY. */
+/*
+ * Gives an EDIT_ADD_REGION memory that a caller passed in, from an offset in the file on; the
+ * caller keeps fd. VM_E_INVALID_ARGUMENTS: a kind without memory; any of backing_new_passed().
+ */
+int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail);
+
+/*
+ * A descriptor of a backing to give away. MAP_E_NO_MEMORY; VM_E_NOT_SUPPORTED: read-only of a file
+ * that was passed in and whose mode forbids it.
+ */
 int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *detail);

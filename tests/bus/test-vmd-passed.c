@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Memory that a caller passes in with AddRegion: it is the guest's, it stays the caller's, and what
+ * will not do is refused in words and leaves nothing behind
+ */
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "tests/bus/rig.h"
+#include "tests/common/unit.h"
+
+enum { FILE_SIZE = 0x4000 };
+
+static int make_memfd(int seals) {
+        int fd = memfd_create("passed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
+        assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+        return fd;
+}
+
+static const char *rig_pass(Rig *rig, const char *path, const char *kind, uint64_t size, int fd,
+                            uint64_t offset) {
+        return rig_call(rig, path, "Map.AddRegion", "sststia{sv}", "dimm", kind, size, "system",
+                        UINT64_C(0x10000), 0, 2, "fd", "h", fd, "fd-offset", "t", offset);
+}
+
+static int count_fds(void) {
+        int n = 0;
+
+        for (int fd = 0; fd < 1024; fd++)
+                n += fcntl(fd, F_GETFD) >= 0;
+        return n;
+}
+
+static void test_memory_is_shared(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        Rig *rig = rig_new_vm();
+        char byte;
+
+        assert_int_equal(pwrite(fd, "abc", 3, 0x1010), 3);
+        assert_string_equal(rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0x1000), "2");
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10010),
+                                     UINT64_C(4)),
+                            "[97, 98, 99, 0]");
+        assert_string_equal(
+                rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", UINT64_C(0x11fff), 1, 'z'),
+                "");
+        assert_int_equal(pread(fd, &byte, 1, 0x2fff), 1);
+        assert_int_equal(byte, 'z');
+        rig_free(rig);
+}
+
+/* Offsets that callers get are those in the file. */
+static void test_offsets(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        Rig *rig = rig_new_vm();
+
+        rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0x1000);
+        assert_string_equal(rig_call(rig, RIG_VM "/region/dimm", "Region.GetMemory", "b", true),
+                            "fd 4096 8192");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetBacking", "tb", UINT64_C(1), false),
+                            "fd 12288");
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", ""),
+                            "2 [(65536 73727 1 4096 0)]");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 65536 73727 4096 1 0)]");
+        rig_free(rig);
+}
+
+static void test_transaction(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        Rig *rig = rig_new_vm();
+
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        assert_string_equal(rig_pass(rig, RIG_VM "/transaction/1", "rom", 0x2000, fd, 0), "0");
+        assert_string_equal(rig_flat(rig, RIG_MEMORY), "1 []");
+        rig_call(rig, RIG_VM "/transaction/1", "Transaction.Commit", "a{sv}", 0);
+        assert_string_equal(rig_flat(rig, RIG_MEMORY), "2 [(65536 73727 dimm 0 rom 1)]");
+        rig_free(rig);
+}
+
+/* The file is the caller's: its mode stays, it outlives the region, and no descriptor is kept. */
+static void test_it_stays_the_callers(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        int n_fds = count_fds();
+        Rig *rig = rig_new_vm();
+        struct stat status;
+
+        assert_int_equal(fchmod(fd, 0640), 0);
+        rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0);
+        rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", UINT64_C(0x10000), 1, 'a');
+        assert_string_equal(rig_remove(rig, RIG_VM, "dimm"), "3");
+        assert_int_equal(fstat(fd, &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0640);
+        assert_string_equal(rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0), "4");
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10000),
+                                     UINT64_C(1)),
+                            "[97]");
+        rig_free(rig);
+        assert_int_equal(count_fds(), n_fds);
+}
+
+static void assert_refused(Rig *rig, const char *kind, uint64_t size, int fd, uint64_t offset,
+                           const char *words) {
+        char *before = rig_state(rig);
+        int n_fds;
+
+        rig_call(rig, RIG_VM, "Peer.Ping", "");
+        n_fds = count_fds();
+        assert_string_equal(rig_pass(rig, RIG_VM, kind, size, fd, offset), words);
+        assert_text(rig_state(rig), before);
+        rig_call(rig, RIG_VM, "Peer.Ping", "");
+        assert_int_equal(count_fds(), n_fds);
+        free(before);
+}
+
+static void test_refused(void **state) {
+        _cleanup_(closep) int good = make_memfd(F_SEAL_SHRINK), bad = make_memfd(0), readonly = -1;
+        Rig *rig = rig_new_vm();
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", good);
+        readonly = open(path, O_RDONLY | O_CLOEXEC);
+        assert_refused(rig, "ram", 0x1000, bad, 0,
+                       "InvalidArgs: memory of \"dimm\": the descriptor is of a file that may "
+                       "shrink: it lacks the seal F_SEAL_SHRINK");
+        assert_refused(rig, "ram", 0x1000, readonly, 0,
+                       "InvalidArgs: memory of \"dimm\": the descriptor is not open for reading "
+                       "and writing");
+        assert_refused(rig, "ram", 0x4000, good, 0x1000,
+                       "InvalidRange: memory of \"dimm\": 0x4000 bytes at offset 0x1000 reach "
+                       "beyond the end of the file (size 0x4000)");
+        assert_refused(rig, "ram", 0x1000, good, 0x10,
+                       "InvalidRange: memory of \"dimm\": offset 0x10 in the file is no multiple "
+                       "of its page size, 0x1000");
+        assert_refused(rig, "mmio", 0x1000, good, 0,
+                       "InvalidArgs: region \"dimm\": a region of kind mmio has no memory that a "
+                       "descriptor could be");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm", "ram",
+                                     UINT64_C(0x1000), "system", UINT64_C(0), 0, 1, "fd-offset",
+                                     "t", UINT64_C(0)),
+                            "InvalidArgs: region \"dimm\": option \"fd-offset\" needs option "
+                            "\"fd\"");
+        rig_free(rig);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_memory_is_shared), cmocka_unit_test(test_offsets),
+           cmocka_unit_test(test_transaction), cmocka_unit_test(test_it_stays_the_callers),
+           cmocka_unit_test(test_refused));
