@@ -7,8 +7,6 @@
 #include "lib/memory/announce.h"
 #include "lib/memory/render.h"
 #include "tests/property/check.h"
-#include "tests/property/generator.h"
-#include "tests/property/oracle.h"
 
 const char *check_shape(const FlatView *view) {
         const Section *before = NULL;
@@ -85,19 +83,19 @@ static bool agree(const Section *section, const Seen *seen, uint64_t address) {
 }
 
 /* The unit that starts at an address, and whether it is one section with the byte before. */
-static const char *check_unit(Map *map, const Region *root, const FlatView *view, uint64_t first,
-                              uint64_t unit, Seen *last_seen) {
+static const char *check_unit(const Oracle *oracle, const Region *root, const FlatView *view,
+                              uint64_t first, uint64_t unit, Seen *last_seen) {
         const Section *section = flat_view_find(view, first);
         const Section *before = first > 0 ? flat_view_find(view, first - 1) : NULL;
         Seen seen;
 
-        if (!oracle_see(map, root, first, &seen))
+        if (!oracle_see(oracle, root, first, &seen))
                 return "";
         if (!agree(section, &seen, first))
                 return "the first byte of a unit is not what the oracle sees";
         if (section && before && (section == before) != oracle_joins(last_seen, &seen))
                 return "sections are not cut where the oracle cuts";
-        if (unit > 1 && !oracle_see(map, root, first + unit - 1, &seen))
+        if (unit > 1 && !oracle_see(oracle, root, first + unit - 1, &seen))
                 return "";
         if (!agree(flat_view_find(view, first + unit - 1), &seen, first + unit - 1))
                 return "the last byte of a unit is not what the oracle sees";
@@ -105,19 +103,19 @@ static const char *check_unit(Map *map, const Region *root, const FlatView *view
         return NULL;
 }
 
-const char *check_oracle(Map *map, const Region *root, const FlatView *view, uint64_t unit,
-                         uint64_t *n_looks) {
-        const uint64_t half = (WORLD_UNITS + 32) * unit;
+const char *check_oracle(const Oracle *oracle, const Region *root, const FlatView *view,
+                         const Generator *world, uint64_t *n_looks) {
+        const uint64_t unit = world->unit, half = (world->n_units + 32) * unit;
 
         for (int end = 0; end < 2; end++) {
                 uint64_t from = end ? -half : 0;
                 Seen seen = {};
 
                 /* The byte before the first one that is looked at. */
-                if (from > 0 && !oracle_see(map, root, from - 1, &seen))
+                if (from > 0 && !oracle_see(oracle, root, from - 1, &seen))
                         return NULL;
                 for (uint64_t at = 0; at < half; at += unit) {
-                        const char *wrong = check_unit(map, root, view, from + at, unit, &seen);
+                        const char *wrong = check_unit(oracle, root, view, from + at, unit, &seen);
 
                         if (wrong)
                                 return wrong[0] ? wrong : NULL;

@@ -16,10 +16,11 @@ static bool one_in(Generator *g, uint64_t n) {
         return random_one_in(&g->random, n);
 }
 
-int generator_init(Generator *g, uint64_t seed) {
+int generator_init(Generator *g, uint64_t seed, const Map *map, bool large) {
         int r = 0;
 
-        *g = (Generator){.random = {seed}};
+        *g = (Generator){
+                .random = {seed}, .map = map, .large = large, .n_units = large ? 4096 : 192};
         /* A unit of one byte, or one that makes some sections fit host pages and some not. */
         g->unit = one_in(g, 3) ? 1 : 0x800;
         for (int i = 0; r == 0 && i < WORLD_BACKINGS; i++)
@@ -41,10 +42,35 @@ static char *must_copy(const char *string) {
         return copy;
 }
 
-static char *region_name(Generator *g) {
-        char name[] = {names[below(g, sizeof(names) - 1)], '\0'};
+/* One of forty, or of eight hundred. */
+static char *some_name(Generator *g) {
+        char name[] = {names[below(g, sizeof(names) - 1)], '\0', '\0'};
 
+        if (g->large)
+                name[1] = names[below(g, 20)];
         return must_copy(name);
+}
+
+/* That of a region, mostly. Not of the root: without it there is little to see. */
+static char *region_name(Generator *g) {
+        char *name = some_name(g);
+        const Region *region = one_in(g, 8) ? NULL : map_next_region(g->map, name);
+
+        if (!region || strcmp(region->name, "root") == 0)
+                return name;
+        free(name);
+        return must_copy(region->name);
+}
+
+/* That of no region, mostly. */
+static char *new_name(Generator *g) {
+        char *name = some_name(g);
+
+        for (int i = 0; i < 3 && map_find_region(g->map, name); i++) {
+                free(name);
+                name = some_name(g);
+        }
+        return name;
 }
 
 static char *region_name_or_root(Generator *g) {
@@ -64,7 +90,7 @@ static char *parent_name(Generator *g) {
 }
 
 static uint64_t some_offset(Generator *g) {
-        uint64_t units = below(g, one_in(g, 2) ? WORLD_UNITS : 32);
+        uint64_t units = below(g, one_in(g, 2) ? g->n_units : g->n_units / 6);
 
         return one_in(g, 12) ? -(units + 1) * g->unit : units * g->unit;
 }
@@ -75,7 +101,7 @@ static uint64_t some_size(Generator *g, RegionKind kind) {
         if (one_in(g, 30))
                 return 0;
         if (large && !region_kind_has_backing(kind))
-                return one_in(g, 2) ? SIZE_WHOLE : WORLD_UNITS * g->unit;
+                return one_in(g, 2) ? SIZE_WHOLE : g->n_units * g->unit;
         return (1 + below(g, one_in(g, 4) ? BACKING_UNITS : 16)) * g->unit;
 }
 
@@ -102,7 +128,7 @@ static void fill_region(Generator *g, Edit *edit) {
                                            REGION_MMIO,      REGION_MMIO,      REGION_RESERVED};
 
         edit->kind = kinds[below(g, ELEMENTS_OF(kinds))];
-        edit->name = region_name(g);
+        edit->name = new_name(g);
         edit->parent = parent_name(g);
         edit->size = some_size(g, edit->kind);
         edit->offset = some_offset(g);
@@ -114,7 +140,7 @@ static void fill_region(Generator *g, Edit *edit) {
 
 static void fill_alias(Generator *g, Edit *edit) {
         edit->kind = REGION_ALIAS;
-        edit->name = region_name(g);
+        edit->name = new_name(g);
         edit->parent = parent_name(g);
         edit->target = region_name_or_root(g);
         edit->target_offset = some_offset(g);
@@ -159,6 +185,7 @@ static EditVerb some_verb(Generator *g) {
         static const EditVerb verbs[] = {
                 EDIT_ADD_REGION,    EDIT_ADD_REGION,       EDIT_ADD_REGION,    EDIT_ADD_REGION,
                 EDIT_ADD_ALIAS,     EDIT_ADD_ALIAS,        EDIT_REMOVE_REGION, EDIT_REMOVE_REGION,
+                EDIT_REMOVE_REGION, EDIT_REMOVE_REGION,    EDIT_REMOVE_REGION, EDIT_REMOVE_REGION,
                 EDIT_MOVE_REGION,   EDIT_MOVE_REGION,      EDIT_SET_REGION,    EDIT_SET_REGION,
                 EDIT_SET_REGION,    EDIT_SET_REGION,       EDIT_SET_REGION,    EDIT_ADD_IOEVENTFD,
                 EDIT_ADD_IOEVENTFD, EDIT_REMOVE_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_CLEAR_COALESCED,
@@ -214,14 +241,14 @@ Edit generator_next(Generator *g) {
 
 Row generator_row(Generator *g, const char *target) {
         return (Row){.target = target,
-                     .offset = below(g, WORLD_UNITS - 32) * g->unit,
+                     .offset = below(g, g->n_units - 32) * g->unit,
                      .target_offset = below(g, 4) * g->unit};
 }
 
 Edit generator_window(Generator *g, Row *row) {
         Edit edit = {.verb = EDIT_ADD_ALIAS,
                      .kind = REGION_ALIAS,
-                     .name = region_name(g),
+                     .name = new_name(g),
                      .parent = must_copy("root"),
                      .target = must_copy(row->target),
                      .size = (1 + below(g, 4)) * g->unit,

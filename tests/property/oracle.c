@@ -6,10 +6,10 @@
 
 typedef __int128 Wide;
 
-enum { STEPS_MAX = 20000, CHILDREN_MAX = 64 };
+enum { STEPS_MAX = 20000 };
 
 typedef struct Walk {
-        Map *map;
+        const Oracle *oracle;
         unsigned n_steps;
 } Walk;
 
@@ -17,35 +17,58 @@ static Wide wide_size(const Region *region) {
         return region->state.size == UINT64_MAX ? (Wide)1 << 64 : (Wide)region->state.size;
 }
 
-static bool wins(const Region *a, const Region *b) {
-        if (a->state.priority != b->state.priority)
-                return a->state.priority > b->state.priority;
-        return a->state.place > b->state.place;
+static int compare(const void *a, const void *b) {
+        const RegionState *left = &(*(const Region *const *)a)->state;
+        const RegionState *right = &(*(const Region *const *)b)->state;
+
+        if (left->parent != right->parent)
+                return (uintptr_t)left->parent < (uintptr_t)right->parent ? -1 : 1;
+        if (left->priority != right->priority)
+                return left->priority > right->priority ? -1 : 1;
+        return (left->place < right->place) - (left->place > right->place);
 }
 
-/* Children by precedence, found among all regions of the map. */
-static size_t list_children(Map *map, const Region *parent, const Region **children) {
-        size_t n = 0, at;
+void oracle_init(Oracle *oracle, Map *map) {
+        *oracle = (Oracle){.regions = calloc(map->n_regions + 1, sizeof(*oracle->regions))};
+        if (!oracle->regions)
+                abort();
+        for (Region *r = map_next_region(map, ""); r; r = map_next_region(map, r->name))
+                oracle->regions[oracle->n++] = r;
+        qsort(oracle->regions, oracle->n, sizeof(*oracle->regions), compare);
+}
 
-        for (Region *r = map_next_region(map, ""); r; r = map_next_region(map, r->name)) {
-                if (r->state.parent != parent || n == CHILDREN_MAX)
-                        continue;
-                for (at = n++; at > 0 && wins(r, children[at - 1]); at--)
-                        children[at] = children[at - 1];
-                children[at] = r;
+void oracle_deinit(Oracle *oracle) {
+        free(oracle->regions);
+}
+
+/* Where the children of a parent begin. */
+static size_t first_child(const Oracle *oracle, const Region *parent) {
+        size_t low = 0, high = oracle->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if ((uintptr_t)oracle->regions[middle]->state.parent < (uintptr_t)parent)
+                        low = middle + 1;
+                else
+                        high = middle;
         }
-        return n;
+        return low;
 }
 
 static bool see(Walk *walk, const Region *region, Wide at, Seen path, Seen *ret);
 
 static bool see_children(Walk *walk, const Region *region, Wide at, Seen path, Seen *ret) {
-        const Region *children[CHILDREN_MAX];
-        size_t n = list_children(walk->map, region, children);
+        const Oracle *oracle = walk->oracle;
 
-        for (size_t i = 0; i < n && !ret->region; i++)
-                if (!see(walk, children[i], at - (Wide)children[i]->state.offset, path, ret))
+        for (size_t i = first_child(oracle, region); i < oracle->n && !ret->region; i++) {
+                const Region *child = oracle->regions[i];
+
+                if (child->state.parent != region)
+                        break;
+                if (!see(walk, child, at - (Wide)child->state.offset, path, ret))
                         return false;
+        }
         return true;
 }
 
@@ -75,8 +98,8 @@ static bool see(Walk *walk, const Region *region, Wide at, Seen path, Seen *ret)
         return true;
 }
 
-bool oracle_see(Map *map, const Region *root, uint64_t address, Seen *ret) {
-        Walk walk = {.map = map};
+bool oracle_see(const Oracle *oracle, const Region *root, uint64_t address, Seen *ret) {
+        Walk walk = {.oracle = oracle};
 
         *ret = (Seen){};
         return see(&walk, root, (Wide)address, (Seen){}, ret);

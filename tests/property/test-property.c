@@ -3,12 +3,16 @@
 /*
  * Random trees, edits and transactions
  *
- *   test-property [--seed=N] [--seeds=N] [--steps=N] [--long]
+ *   test-property [--seed=N] [--seeds=N | --edits=N] [--steps=N] [--long]
  *
  * Each seed is a map's life of so many steps. A step makes a few random edits and commits them,
  * rolls them back, previews them, has a listener refuse them, or stages them in one of two open
  * transactions. After each, everything in check.h must hold, and what failed or was rolled back
  * must have left no trace. A failure prints seed, step and map; the same seed does it again.
+ *
+ * Every fourth life is that of a large map, where only what is rendered is checked after each step,
+ * and the rest now and then. With --edits lives follow one another until so many edits have been
+ * made, not counting those that were refused; --long is ten million of them.
  */
 
 #include <getopt.h>
@@ -21,7 +25,7 @@
 #include "tests/property/generator.h"
 #include "tests/property/mirror.h"
 
-enum { N_TRANSACTIONS = 2, N_FIRST_EDITS = 60 };
+enum { N_TRANSACTIONS = 2, LARGE_EVERY = 4, LARGE_SPARES = 16 };
 
 typedef struct Life {
         uint64_t seed;
@@ -33,6 +37,7 @@ typedef struct Life {
         Slots *slots;
         Transaction *transactions[N_TRANSACTIONS];
         const char *wrong_diff; /* what the last commit's diff had wrong */
+        uint64_t n_edits;
         uint64_t n_commits;
         uint64_t n_conflicts;
         uint64_t n_refused;
@@ -69,16 +74,16 @@ static void begin_life(Life *life, uint64_t seed) {
         int r;
 
         *life = (Life){.seed = seed};
-        if (generator_init(&life->generator, seed) != 0)
-                abort();
         life->map = scene_new_empty();
+        if (generator_init(&life->generator, seed, life->map, seed % LARGE_EVERY == 0) != 0)
+                abort();
         make(life, generator_root(&life->generator));
         make(life, generator_memory(&life->generator));
         must_commit(life->map);
 
         mirror_init(&life->mirrors[0], 0);
         mirror_init(&life->mirrors[1], 20);
-        r = accelerator_new_none(&life->accelerator, 64);
+        r = accelerator_new_none(&life->accelerator, life->generator.large ? 4096 : 64);
         if (r == 0)
                 r = slots_new(&life->slots, life->accelerator, "memory");
         if (r == 0)
@@ -112,23 +117,46 @@ static void end_life(Life *life) {
         generator_deinit(&life->generator);
 }
 
+static uint64_t below(Life *life, uint64_t n) {
+        return random_below(&life->generator.random, n);
+}
+
+/* One time in n, or where the map is large in many more. */
+static bool one_in(Life *life, uint64_t n) {
+        return below(life, life->generator.large ? n * LARGE_SPARES : n) == 0;
+}
+
 /* Checks */
 
-static void check_map(Life *life) {
+static void check_views(Life *life) {
         const Snapshot *snapshot = map_snapshot(life->map);
-        const FlatView *memory = snapshot_find(snapshot, "memory");
-        static const FlatView nothing;
 
         expect(life, snapshot->generation == life->map->generation, "generations differ");
         for (size_t i = 0; i < snapshot->n_spaces; i++) {
                 const FlatView *view = snapshot->spaces[i].view;
-                const Region *root = snapshot->spaces[i].space->view->root;
 
                 expect_nothing(life, check_shape(view));
-                expect_nothing(life, check_full_render(root, view));
-                expect_nothing(life, check_oracle(life->map, root, view, life->generator.unit,
-                                                  &life->n_looks));
+                expect_nothing(life,
+                               check_full_render(snapshot->spaces[i].space->view->root, view));
         }
+}
+
+static void ask_oracle(Life *life) {
+        const Snapshot *snapshot = map_snapshot(life->map);
+        Oracle oracle;
+
+        oracle_init(&oracle, life->map);
+        for (size_t i = 0; i < snapshot->n_spaces; i++)
+                expect_nothing(life, check_oracle(&oracle, snapshot->spaces[i].space->view->root,
+                                                  snapshot->spaces[i].view, &life->generator,
+                                                  &life->n_looks));
+        oracle_deinit(&oracle);
+}
+
+static void check_listeners(Life *life) {
+        const FlatView *memory = snapshot_find(map_snapshot(life->map), "memory");
+        static const FlatView nothing;
+
         for (int i = 0; i < 2; i++)
                 expect_nothing(life, mirror_check(&life->mirrors[i], life->map));
         expect_nothing(life,
@@ -148,21 +176,18 @@ static void check_same(Life *life, char *before) {
 
 /* Steps */
 
-static uint64_t below(Life *life, uint64_t n) {
-        return random_below(&life->generator.random, n);
-}
-
 /* Makes up to n edits; those that are refused must change nothing and say why. */
 static void make_edits(Life *life, uint64_t n) {
         for (uint64_t i = 0; i < n; i++) {
                 Edit edit = generator_next(&life->generator);
-                bool compare = below(life, 8) == 0;
+                bool compare = one_in(life, 8);
                 char *before = compare ? scene_text(life->map) : NULL;
                 Detail detail = {};
                 int r = map_edit(life->map, &edit, &detail);
 
                 expect(life, r >= 0, "an edit failed unexpectedly");
                 expect(life, r == 0 || detail.text[0], "a refusal without words");
+                life->n_edits += r == 0;
                 life->n_refused += r != 0;
                 if (before && r != 0)
                         check_same(life, before);
@@ -204,10 +229,10 @@ static int commit(Life *life) {
 }
 
 static void commit_edits(Life *life) {
-        char *before = below(life, 4) == 0 ? scene_text(life->map) : NULL;
+        char *before = one_in(life, 4) ? scene_text(life->map) : NULL;
         size_t mark;
 
-        make_edits(life, 1 + below(life, 4));
+        make_edits(life, 1 + below(life, life->generator.large ? 32 : 4));
         mark = map_mark(life->map);
         if (below(life, 4) == 0) {
                 make_edits(life, 1 + below(life, 4));
@@ -240,7 +265,7 @@ static void lay_a_row(Life *life) {
         for (uint64_t n = 2 + below(life, 3); n > 0; n--) {
                 Edit edit = generator_window(&life->generator, &row);
 
-                (void)map_edit(life->map, &edit, NULL);
+                life->n_edits += map_edit(life->map, &edit, NULL) == 0;
                 edit_deinit(&edit);
         }
         if (commit(life) != 0)
@@ -343,7 +368,11 @@ static void step(Life *life) {
         };
 
         steps[below(life, ELEMENTS_OF(steps))](life);
-        check_map(life);
+        check_views(life);
+        if (one_in(life, 1))
+                check_listeners(life);
+        if (one_in(life, 4))
+                ask_oracle(life);
         /* Maps without the usual root and address space show little: mend that now and then. */
         if (below(life, 16) == 0) {
                 Edit root = generator_root(&life->generator);
@@ -358,29 +387,34 @@ static void step(Life *life) {
         }
 }
 
-static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
+/* One life; how many edits were made in it. */
+static uint64_t live(uint64_t seed, uint64_t n_steps, uint64_t number) {
         Life life;
 
         begin_life(&life, seed);
-        make_edits(&life, N_FIRST_EDITS);
+        make_edits(&life, life.generator.large ? 1500 : 60);
         if (commit(&life) != 0)
                 map_rollback(life.map, 0);
         for (life.step = 0; life.step < n_steps; life.step++)
                 step(&life);
         end_life(&life);
-        printf("ok %" PRIu64 " - seed %" PRIu64 ": %" PRIu64 " commits, %" PRIu64
-               " edits refused, %" PRIu64 " conflicts, %" PRIu64 " units looked at\n",
-               number, seed, life.n_commits, life.n_refused, life.n_conflicts, life.n_looks);
+        printf("ok %" PRIu64 " - seed %" PRIu64 "%s: %" PRIu64 " edits, %" PRIu64
+               " refused, %" PRIu64 " commits, %" PRIu64 " conflicts, %" PRIu64
+               " units looked at\n",
+               number, seed, life.generator.large ? ", large" : "", life.n_edits, life.n_refused,
+               life.n_commits, life.n_conflicts, life.n_looks);
         fflush(stdout);
+        return life.n_edits;
 }
 
 int main(int argc, char **argv) {
         static const struct option options[] = {{"seed", required_argument, NULL, 's'},
                                                 {"seeds", required_argument, NULL, 'n'},
+                                                {"edits", required_argument, NULL, 'e'},
                                                 {"steps", required_argument, NULL, 't'},
                                                 {"long", no_argument, NULL, 'l'},
                                                 {}};
-        uint64_t first = 1, n = 8, steps = 400;
+        uint64_t first = 1, n = 8, steps = 400, edits = 0, n_edits = 0, i;
         int c;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -392,18 +426,21 @@ int main(int argc, char **argv) {
                 case 'n':
                         n = strtoull(optarg, NULL, 0);
                         break;
+                case 'e':
+                        edits = strtoull(optarg, NULL, 0);
+                        break;
                 case 't':
                         steps = strtoull(optarg, NULL, 0);
                         break;
                 case 'l':
-                        n = 1000;
+                        edits = 10 * 1000 * 1000;
                         steps = 2000;
                         break;
                 default:
                         return EXIT_FAILURE;
                 }
-        printf("1..%" PRIu64 "\n", n);
-        for (uint64_t i = 0; i < n; i++)
-                live(first + i, steps, i + 1);
+        for (i = 0; edits > 0 ? n_edits < edits : i < n; i++)
+                n_edits += live(first + i, steps, i + 1);
+        printf("1..%" PRIu64 "\n# %" PRIu64 " edits\n", i, n_edits);
         return EXIT_SUCCESS;
 }
