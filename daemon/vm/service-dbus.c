@@ -23,6 +23,7 @@ int service_new(Service **ret, sd_event *event) {
                 return -ENOMEM;
         service->event = sd_event_ref(event);
         service->map_target.service = service;
+        jobs_init(&service->jobs, event);
         RB_INIT(&service->callers);
         CDS_INIT_LIST_HEAD(&service->transactions);
         CDS_INIT_LIST_HEAD(&service->watches);
@@ -36,6 +37,7 @@ Service *service_free(Service *service) {
 
         if (!service)
                 return NULL;
+        jobs_deinit(&service->jobs);
         service_detach(service);
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 open_transaction_free(open);

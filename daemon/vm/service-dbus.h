@@ -24,6 +24,7 @@
 #include "daemon/vm/caller.h"
 #include "daemon/vm/change.h"
 #include "daemon/vm/history.h"
+#include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/vm.h"
 
@@ -34,6 +35,7 @@ struct Service {
         sd_event *event;
         sd_bus *bus; /* NULL: nobody is connected */
         VM *vm;      /* NULL before Setup */
+        Jobs jobs;
 
         char *path; /* of the VM object, and of the nodes below it */
         char *transaction_prefix;
