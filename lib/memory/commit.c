@@ -238,7 +238,7 @@ static void commit_plan_free(CommitPlan *plan) {
         if (plan->published)
                 snapshot_retire(plan->snapshot);
         else
-                snapshot_free(plan->snapshot);
+                snapshot_unref(plan->snapshot);
         free(plan);
 }
 

@@ -66,7 +66,7 @@ Map *map_free(Map *map) {
         free_regions(map);
         /* Whatever is still retired may hold what the last snapshot held. */
         rcu_barrier_all();
-        snapshot_free(map->snapshot);
+        snapshot_unref(map->snapshot);
         flat_view_unref(map->empty_view);
         free(map->undo);
         free(map);
@@ -131,25 +131,37 @@ int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces) {
         snapshot = calloc(1, sizeof(*snapshot) + n_spaces * sizeof(snapshot->spaces[0]));
         if (!snapshot)
                 return -ENOMEM;
+        urcu_ref_init(&snapshot->ref);
         snapshot->generation = generation;
         snapshot->n_spaces = n_spaces;
         *ret = snapshot;
         return 0;
 }
 
-Snapshot *snapshot_free(Snapshot *snapshot) {
-        if (!snapshot)
-                return NULL;
+Snapshot *snapshot_ref(Snapshot *snapshot) {
+        if (snapshot)
+                urcu_ref_get(&snapshot->ref);
+        return snapshot;
+}
+
+static void snapshot_free_ref(struct urcu_ref *ref) {
+        Snapshot *snapshot = caa_container_of(ref, Snapshot, ref);
+
         for (size_t i = 0; i < snapshot->n_spaces; i++) {
                 address_space_unref(snapshot->spaces[i].space);
                 flat_view_unref(snapshot->spaces[i].view);
         }
         free(snapshot);
+}
+
+Snapshot *snapshot_unref(Snapshot *snapshot) {
+        if (snapshot)
+                urcu_ref_put(&snapshot->ref, snapshot_free_ref);
         return NULL;
 }
 
 static void snapshot_retired(RcuHead *head) {
-        snapshot_free(caa_container_of(head, Snapshot, rcu));
+        snapshot_unref(caa_container_of(head, Snapshot, rcu));
 }
 
 void snapshot_retire(Snapshot *snapshot) {

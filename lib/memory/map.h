@@ -38,8 +38,12 @@ struct MapLimits {
 
 extern const MapLimits map_limits_default;
 
-/* All address spaces' views at one generation: one pointer, published at once. Immutable. */
+/*
+ * All address spaces' views at one generation: one pointer, published at once. Immutable. Who holds
+ * a reference may use it, and all that its views show, for as long as the map is there.
+ */
 struct Snapshot {
+        struct urcu_ref ref;
         RcuHead rcu;
         uint64_t generation;
         size_t n_spaces;
@@ -109,10 +113,13 @@ static inline const Snapshot *map_snapshot(const Map *map) {
         return rcu_fetch(&map->snapshot);
 }
 
-/* A snapshot of n spaces still to be filled in; taken down at once, or after a grace period. */
+/* A snapshot of n spaces still to be filled in. */
 int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces);
-Snapshot *snapshot_free(Snapshot *snapshot);
-DEFINE_CLEANUP(Snapshot *, snapshot_free);
+/* The map's thread may take a reference to the published one; any thread may give one up. */
+Snapshot *snapshot_ref(Snapshot *snapshot);
+Snapshot *snapshot_unref(Snapshot *snapshot);
+DEFINE_CLEANUP(Snapshot *, snapshot_unref);
+/* Gives up the writer's reference after a grace period. */
 void snapshot_retire(Snapshot *snapshot);
 /* NULL if there is no such address space. */
 const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);
