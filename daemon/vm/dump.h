@@ -2,8 +2,10 @@
 #pragma once
 
 /*
- * Dump: text that is too large for a message, as a sealed memfd
+ * Dump: a report that is too large for a message, as a sealed memfd
  */
 
-/* The text in a file that nobody can change any more, read from its beginning. -errno. */
-int dump_to_memfd(const char *name, const char *text, int *ret_fd);
+/* An empty file, to be written. -errno. */
+int dump_open(const char *name, int *ret_fd);
+/* Nobody can change it any more, and it is read from its beginning. -errno. */
+int dump_seal(int fd);

@@ -11,8 +11,8 @@ static void report_whole_view(JSONWriter *writer, const FlatView *view) {
         ViewCursor cursor;
 
         json_open(writer, '[');
-        for (const Section *section = flat_view_first(view, &cursor, 0); section;
-             section = flat_view_next(&cursor)) {
+        for (const Section *section = flat_view_first(view, &cursor, 0);
+             section && writer->error == 0; section = flat_view_next(&cursor)) {
                 json_line(writer, 4);
                 report_section(writer, section);
         }
@@ -39,44 +39,35 @@ static void report_view_memory(JSONWriter *writer, const FlatView *view) {
         ViewCursor cursor;
 
         json_open(writer, '[');
-        for (const Section *section = flat_view_first(view, &cursor, 0); section;
-             section = flat_view_next(&cursor))
+        for (const Section *section = flat_view_first(view, &cursor, 0);
+             section && writer->error == 0; section = flat_view_next(&cursor))
                 if (section_is_memory(section) && section->region->backing)
                         report_memory(writer, section);
         json_close(writer, ']');
 }
 
-/* The published views need no RCU here: this is the thread that replaces them. */
-static int report_views(char **ret, const VM *vm,
-                        void (*report_view)(JSONWriter *writer, const FlatView *view)) {
-        const Snapshot *snapshot = map_snapshot(vm->map);
-        _cleanup_(json_writer_deinit) JSONWriter writer;
-        int r;
-
-        r = json_writer_init(&writer);
-        if (r < 0)
-                return r;
-        json_open(&writer, '{');
-        json_key(&writer, "generation");
-        json_number(&writer, snapshot->generation);
-        json_key(&writer, "address-spaces");
-        json_open(&writer, '{');
+static void report_views(JSONWriter *writer, const Snapshot *snapshot,
+                         void (*report_view)(JSONWriter *writer, const FlatView *view)) {
+        json_open(writer, '{');
+        json_key(writer, "generation");
+        json_number(writer, snapshot->generation);
+        json_key(writer, "address-spaces");
+        json_open(writer, '{');
         for (size_t i = 0; i < snapshot->n_spaces; i++) {
-                json_line(&writer, 2);
-                json_key(&writer, snapshot->spaces[i].space->name);
-                report_view(&writer, snapshot->spaces[i].view);
+                json_line(writer, 2);
+                json_key_string(writer, snapshot->spaces[i].space->name);
+                report_view(writer, snapshot->spaces[i].view);
         }
-        json_close(&writer, '}');
-        json_close(&writer, '}');
-        return json_writer_take(&writer, ret);
+        json_close(writer, '}');
+        json_close(writer, '}');
 }
 
-int report_flat(char **ret, const VM *vm) {
-        return report_views(ret, vm, report_whole_view);
+void report_flat(JSONWriter *writer, const Snapshot *snapshot) {
+        report_views(writer, snapshot, report_whole_view);
 }
 
-int report_memory_table(char **ret, const VM *vm) {
-        return report_views(ret, vm, report_view_memory);
+void report_memory_table(JSONWriter *writer, const Snapshot *snapshot) {
+        report_views(writer, snapshot, report_view_memory);
 }
 
 static uint32_t section_flags_of_slot(uint32_t flags) {
@@ -101,24 +92,17 @@ static void report_slot(JSONWriter *writer, const Slot *slot) {
         json_close(writer, '}');
 }
 
-int report_slots(char **ret, const VM *vm) {
-        _cleanup_(json_writer_deinit) JSONWriter writer;
-        int r;
-
-        r = json_writer_init(&writer);
-        if (r < 0)
-                return r;
-        json_open(&writer, '{');
-        json_key(&writer, "generation");
-        json_number(&writer, vm->map->generation);
-        json_key(&writer, "slots");
-        json_open(&writer, '[');
+void report_slots(JSONWriter *writer, const VM *vm) {
+        json_open(writer, '{');
+        json_key(writer, "generation");
+        json_number(writer, vm->map->generation);
+        json_key(writer, "slots");
+        json_open(writer, '[');
         for (const Slot *slot = slots_first(vm->slots, 0); slot;
              slot = slots_next(vm->slots, slot)) {
-                json_line(&writer, 2);
-                report_slot(&writer, slot);
+                json_line(writer, 2);
+                report_slot(writer, slot);
         }
-        json_close(&writer, ']');
-        json_close(&writer, '}');
-        return json_writer_take(&writer, ret);
+        json_close(writer, ']');
+        json_close(writer, '}');
 }

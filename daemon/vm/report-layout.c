@@ -156,48 +156,42 @@ static int sort_regions(Map *map, Region ***ret) {
         return 0;
 }
 
-int report_layout(char **ret, const VM *vm) {
-        _cleanup_(json_writer_deinit) JSONWriter writer = {};
+void report_layout(JSONWriter *writer, Map *map) {
         _cleanup_(freep) Region **regions = NULL;
         int r;
 
-        r = sort_regions(vm->map, &regions);
-        if (r < 0)
-                return r;
-        r = json_writer_init(&writer);
-        if (r < 0)
-                return r;
-        json_open(&writer, '{');
-        json_key(&writer, "guestmap");
-        json_number(&writer, 1);
-        json_key(&writer, "regions");
-        json_open(&writer, '[');
-        for (uint64_t i = 0; i < vm->map->n_regions; i++)
-                report_region(&writer, regions[i], false);
-        json_close(&writer, ']');
-        json_line(&writer, 1);
-        json_key(&writer, "address-spaces");
-        report_spaces(&writer, vm->map);
-        json_close(&writer, '}');
-        return json_writer_take(&writer, ret);
+        r = sort_regions(map, &regions);
+        if (r < 0) {
+                json_fail(writer, r);
+                return;
+        }
+        json_open(writer, '{');
+        json_key(writer, "guestmap");
+        json_number(writer, 1);
+        json_key(writer, "regions");
+        json_open(writer, '[');
+        for (uint64_t i = 0; i < map->n_regions && writer->error == 0; i++)
+                report_region(writer, regions[i], false);
+        json_close(writer, ']');
+        json_line(writer, 1);
+        json_key(writer, "address-spaces");
+        report_spaces(writer, map);
+        json_close(writer, '}');
 }
 
-int report_regions(char **ret, const VM *vm) {
-        _cleanup_(json_writer_deinit) JSONWriter writer = {};
+void report_regions(JSONWriter *writer, Map *map) {
         Region *region;
-        int r;
 
-        r = json_writer_init(&writer);
-        if (r < 0)
-                return r;
-        json_open(&writer, '{');
-        json_key(&writer, "generation");
-        json_number(&writer, vm->map->generation);
-        json_key(&writer, "regions");
-        json_open(&writer, '[');
-        RB_FOREACH(region, RegionsByName, &vm->map->regions)
-                report_region(&writer, region, true);
-        json_close(&writer, ']');
-        json_close(&writer, '}');
-        return json_writer_take(&writer, ret);
+        json_open(writer, '{');
+        json_key(writer, "generation");
+        json_number(writer, map->generation);
+        json_key(writer, "regions");
+        json_open(writer, '[');
+        RB_FOREACH(region, RegionsByName, &map->regions) {
+                if (writer->error != 0)
+                        break;
+                report_region(writer, region, true);
+        }
+        json_close(writer, ']');
+        json_close(writer, '}');
 }

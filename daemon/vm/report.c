@@ -58,7 +58,7 @@ static void report_changes(JSONWriter *writer, const Commit *commit) {
         json_open(writer, '{');
         for (size_t i = 0; i < commit->n_changes; i++) {
                 json_line(writer, 2);
-                json_key(writer, commit->changes[i].space);
+                json_key_string(writer, commit->changes[i].space);
                 json_open(writer, '{');
                 report_counted(writer, "removed", &commit->changes[i].diff->removed);
                 report_counted(writer, "added", &commit->changes[i].diff->added);
@@ -80,11 +80,8 @@ int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits
                   uint64_t bytes_discarded) {
         const SlotPlan *plan = slots_plan(vm->slots);
         _cleanup_(json_writer_deinit) JSONWriter writer;
-        int r;
 
-        r = json_writer_init(&writer);
-        if (r < 0)
-                return r;
+        json_writer_init(&writer, SIZE_MAX);
         json_open(&writer, '{');
         json_key(&writer, "generation");
         json_number(&writer, commit->generation);

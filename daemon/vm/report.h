@@ -10,13 +10,14 @@
  * A section is {"first", "last", "region", "offset", "kind", "flags": [word, …]}, the words being
  * readonly, nonvolatile, unmergeable, romd and dirty-log.
  *
- * All strings come from malloc(). The functions fail with -ENOMEM only, and those that show the
- * tree (report_layout(), report_regions()) want nothing to be checked out.
+ * A failure is the writer's. Those that show the tree (report_layout(), report_regions()) want
+ * nothing to be checked out; those that show views may run on any thread.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/vm/json-write.h"
 #include "daemon/vm/vm.h"
 #include "lib/memory/commit.h"
 
@@ -32,25 +33,27 @@
  *   bytes-remapped    of guest memory in the slots deleted, moved and created
  *   bytes-trapped     of guest memory that has no slot then, in all
  *   bytes-discarded   of RAM whose contents go: `bytes_discarded`
+ *
+ * A string from malloc(). -ENOMEM.
  */
 int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits,
                   uint64_t bytes_discarded);
 
 /* The layout document that recreates the map; applied to the same map it asks for no edit. */
-int report_layout(char **ret, const VM *vm);
+void report_layout(JSONWriter *writer, Map *map);
 
-/* {"generation", "address-spaces": {NAME: [section, …]}}, as published. */
-int report_flat(char **ret, const VM *vm);
+/* {"generation", "address-spaces": {NAME: [section, …]}}. */
+void report_flat(JSONWriter *writer, const Snapshot *snapshot);
 /*
  * {"generation", "address-spaces": {NAME: [{"first", "last", "backing", "offset", "flags"}]}}: of
  * these sections those that are host memory, with the offset in the backing.
  */
-int report_memory_table(char **ret, const VM *vm);
+void report_memory_table(JSONWriter *writer, const Snapshot *snapshot);
 /*
  * {"generation", "regions": [region, …]}, by name: what a layout says of each, every key given,
  * and of memory its backing's id in "backing".
  */
-int report_regions(char **ret, const VM *vm);
+void report_regions(JSONWriter *writer, Map *map);
 /* {"generation", "slots": [{"slot", "first", "last", "backing", "offset", "flags": [word, …]}]};
  * the words are readonly and dirty-log. By address. */
-int report_slots(char **ret, const VM *vm);
+void report_slots(JSONWriter *writer, const VM *vm);

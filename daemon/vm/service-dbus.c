@@ -8,6 +8,7 @@
 
 #include "api/names.h"
 #include "api/private.h"
+#include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/objects-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -27,6 +28,7 @@ int service_new(Service **ret, sd_event *event) {
         RB_INIT(&service->callers);
         CDS_INIT_LIST_HEAD(&service->transactions);
         CDS_INIT_LIST_HEAD(&service->watches);
+        CDS_INIT_LIST_HEAD(&service->dumps);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
         *ret = service;
         return 0;
@@ -56,6 +58,7 @@ Service *service_free(Service *service) {
 void service_caller_gone(Service *service, const char *name) {
         open_transactions_drop(service, name);
         watches_drop(service, name);
+        dumps_drop(service, name);
         callers_remove(&service->callers, name);
 }
 
@@ -68,6 +71,7 @@ void service_detach(Service *service) {
                 if (open->caller)
                         open_transaction_free(open);
         watches_drop(service, NULL);
+        dumps_drop(service, NULL);
         callers_clear(&service->callers);
         service->bus = sd_bus_flush_close_unref(service->bus);
 }

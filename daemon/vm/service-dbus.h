@@ -50,6 +50,8 @@ struct Service {
         uint64_t last_transaction;
         struct cds_list_head watches; /* of Watch.link */
         size_t n_watches;
+        struct cds_list_head dumps; /* of DumpCall.link */
+        size_t n_dumps;
 };
 
 int service_new(Service **ret, sd_event *event);

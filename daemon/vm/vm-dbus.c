@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "daemon/vm/dump.h"
+#include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
@@ -43,23 +43,22 @@ static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 }
 
 static int get_layout(Service *service, sd_bus_message *m, char **ret, Detail *detail) {
-        _cleanup_(freep) char *document = NULL;
+        _cleanup_(json_writer_deinit) JSONWriter writer = {};
         int r;
 
         r = options_read_none(m, detail);
         if (r != 0)
                 return r;
         map_check_in(service->vm->map);
-        r = report_layout(&document, service->vm);
-        if (r != 0)
-                return r;
-        if (strlen(document) > GUESTMAP_DOCUMENT_MAX)
+        json_writer_init(&writer, GUESTMAP_DOCUMENT_MAX);
+        report_layout(&writer, service->vm->map);
+        r = json_writer_take(&writer, ret);
+        if (r == -E2BIG)
                 return detail_set(detail, MAP_E_TOO_LARGE,
-                                  "the layout of VM \"%s\" has %zu bytes, over the limit of %u of "
+                                  "the layout of VM \"%s\" has more than %u bytes, the limit of "
                                   "one reply: use Dump",
-                                  service->vm->name, strlen(document), GUESTMAP_DOCUMENT_MAX);
-        *ret = TAKE_PTR(document);
-        return 0;
+                                  service->vm->name, GUESTMAP_DOCUMENT_MAX);
+        return r;
 }
 
 static int method_get_layout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -71,58 +70,6 @@ static int method_get_layout(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
         return sd_bus_reply_method_return(m, "s", document);
-}
-
-static int dump(Service *service, sd_bus_message *m, int *ret_fd, Detail *detail) {
-        static const struct {
-                const char *what;
-                int (*report)(char **ret, const VM *vm);
-        } reports[] = {
-                {"layout", report_layout},
-                {"flat", report_flat},
-                {"regions", report_regions},
-                {"slots", report_slots},
-                {"memory-table", report_memory_table},
-        };
-        _cleanup_(freep) char *text = NULL;
-        const char *what;
-        size_t i = 0;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &what);
-        if (r < 0)
-                return r;
-        r = options_read_none(m, detail);
-        if (r != 0)
-                return r;
-        while (i < ELEMENTS_OF(reports) && strcmp(reports[i].what, what) != 0)
-                i++;
-        if (i == ELEMENTS_OF(reports))
-                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "dump of \"%.64s\": it is none of layout, flat, regions, slots, "
-                                  "memory-table",
-                                  what);
-        map_check_in(service->vm->map);
-        r = reports[i].report(&text, service->vm);
-        if (r != 0)
-                return r;
-        r = dump_to_memfd(what, text, ret_fd);
-        if (r < 0)
-                return detail_set(detail, MAP_E_NO_MEMORY,
-                                  "dump of %s of VM \"%s\": no memfd for %zu bytes to be had: %s",
-                                  what, service->vm->name, strlen(text), strerror(-r));
-        return 0;
-}
-
-static int method_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(closep) int fd = -1;
-        Detail detail = {};
-        int r;
-
-        r = dump(userdata, m, &fd, &detail);
-        if (r != 0)
-                return error_from_outcome(error, r, &detail);
-        return sd_bus_reply_method_return(m, "h", fd);
 }
 
 static int append_region(sd_bus_message *reply, const Region *region) {

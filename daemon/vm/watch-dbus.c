@@ -8,6 +8,7 @@
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
+#include "daemon/vm/share.h"
 #include "daemon/vm/watch-dbus.h"
 
 /* sd-event's own is a quarter of a second. */
@@ -21,6 +22,13 @@ struct Watch {
         uint64_t since;
         uint32_t uid; /* who waits */
         char space[];
+};
+
+static const Share watch_share = {
+        .what = "wait for changes",
+        .max = WATCHES_MAX,
+        .reserved = WATCHES_RESERVED,
+        .user_max = WATCHES_USER_MAX,
 };
 
 static Watch *watch_free(Watch *watch) {
@@ -148,25 +156,13 @@ static int watch_start_timer(Watch *watch, uint64_t timeout_usec) {
                                  watch);
 }
 
-/* Who may only look must be able to keep neither the others who look nor the owner from it. */
 static int check_new(const Service *service, uint32_t uid, Detail *detail) {
-        bool is_owner = uid == 0 || uid == service->vm->owner;
-        size_t max = is_owner ? WATCHES_MAX : WATCHES_MAX - WATCHES_RESERVED, n = 0;
         const Watch *other;
+        size_t n = 0;
 
         cds_list_for_each_entry(other, &service->watches, link)
                 n += other->uid == uid;
-        if (!is_owner && n >= WATCHES_USER_MAX)
-                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "VM \"%s\": %zu calls of uid %" PRIu32
-                                  " wait for changes, the limit is %d",
-                                  service->vm->name, n, uid, WATCHES_USER_MAX);
-        if (service->n_watches >= max)
-                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "VM \"%s\": %zu calls wait for changes, the limit is %zu%s",
-                                  service->vm->name, service->n_watches, max,
-                                  is_owner ? "" : " for all but its owner and root");
-        return 0;
+        return share_check(&watch_share, service->vm, service->n_watches, uid, n, detail);
 }
 
 int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "daemon/vm/report.h"
 #include "tests/bus/rig.h"
+#include "tests/common/apply.h"
 #include "tests/common/scene.h"
 #include "tests/common/unit.h"
 
@@ -290,7 +290,7 @@ char *rig_state(Rig *rig) {
 
         map_check_in(vm->map);
         scene = scene_text(vm->map);
-        assert_int_equal(report_slots(&slots, vm), 0);
+        slots = report_text(report_slots, vm);
         assert_true(asprintf(&text, "%" PRIu64 "\n%s\n%s", vm->map->generation, scene, slots) >= 0);
         free(scene);
         free(slots);

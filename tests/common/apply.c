@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/vm/report.h"
 #include "tests/common/apply.h"
 #include "tests/common/unit.h"
 
@@ -71,11 +70,16 @@ Applied must_apply(VM *vm, const char *text) {
         return applied;
 }
 
-char *must_layout(const VM *vm) {
+char *must_take(JSONWriter *writer) {
         char *text;
 
-        assert_int_equal(report_layout(&text, vm), 0);
+        assert_int_equal(json_writer_take(writer, &text), 0);
+        json_writer_deinit(writer);
         return text;
+}
+
+char *must_layout(const VM *vm) {
+        return report_text(report_layout, vm->map);
 }
 
 char *must_read_file(const char *path) {

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "daemon/vm/dump-dbus.h"
+#include "daemon/vm/dump.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/report.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/share.h"
+
+typedef struct DumpKind DumpKind;
+
+struct DumpKind {
+        const char *what;
+        void (*report)(JSONWriter *writer, const DumpCall *dump);
+        bool on_thread;
+};
+
+struct DumpCall {
+        Service *service;
+        sd_bus_message *m;
+        const DumpKind *kind;
+        Snapshot *snapshot; /* counted reference, until it has been written */
+        uint32_t uid;       /* who asked */
+        int fd;
+        Job *job;                  /* NULL: made at once */
+        struct cds_list_head link; /* in Service.dumps */
+};
+
+static const Share dump_share = {
+        .what = "wait for dumps",
+        .max = DUMPS_MAX,
+        .reserved = DUMPS_RESERVED,
+        .user_max = DUMPS_USER_MAX,
+};
+
+static DumpCall *dump_free(DumpCall *dump) {
+        if (!dump)
+                return NULL;
+        if (dump->link.next) {
+                cds_list_del(&dump->link);
+                dump->service->n_dumps--;
+        }
+        snapshot_unref(dump->snapshot);
+        sd_bus_message_unref(dump->m);
+        safe_close(dump->fd);
+        free(dump);
+        return NULL;
+}
+DEFINE_CLEANUP(DumpCall *, dump_free);
+
+static void write_layout(JSONWriter *writer, const DumpCall *dump) {
+        report_layout(writer, dump->service->vm->map);
+}
+
+static void write_flat(JSONWriter *writer, const DumpCall *dump) {
+        report_flat(writer, dump->snapshot);
+}
+
+static void write_regions(JSONWriter *writer, const DumpCall *dump) {
+        report_regions(writer, dump->service->vm->map);
+}
+
+static void write_slots(JSONWriter *writer, const DumpCall *dump) {
+        report_slots(writer, dump->service->vm);
+}
+
+static void write_memory_table(JSONWriter *writer, const DumpCall *dump) {
+        report_memory_table(writer, dump->snapshot);
+}
+
+static const DumpKind kinds[] = {
+        {"layout", write_layout},
+        {"flat", write_flat, true},
+        {"regions", write_regions},
+        {"slots", write_slots},
+        {"memory-table", write_memory_table, true},
+};
+
+static int find_kind(const char *what, const DumpKind **ret, Detail *detail) {
+        for (size_t i = 0; i < ELEMENTS_OF(kinds); i++)
+                if (strcmp(kinds[i].what, what) == 0) {
+                        *ret = &kinds[i];
+                        return 0;
+                }
+        return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                          "dump of \"%.64s\": it is none of layout, flat, regions, slots, "
+                          "memory-table",
+                          what);
+}
+
+/* A view's last reference may free a lot: it is given up here, on the thread. */
+static int dump_run(const Cancel *cancel, void *userdata) {
+        _cleanup_(json_writer_deinit) JSONWriter writer;
+        DumpCall *dump = userdata;
+        int r;
+
+        json_writer_init_file(&writer, dump->fd, cancel);
+        dump->kind->report(&writer, dump);
+        dump->snapshot = snapshot_unref(dump->snapshot);
+        r = json_writer_finish(&writer);
+        return r < 0 ? r : dump_seal(dump->fd);
+}
+
+static void answer_error(const DumpCall *dump, int error) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        Detail detail;
+        int r;
+
+        r = detail_set(&detail, MAP_E_NO_MEMORY,
+                       "dump of %s of VM \"%s\": it cannot be written: %s", dump->kind->what,
+                       dump->service->vm->name, strerror(-error));
+        (void)error_from_outcome(&e, r, &detail);
+        (void)sd_bus_reply_method_error(dump->m, &e);
+}
+
+/* An answer that cannot be sent is lost with its connection. */
+static void dump_done(int result, void *userdata) {
+        _cleanup_(dump_freep) DumpCall *dump = userdata;
+
+        if (result == 0)
+                (void)sd_bus_reply_method_return(dump->m, "h", dump->fd);
+        else if (result != -ECANCELED)
+                answer_error(dump, result);
+}
+
+static int check_new(const Service *service, uint32_t uid, Detail *detail) {
+        const DumpCall *other;
+        size_t n = 0;
+
+        cds_list_for_each_entry(other, &service->dumps, link)
+                n += other->uid == uid;
+        return share_check(&dump_share, service->vm, service->n_dumps, uid, n, detail);
+}
+
+static int dump_new(DumpCall **ret, Service *service, sd_bus_message *m, const DumpKind *kind,
+                    Detail *detail) {
+        _cleanup_(dump_freep) DumpCall *dump = NULL;
+        uint32_t uid = service_caller_uid(service, m);
+        int r;
+
+        r = check_new(service, uid, detail);
+        if (r != 0)
+                return r;
+        dump = calloc(1, sizeof(*dump));
+        if (!dump)
+                return -ENOMEM;
+        dump->service = service;
+        dump->m = sd_bus_message_ref(m);
+        dump->kind = kind;
+        dump->uid = uid;
+        dump->snapshot = snapshot_ref(service->vm->map->snapshot);
+        dump->fd = -1;
+        r = dump_open(kind->what, &dump->fd);
+        if (r < 0)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "dump of %s of VM \"%s\": no memfd to be had: %s", kind->what,
+                                  service->vm->name, strerror(-r));
+        cds_list_add_tail(&dump->link, &service->dumps);
+        service->n_dumps++;
+        *ret = TAKE_PTR(dump);
+        return 0;
+}
+
+static int read_call(sd_bus_message *m, const DumpKind **ret, Detail *detail) {
+        const char *what;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &what);
+        if (r < 0)
+                return r;
+        r = options_read_none(m, detail);
+        return r != 0 ? r : find_kind(what, ret, detail);
+}
+
+/* Answers sooner or later. */
+static int dump_start(Service *service, sd_bus_message *m, Detail *detail) {
+        _cleanup_(dump_freep) DumpCall *dump = NULL;
+        const DumpKind *kind = NULL;
+        int r;
+
+        r = read_call(m, &kind, detail);
+        if (r == 0)
+                r = dump_new(&dump, service, m, kind, detail);
+        if (r != 0)
+                return r;
+        if (!kind->on_thread) {
+                map_check_in(service->vm->map);
+                r = dump_run(NULL, dump);
+                dump_done(r, TAKE_PTR(dump));
+                return 0;
+        }
+        r = job_start(&service->jobs, &dump->job, dump_run, dump_done, dump, detail);
+        if (r == 0)
+                TAKE_PTR(dump);
+        return r;
+}
+
+int method_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Detail detail = {};
+        int r;
+
+        r = dump_start(userdata, m, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : 1;
+}
+
+void dumps_drop(Service *service, const char *caller) {
+        DumpCall *dump;
+
+        cds_list_for_each_entry(dump, &service->dumps, link) {
+                const char *sender = sd_bus_message_get_sender(dump->m);
+
+                if (!caller || (sender && strcmp(sender, caller) == 0))
+                        job_cancel(dump->job);
+        }
+}

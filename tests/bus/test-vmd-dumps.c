@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Dumps of views, made on threads: what they show, how many there may be, what ends them
+ */
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/vm/dump-dbus.h"
+#include "tests/bus/rig.h"
+#include "tests/common/unit.h"
+
+/* Jobs that take all turns, so that dumps wait for theirs until the test lets them go. */
+typedef struct Blockers {
+        int pipe[2];
+        unsigned n_done;
+} Blockers;
+
+static int block(const Cancel *cancel, void *userdata) {
+        const Blockers *blockers = userdata;
+        char byte;
+
+        return read(blockers->pipe[0], &byte, 1) == 1 ? 0 : -EIO;
+}
+
+static void unblocked(int result, void *userdata) {
+        Blockers *blockers = userdata;
+
+        blockers->n_done += result == 0;
+}
+
+static void blockers_init(Blockers *blockers, Rig *rig) {
+        Detail detail;
+
+        *blockers = (Blockers){};
+        assert_int_equal(pipe(blockers->pipe), 0);
+        for (unsigned i = 0; i < JOBS_RUNNING_MAX; i++)
+                assert_int_equal(
+                        job_start(&rig->service->jobs, NULL, block, unblocked, blockers, &detail),
+                        0);
+}
+
+static void blockers_go(Blockers *blockers) {
+        assert_int_equal(write(blockers->pipe[1], "....", JOBS_RUNNING_MAX), JOBS_RUNNING_MAX);
+}
+
+/* After all have gone. */
+static void blockers_deinit(Blockers *blockers) {
+        assert_int_equal(blockers->n_done, JOBS_RUNNING_MAX);
+        close(blockers->pipe[0]);
+        close(blockers->pipe[1]);
+}
+
+/* The text that a reply's descriptor holds. The caller frees. */
+static char *reply_dump(sd_bus_message *reply) {
+        off_t size;
+        char *text;
+        int fd;
+
+        assert_true(sd_bus_message_read(reply, "h", &fd) > 0);
+        size = lseek(fd, 0, SEEK_END);
+        text = calloc(1, (size_t)size + 1);
+        assert_non_null(text);
+        assert_int_equal(pread(fd, text, (size_t)size, 0), size);
+        return text;
+}
+
+static int on_dumped(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message **ret = userdata;
+
+        *ret = sd_bus_message_ref(m);
+        return 0;
+}
+
+/* A dump in the name of rig->sender, beside the rig's own calls. */
+static void start_dump(Rig *rig, sd_bus_message **ret) {
+        sd_bus_message *m = NULL;
+
+        *ret = NULL;
+        assert_true(sd_bus_message_new_method_call(rig->bus, &m, NULL, RIG_VM, "org.guestmap1.VM",
+                                                   "Dump") >= 0);
+        assert_true(sd_bus_message_append(m, "sa{sv}", "flat", 0) >= 0);
+        if (rig->sender)
+                assert_true(sd_bus_message_set_sender(m, rig->sender) >= 0);
+        assert_true(sd_bus_call_async(rig->bus, NULL, m, on_dumped, ret, UINT64_MAX) >= 0);
+        sd_bus_message_unref(m);
+        rig_settle(rig);
+}
+
+static void wait_for_dumps(Rig *rig) {
+        while (rig->service->n_dumps > 0)
+                assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
+        rig_settle(rig);
+}
+
+/* It shows what was there when it was asked for, however much has happened since. */
+static void test_snapshot(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+        Blockers blockers;
+
+        rig_add(rig, RIG_VM, "a", "ram", 0x1000, "system", 0);
+        blockers_init(&blockers, rig);
+        start_dump(rig, &answer);
+        rig_remove(rig, RIG_VM, "a");
+        rig_add(rig, RIG_VM, "b", "mmio", 0x1000, "system", 0);
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "io", 0);
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "memory", 0);
+        assert_string_equal(rig->text, "6");
+        assert_null(answer);
+        blockers_go(&blockers);
+        wait_for_dumps(rig);
+        assert_non_null(answer);
+        assert_text(reply_dump(answer),
+                    "{\"generation\":2,\"address-spaces\":{\n  \"io\":[],\n  \"memory\":[\n"
+                    "    {\"first\":\"0x0\",\"last\":\"0xfff\",\"region\":\"a\",\"offset\":\"0x0\","
+                    "\"kind\":\"ram\",\"flags\":[]}]}}\n");
+        sd_bus_message_unref(answer);
+        blockers_deinit(&blockers);
+        rig_free(rig);
+}
+
+static void test_quota(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answers[DUMPS_USER_MAX], *refusal, *owner;
+        Blockers blockers;
+
+        blockers_init(&blockers, rig);
+        rig_announce(rig, ":1.1", 2000);
+        rig->sender = ":1.1";
+        for (unsigned i = 0; i < DUMPS_USER_MAX; i++)
+                start_dump(rig, &answers[i]);
+        start_dump(rig, &refusal);
+        assert_non_null(refusal);
+        assert_string_equal(sd_bus_message_get_error(refusal)->message,
+                            "QuotaExceeded: VM \"test\": 4 calls of uid 2000 wait for dumps, the "
+                            "limit is 4");
+        sd_bus_message_unref(refusal);
+        rig->sender = NULL;
+        start_dump(rig, &owner);
+        assert_int_equal(rig->service->n_dumps, DUMPS_USER_MAX + 1);
+        blockers_go(&blockers);
+        wait_for_dumps(rig);
+        for (unsigned i = 0; i < DUMPS_USER_MAX; i++) {
+                assert_false(sd_bus_message_is_method_error(answers[i], NULL));
+                sd_bus_message_unref(answers[i]);
+        }
+        assert_false(sd_bus_message_is_method_error(owner, NULL));
+        sd_bus_message_unref(owner);
+        blockers_deinit(&blockers);
+        rig_free(rig);
+}
+
+/* Nobody is answered who has gone. */
+static void test_caller_goes(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+        Blockers blockers;
+
+        blockers_init(&blockers, rig);
+        rig_announce(rig, ":1.1", 2000);
+        rig->sender = ":1.1";
+        start_dump(rig, &answer);
+        rig->sender = NULL;
+        rig_call(rig, RIG_PRIVATE, "Private.CallerGone", "s", ":1.1");
+        blockers_go(&blockers);
+        wait_for_dumps(rig);
+        assert_null(answer);
+        blockers_deinit(&blockers);
+        rig_free(rig);
+}
+
+static void test_service_goes(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+        Blockers blockers;
+
+        rig_add(rig, RIG_VM, "a", "ram", 0x1000, "system", 0);
+        blockers_init(&blockers, rig);
+        start_dump(rig, &answer);
+        blockers_go(&blockers);
+        rig_free(rig);
+        assert_null(answer);
+        blockers_deinit(&blockers);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_snapshot), cmocka_unit_test(test_quota),
+           cmocka_unit_test(test_caller_goes), cmocka_unit_test(test_service_goes));
