@@ -14,6 +14,7 @@
  *   reader:   rcu_enter(); s = rcu_fetch(&map->snapshot); … ; rcu_leave();
  */
 
+#define _LGPL_SOURCE /* this is, so read-side sections may be inlined */
 #include <urcu/urcu-memb.h>
 
 typedef struct rcu_head RcuHead;
