@@ -50,7 +50,7 @@ _guestmapctl_words() {
         1,*)
                 _guestmapctl_vms "${bus[@]}"
                 ;;
-        2,flat | 2,find | "2,space remove")
+        2,flat | 2,find | 2,read | 2,write | "2,space remove")
                 _guestmapctl_spaces "${bus[@]}" tree "$1"
                 ;;
         2,apply | 2,diff)
@@ -89,7 +89,7 @@ _guestmapctl() {
         case ${line[-1]} in
         --json=*) found="short pretty off" ;;
         --accelerator=*) found="kvm none" ;;
-        --layout=*) found=$(compgen -f -- "$current") ;;
+        --layout=* | --in=* | --out=*) found=$(compgen -f -- "$current") ;;
         -*) found=$(_guestmapctl_options) ;;
         *) found=$(_guestmapctl_words ${#words[@]} "${words[@]}") ;;
         esac

@@ -39,6 +39,8 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_KEEP_MEMORY] = {"keep-memory", 0, NULL, "Refuse to lose contents of RAM"},
         [OPTION_TIMEOUT] = {"timeout", 0, "TIME",
                             "Roll it back when idle for so long (s, min, h); 5min"},
+        [OPTION_OUT] = {"out", 0, "FILE", "Put the bytes themselves there; - is standard output"},
+        [OPTION_IN] = {"in", 0, "FILE", "Take the bytes from there; - is standard input"},
 };
 
 /* getopt's values for long options stand above all letters. */

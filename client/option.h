@@ -41,6 +41,8 @@ typedef enum Option {
         OPTION_DRY_RUN,
         OPTION_KEEP_MEMORY,
         OPTION_TIMEOUT,
+        OPTION_OUT,
+        OPTION_IN,
         OPTION_N,
 } Option;
 

@@ -30,6 +30,13 @@ const Verb verbs[] = {
         {"slots", "VM", "Show the accelerator's memory slots", .run = verb_slots, .paged = true},
         {"monitor", "[VM]", "Print each commit as it happens", .run = verb_monitor},
 
+        {.help = "Memory"},
+        {"read", "VM SPACE ADDRESS LENGTH", "Show what is in memory, as hexdump -C does",
+         OPTION_BIT(OPTION_OUT), .run = verb_read, .paged = true},
+        {"write", "VM SPACE ADDRESS [BYTES]...",
+         "Put bytes in hexadecimal, or else a file or standard input, into memory",
+         OPTION_BIT(OPTION_IN), .run = verb_write},
+
         {.help = "Edits"},
         {"add", "VM NAME KIND SIZE [PARENT [OFFSET]]", "Add a region", NEW_OPTIONS,
          .run = verb_add},

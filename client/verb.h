@@ -74,4 +74,6 @@ int verb_tree(Client *client, char **arguments);
 int verb_flat(Client *client, char **arguments);
 int verb_find_address(Client *client, char **arguments);
 int verb_slots(Client *client, char **arguments);
+int verb_read(Client *client, char **arguments);
+int verb_write(Client *client, char **arguments);
 int verb_monitor(Client *client, char **arguments);

@@ -258,6 +258,67 @@ END
         json "slots as JSON" 'len(d["slots"]) == 2 and d["slots"][0]["first"] == "0x0"' slots pc
 }
 
+# A VM of its own: two pieces of RAM side by side, a ROM, a device.
+test_memory() {
+        local file=$directory/bytes
+        ctl create mem --accelerator=none
+        ctl add mem a ram 4MiB system 0
+        ctl add mem b ram 4MiB system 4MiB
+        ctl add mem bios rom 4KiB system 8MiB
+        ctl add mem dev mmio 4KiB system 16MiB
+        does "write bytes" write mem memory 0x1ff8 de ad BEEF 00 01ff
+        does "write input" write mem memory 0x2010 < <(printf 'Hello, guest')
+        prints "read" read mem memory 0x1ff8 48 <<'END'
+00001ff8  de ad be ef 00 01 ff 00  00 00 00 00 00 00 00 00  |................|
+00002008  00 00 00 00 00 00 00 00  48 65 6c 6c 6f 2c 20 67  |........Hello, g|
+00002018  75 65 73 74 00 00 00 00  00 00 00 00 00 00 00 00  |uest............|
+00002028
+END
+        prints "read a lot of nothing" read mem memory 0x100000 2MiB <<'END'
+00100000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|
+*
+00300000
+END
+        prints "read no bytes" read mem memory 16MiB 0 </dev/null
+        json "read as JSON" 'd == {"address": "0x1ff8", "length": "0x8", "data": "deadbeef0001ff00"}' \
+                read mem memory 0x1ff8 8
+        prints "read raw" read mem memory 0x2010 12 --out=- <<<"Hello, guest"
+
+        # Across the regions, more than one message carries, with a tail.
+        head -c 3000001 /dev/urandom >"$file"
+        does "write a file" write mem memory 3MiB --in="$file"
+        does "read it into a file" read mem memory 3MiB 3000001 --out="$file.read"
+        cmp -s "$file" "$file.read" && verdict "it is the same" yes || verdict "it is the same" no
+        ctl read mem memory 3MiB 3000001 --out=- | cmp -s "$file" - &&
+                verdict "through a pipe, too" yes || verdict "through a pipe, too" no
+        echo "longer than what comes" >"$file.read"
+        does "read over a file" read mem memory 0x2010 5 --out="$file.read"
+        [[ $(<"$file.read") == Hello ]] && verdict "nothing is left of that" yes ||
+                verdict "nothing is left of that" no
+        does "read all" read mem memory 0 0x801000 --out="$file.read"
+        [[ $(stat -c %s "$file.read") == $((0x801000)) && $(stat -c %b "$file.read") -lt 8000 ]] &&
+                verdict "holes stay holes" yes || verdict "holes stay holes" no
+
+        refuses "read nothing there" "Unassigned: *0x801000*" read mem memory 0x801000 1
+        echo kept >"$file.read"
+        refuses "read over an end" "Unassigned: *0x801000*" \
+                read mem memory 0 16MiB --out="$file.read"
+        [[ $(<"$file.read") == kept ]] && verdict "the file is as it was" yes ||
+                verdict "the file is as it was" no
+        refuses "read a device" 'NotSupported: *"dev"*is mmio*' read mem memory 16MiB 4
+        refuses "write a ROM" 'NotSupported: *"bios"*is read-only*' write mem memory 8MiB 00
+        refuses "write half a byte" '"abc" is not bytes in hexadecimal*' write mem memory 0 abc
+        refuses "write no digits" '"0x12" is not bytes in hexadecimal*' write mem memory 0 0x12
+        refuses "write twice" "write: give the bytes, or --in=FILE, not both" \
+                write mem memory 0 00 --in="$file"
+        refuses "write no file" "cannot open $file.none: *" write mem memory 0 --in="$file.none"
+        refuses "read beyond 2^64" "0x2 bytes at 0xffffffffffffffff reach beyond 2^64" \
+                read mem memory 0xffffffffffffffff 2
+        refuses "read into nowhere" "cannot open /nonexistent/x: *" \
+                read mem memory 0 1 --out=/nonexistent/x
+        does "destroy it with its memory" destroy mem
+}
+
 test_devices() {
         does "add MMIO" add pc doorbell mmio 4KiB system 0xfee00000
         does "add ioeventfd" ioeventfd add pc doorbell 0x10 4 7
@@ -471,6 +532,7 @@ test_command_line
 test_vms
 test_edits
 test_views
+test_memory
 test_devices
 test_documents
 test_transactions
