@@ -84,7 +84,7 @@ static void report_slot(JSONWriter *writer, const Slot *slot) {
         json_key(writer, "last");
         json_hex(writer, slot->extent.range.last);
         json_key(writer, "backing");
-        json_number(writer, slot->extent.backing);
+        json_number(writer, slot->extent.backing->id);
         json_key(writer, "offset");
         json_hex(writer, slot->extent.offset);
         json_key(writer, "flags");

@@ -139,8 +139,8 @@ static int append_slots(sd_bus_message *reply, const Slots *slots) {
                 const Extent *extent = &slot->extent;
 
                 r = sd_bus_message_append(reply, "(uttttu)", slot->number, extent->range.first,
-                                          extent->range.last, extent->offset, extent->backing,
-                                          extent->flags);
+                                          extent->range.last, extent->offset,
+                                          extent->backing->id, extent->flags);
                 if (r < 0)
                         return r;
         }

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * Extents of sections
- *
- * Parts are counted from the extent's start, so that an extent which grows or shrinks at its end
- * keeps the slots of all its parts but the last.
- */
-
 #include <linux/kvm.h>
 
 #include "lib/kvm/extent.h"
@@ -56,7 +49,7 @@ bool extent_from_section(const Section *section, const Accelerator *accelerator,
         *ret = (Extent){
                 .range = range,
                 .host = host + shift,
-                .backing = section->region->backing->id,
+                .backing = section->region->backing,
                 .offset = section_file_offset(section) + shift,
                 .flags = flags,
         };
@@ -81,20 +74,25 @@ uint64_t sections_trapped(const Sections *sections, const Accelerator *accelerat
         return trapped;
 }
 
-size_t extent_n_parts(const Extent *extent, uint64_t size_max) {
-        return (extent->range.last - extent->range.first) / size_max + 1;
+Extent extent_cut(const Extent *extent, Range part) {
+        uint64_t shift = part.first - extent->range.first;
+        Extent cut = *extent;
+
+        cut.range = part;
+        cut.host += shift;
+        cut.offset += shift;
+        return cut;
 }
 
-Extent extent_part(const Extent *extent, uint64_t size_max, size_t n) {
-        uint64_t shift = n * size_max;
-        Extent part = *extent;
+bool extent_same_translation(const Extent *a, const Extent *b) {
+        return a->host - a->range.first == b->host - b->range.first &&
+               ((a->flags ^ b->flags) & KVM_MEM_READONLY) == 0;
+}
 
-        part.range.first += shift;
-        part.host += shift;
-        part.offset += shift;
-        if (part.range.last - part.range.first >= size_max)
-                part.range.last = part.range.first + size_max - 1;
-        return part;
+bool extent_can_join(const Extent *a, const Extent *b, uint64_t size_max) {
+        return range_touches(a->range, b->range) && extent_same_translation(a, b) &&
+               a->backing == b->backing && a->flags == b->flags &&
+               b->range.last - a->range.first < size_max;
 }
 
 bool extent_same_memory(const Extent *a, const Extent *b) {
@@ -102,23 +100,33 @@ bool extent_same_memory(const Extent *a, const Extent *b) {
                ((a->flags ^ b->flags) & KVM_MEM_READONLY) == 0;
 }
 
-/* Appends what slots a section should have. */
-static int extents_append(Extents *extents, const Section *section,
-                          const Accelerator *accelerator) {
-        uint64_t size_max = accelerator->slot_size_max;
-        Extent whole;
-        size_t n;
+int extents_append(Extents *extents, const Extent *extent) {
         int r;
 
-        if (!extent_from_section(section, accelerator, &whole))
+        r = array_reserve(&extents->items, &extents->allocated, extents->n, 1);
+        if (r == 0)
+                extents->items[extents->n++] = *extent;
+        return r;
+}
+
+static int compare_address(const void *a, const void *b) {
+        const Extent *left = a, *right = b;
+
+        return (left->range.first > right->range.first) - (left->range.first < right->range.first);
+}
+
+void extents_sort(Extents *extents) {
+        if (extents->n > 1)
+                qsort(extents->items, extents->n, sizeof(*extents->items), compare_address);
+}
+
+static int append_section(Extents *extents, const Section *section,
+                          const Accelerator *accelerator) {
+        Extent extent;
+
+        if (!extent_from_section(section, accelerator, &extent))
                 return 0;
-        n = extent_n_parts(&whole, size_max);
-        r = array_reserve(&extents->items, &extents->allocated, extents->n, n);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++)
-                extents->items[extents->n++] = extent_part(&whole, size_max, i);
-        return 0;
+        return extents_append(extents, &extent);
 }
 
 int extents_from_diff(Extents *extents, const Diff *diff, bool new,
@@ -140,7 +148,7 @@ int extents_from_diff(Extents *extents, const Diff *diff, bool new,
                 } else {
                         i++;
                 }
-                r = extents_append(extents, section, accelerator);
+                r = append_section(extents, section, accelerator);
         }
         return r;
 }
@@ -151,7 +159,7 @@ int extents_from_view(Extents *extents, const FlatView *view, const Accelerator 
         int r = 0;
 
         for (; r == 0 && section; section = flat_view_next(&cursor))
-                r = extents_append(extents, section, accelerator);
+                r = append_section(extents, section, accelerator);
         return r;
 }
 

@@ -101,6 +101,26 @@ static void draft_compare(Draft *draft, const Slot *slots, size_t n_slots, const
         }
 }
 
+/* Bytes of what leaves that come back at the same addresses as they were: both lists ascend. */
+static uint64_t draft_unchanged(const Draft *draft) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0, j = 0; i < draft->leaving.n && j < draft->coming.n;) {
+                const Extent *old = &draft->leaving.items[i].slot->extent;
+                const Extent *new = draft->coming.items[j].to;
+                Range both;
+
+                if (range_intersect(old->range, new->range, &both) &&
+                    extent_same_translation(old, new))
+                        bytes += range_size(both);
+                if (old->range.last < new->range.last)
+                        i++;
+                else
+                        j++;
+        }
+        return bytes;
+}
+
 /* Where the slot is, or should come. */
 static const Extent *move_extent(const SlotMove *move) {
         return move->slot ? &move->slot->extent : move->to;
@@ -190,12 +210,14 @@ static void plan_add(SlotPlan *plan, SlotOpKind kind, const MoveList *list) {
                 }
                 if (move->to)
                         op->after = *move->to;
+                backing_ref(op->before.backing);
+                backing_ref(op->after.backing);
                 if (kind != SLOT_FLAGS)
                         plan->bytes_remapped += range_size(planned_op_extent(op)->range);
         }
 }
 
-static int draft_finish(const Draft *draft, SlotPlan **ret) {
+static int draft_finish(const Draft *draft, uint64_t bytes_unchanged, SlotPlan **ret) {
         size_t n = draft->leaving.n + draft->ordered.n + draft->flags.n + draft->coming.n;
         SlotPlan *plan = calloc(1, sizeof(*plan) + n * sizeof(plan->ops[0]));
 
@@ -205,6 +227,7 @@ static int draft_finish(const Draft *draft, SlotPlan **ret) {
         plan_add(plan, SLOT_MOVE, &draft->ordered);
         plan_add(plan, SLOT_FLAGS, &draft->flags);
         plan_add(plan, SLOT_CREATE, &draft->coming);
+        plan->bytes_unchanged = bytes_unchanged;
         *ret = plan;
         return 0;
 }
@@ -212,17 +235,23 @@ static int draft_finish(const Draft *draft, SlotPlan **ret) {
 int slot_plan_new(SlotPlan **ret, const Slot *slots, size_t n_slots, const Extent *wanted,
                   size_t n_wanted) {
         _cleanup_(draft_deinit) Draft draft = {};
+        uint64_t bytes_unchanged;
         int r;
 
         r = draft_init(&draft, n_slots, n_wanted);
         if (r < 0)
                 return r;
         draft_compare(&draft, slots, n_slots, wanted, n_wanted);
+        bytes_unchanged = draft_unchanged(&draft);
         draft_move(&draft);
-        return draft_finish(&draft, ret);
+        return draft_finish(&draft, bytes_unchanged, ret);
 }
 
 SlotPlan *slot_plan_free(SlotPlan *plan) {
+        for (size_t i = 0; plan && i < plan->n_ops; i++) {
+                backing_unref(plan->ops[i].before.backing);
+                backing_unref(plan->ops[i].after.backing);
+        }
         free(plan);
         return NULL;
 }
@@ -300,5 +329,5 @@ int planned_op_refused(const PlannedOp *op, int error, Detail *detail) {
                           "slot %" PRIu32 ": %s 0x%" PRIx64 "-0x%" PRIx64 " of backing %" PRIu64
                           ": %s",
                           op->slot, slot_op_kind_to_string(op->kind), extent->range.first,
-                          extent->range.last, extent->backing, strerror(-error));
+                          extent->range.last, extent->backing->id, strerror(-error));
 }

@@ -15,7 +15,8 @@
  *   anything else                      delete, create
  *
  * A plan is data: it can be shown without being carried out, tried on a slot table, and taken back
- * operation by operation.
+ * operation by operation. It holds references to the backings it speaks of, so that what it deletes
+ * can be brought back.
  *
  * I1: an operation that the rules of KVM forbid is never planned: slot_plan_check() replays a plan
  *     against them before the first ioctl.
@@ -26,10 +27,10 @@
 
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/extent.h"
+#include "lib/kvm/slot-list.h"
 #include "lib/util/detail.h"
 
 typedef struct PlannedOp PlannedOp;
-typedef struct Slot Slot;
 typedef struct SlotPlan SlotPlan;
 
 typedef enum SlotOpKind {
@@ -39,11 +40,6 @@ typedef enum SlotOpKind {
         SLOT_CREATE,
         N_SLOT_OP_KINDS,
 } SlotOpKind;
-
-struct Slot {
-        uint32_t number;
-        Extent extent;
-};
 
 struct PlannedOp {
         SlotOpKind kind;
@@ -55,8 +51,9 @@ struct PlannedOp {
 struct SlotPlan {
         size_t n_ops;
         size_t counts[N_SLOT_OP_KINDS];
-        uint64_t bytes_remapped; /* of deletes, moves, creates: guest memory that comes or goes */
-        PlannedOp ops[];         /* in the order of their kinds */
+        uint64_t bytes_remapped;  /* of deletes, moves, creates: guest memory that comes or goes */
+        uint64_t bytes_unchanged; /* of that: guest memory that goes and comes back as it was */
+        PlannedOp ops[];          /* in the order of their kinds */
 };
 
 const char *slot_op_kind_to_string(SlotOpKind kind);

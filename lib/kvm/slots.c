@@ -8,8 +8,8 @@
  * and taking it back fail for the accelerator's reasons only. The array's pages that no slot has
  * used were never touched.
  *
- * I3: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
- * I4: the nodes in `by_address` are what the accelerator has, at every moment: also when it refuses
+ * I4: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
+ * I5: the nodes in `by_address` are what the accelerator has, at every moment: also when it refuses
  *     an operation half way, or refuses to take one back.
  */
 
@@ -17,6 +17,8 @@
 #include <string.h>
 #include <urcu/list.h>
 
+#include "lib/kvm/slot-cut.h"
+#include "lib/kvm/slot-join.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/tree.h"
@@ -26,7 +28,7 @@ typedef struct SlotNode SlotNode;
 RB_HEAD(SlotsByAddress, SlotNode);
 
 struct SlotNode {
-        Slot slot; /* first: slots_next() casts */
+        Slot slot; /* first: slots_next() casts; if used, with a reference to the backing */
         bool used;
         RB_ENTRY(SlotNode) by_address;
         struct cds_list_head unused_link;
@@ -41,12 +43,14 @@ struct Slots {
         uint32_t n_touched;
         uint32_t n_used;
         uint64_t trapped;
+        SlotStats stats;
         bool torn; /* I2 does not hold: the accelerator refused to take something back */
 
         /* Of the commit at hand, from prepare() to settle(). */
         SlotPlan *plan; /* NULL: it is not about our address space */
         uint64_t trapped_before;
         uint64_t trapped_after;
+        SlotStats stats_before;
         bool repairs; /* the plan is about everything, because of `torn` */
         char space[];
 };
@@ -63,55 +67,96 @@ static Slots *slots_of(Listener *listener) {
         return caa_container_of(listener, Slots, listener);
 }
 
-/* The slots for extents that had theirs. */
-static int slots_find(Slots *slots, const Extents *extents, Slot **ret, size_t *ret_n) {
-        Slot *found = calloc(extents->n + 1, sizeof(*found));
-        size_t n = 0;
+/* The slots that meet a range, but for the last one found already. */
+static int slots_find(const Slots *slots, Range range, SlotList *found) {
+        const Slot *slot = slots_first(slots, range.first);
+        int r = 0;
 
-        if (!found)
-                return -ENOMEM;
-        for (size_t i = 0; i < extents->n; i++) {
-                SlotNode key = {.slot.extent = extents->items[i]};
-                SlotNode *node = RB_FIND(SlotsByAddress, &slots->by_address, &key);
-
-                if (node)
-                        found[n++] = node->slot;
-        }
-        *ret = found;
-        *ret_n = n;
-        return 0;
+        if (slot && found->n > 0 && found->items[found->n - 1].number == slot->number)
+                slot = slots_next(slots, slot);
+        for (; r == 0 && slot && slot->extent.range.first <= range.last;
+             slot = slots_next(slots, slot))
+                r = slot_list_append(found, slot);
+        return r;
 }
 
-static int slots_find_all(Slots *slots, Slot **ret, size_t *ret_n) {
-        Slot *found = calloc(slots->n_used + 1, sizeof(*found));
-        SlotNode *node;
-        size_t n = 0;
+/* What all slots map, whatever the view had. */
+static int slots_extents(const Slots *slots, Extents *extents) {
+        const Slot *slot = slots_first(slots, 0);
+        int r = 0;
 
-        if (!found)
-                return -ENOMEM;
-        RB_FOREACH(node, SlotsByAddress, &slots->by_address)
-                found[n++] = node->slot;
-        *ret = found;
-        *ret_n = n;
-        return 0;
+        for (; r == 0 && slot; slot = slots_next(slots, slot))
+                r = extents_append(extents, &slot->extent);
+        return r;
 }
 
-/* What a plan starts from and leads to: of the ranges that change, or of everything. */
-static int slots_gather(Slots *slots, const SpaceChange *change, Extents *wanted, Slot **ret,
-                        size_t *ret_n) {
+/* What is mapped and what should be, of what changes; of everything if we had been torn. */
+static int slots_compare(const Slots *slots, const SpaceChange *change, Extents *had,
+                         Extents *now) {
         const Accelerator *accelerator = slots->accelerator;
-        _cleanup_(extents_deinit) Extents had = {};
         int r;
 
         if (slots->torn) {
-                r = extents_from_view(wanted, change->new, accelerator);
-                return r < 0 ? r : slots_find_all(slots, ret, ret_n);
+                r = slots_extents(slots, had);
+                return r < 0 ? r : extents_from_view(now, change->new, accelerator);
         }
-        r = extents_from_diff(wanted, change->diff, true, accelerator);
+        r = extents_from_diff(had, change->diff, false, accelerator);
+        return r < 0 ? r : extents_from_diff(now, change->diff, true, accelerator);
+}
+
+/* What a plan starts from and leads to: of the slots that must change, and of no others. */
+static int slots_gather(const Slots *slots, const SpaceChange *change, SlotList *old,
+                        Extents *wanted) {
+        _cleanup_(extents_deinit) Extents had = {}, now = {};
+        _cleanup_(remaps_deinit) Remaps remaps = {};
+        int r;
+
+        r = slots_compare(slots, change, &had, &now);
+        if (r == 0)
+                r = remaps_compare(&remaps, &had, &now);
+        for (size_t i = 0; r == 0 && i < remaps.n; i++)
+                r = slots_find(slots, remaps.items[i].range, old);
+        if (r == 0)
+                r = extents_cut(wanted, old, &remaps, slots->accelerator->slot_size_max);
+        return r;
+}
+
+/* Adds the slots that are not in the list, as they are, to both sides. */
+static int slots_gather_rest(const Slots *slots, SlotList *old, Extents *wanted) {
+        const Slot *slot = slots_first(slots, 0);
+        size_t n_gathered = old->n, next = 0;
+        int r = 0;
+
+        for (; r == 0 && slot; slot = slots_next(slots, slot)) {
+                if (next < n_gathered && old->items[next].number == slot->number) {
+                        next++;
+                        continue;
+                }
+                r = slot_list_append(old, slot);
+                if (r == 0)
+                        r = extents_append(wanted, &slot->extent);
+        }
+        slot_list_sort(old);
+        extents_sort(wanted);
+        return r;
+}
+
+static uint64_t slots_needed(const Slots *slots, const SlotList *old, const Extents *wanted) {
+        return slots->n_used - old->n + wanted->n;
+}
+
+/* Joins pieces if slots run short. */
+static int slots_coalesce(const Slots *slots, SlotList *old, Extents *wanted) {
+        uint64_t needed = slots_needed(slots, old, wanted);
+        uint32_t limit = slots->accelerator->n_slots;
+        int r;
+
+        if (needed <= limit)
+                return 0;
+        r = slots_gather_rest(slots, old, wanted);
         if (r < 0)
                 return r;
-        r = extents_from_diff(&had, change->diff, false, accelerator);
-        return r < 0 ? r : slots_find(slots, &had, ret, ret_n);
+        return extents_join(wanted, old, needed - limit, slots->accelerator->slot_size_max);
 }
 
 /*
@@ -137,8 +182,7 @@ static void slots_number(Slots *slots, SlotPlan *plan) {
         }
 }
 
-static int slots_check_limit(const Slots *slots, const SlotPlan *plan, Detail *detail) {
-        uint64_t needed = slots->n_used + plan->counts[SLOT_CREATE] - plan->counts[SLOT_DELETE];
+static int slots_check_limit(const Slots *slots, uint64_t needed, Detail *detail) {
         uint32_t limit = slots->accelerator->n_slots;
 
         if (needed <= limit)
@@ -154,25 +198,23 @@ static int slots_plan_change(Slots *slots, const SpaceChange *change, SlotPlan *
                              Detail *detail) {
         _cleanup_(slot_plan_freep) SlotPlan *plan = NULL;
         _cleanup_(extents_deinit) Extents wanted = {};
-        _cleanup_(freep) Slot *old = NULL;
-        size_t n_old;
+        _cleanup_(slot_list_deinit) SlotList old = {};
         int r;
 
-        r = slots_gather(slots, change, &wanted, &old, &n_old);
-        if (r < 0)
-                return r;
-        r = slot_plan_new(&plan, old, n_old, wanted.items, wanted.n);
-        if (r < 0)
-                return r;
-        r = slots_check_limit(slots, plan, detail);
+        r = slots_gather(slots, change, &old, &wanted);
+        if (r == 0)
+                r = slots_coalesce(slots, &old, &wanted);
+        if (r == 0)
+                r = slots_check_limit(slots, slots_needed(slots, &old, &wanted), detail);
+        if (r == 0)
+                r = slot_plan_new(&plan, old.items, old.n, wanted.items, wanted.n);
         if (r != 0)
                 return r;
         slots_number(slots, plan);
-        r = slot_plan_check(plan, old, n_old, slots->accelerator, detail);
-        if (r != 0)
-                return r;
-        *ret = TAKE_PTR(plan);
-        return 0;
+        r = slot_plan_check(plan, old.items, old.n, slots->accelerator, detail);
+        if (r == 0)
+                *ret = TAKE_PTR(plan);
+        return r;
 }
 
 static const SpaceChange *slots_change(const Slots *slots, const Commit *commit) {
@@ -187,6 +229,7 @@ static void slots_settle(Listener *listener, const Commit *commit) {
 
         slots->plan = slot_plan_free(slots->plan);
         slots->trapped_before = slots->trapped_after = slots->trapped;
+        slots->stats_before = slots->stats;
         slots->repairs = false;
 }
 
@@ -209,7 +252,13 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
 
 static void slots_insert(Slots *slots, SlotNode *node, const Extent *extent) {
         node->slot.extent = *extent;
+        backing_ref(extent->backing);
         RB_INSERT(SlotsByAddress, &slots->by_address, node);
+}
+
+static void slots_remove(Slots *slots, SlotNode *node) {
+        RB_REMOVE(SlotsByAddress, &slots->by_address, node);
+        backing_unref(node->slot.extent.backing);
 }
 
 /* Writes down what the accelerator has just done. */
@@ -228,17 +277,17 @@ static void slots_record(Slots *slots, const PlannedOp *op) {
                 slots->n_used++;
                 break;
         case SLOT_DELETE:
-                RB_REMOVE(SlotsByAddress, &slots->by_address, node);
+                slots_remove(slots, node);
                 cds_list_add(&node->unused_link, &slots->unused);
                 node->used = false;
                 slots->n_used--;
                 break;
         case SLOT_MOVE:
-                RB_REMOVE(SlotsByAddress, &slots->by_address, node);
+                slots_remove(slots, node);
                 slots_insert(slots, node, &op->after);
                 break;
         default:
-                node->slot.extent = op->after;
+                node->slot.extent.flags = op->after.flags;
         }
 }
 
@@ -277,6 +326,13 @@ static void detail_name_region(Detail *detail, const SpaceChange *change, const 
                 detail_prefix(detail, "region \"%s\": ", section->region->name);
 }
 
+static void slots_count(SlotStats *stats, const SlotPlan *plan) {
+        for (unsigned kind = 0; kind < N_SLOT_OP_KINDS; kind++)
+                stats->operations[kind] += plan->counts[kind];
+        stats->bytes_remapped += plan->bytes_remapped;
+        stats->bytes_unchanged += plan->bytes_unchanged;
+}
+
 /* All of the plan, or nothing. This is where vCPUs would have to be held while live slots go. */
 static int slots_apply(Listener *listener, const Commit *commit, Detail *detail) {
         Slots *slots = slots_of(listener);
@@ -292,6 +348,7 @@ static int slots_apply(Listener *listener, const Commit *commit, Detail *detail)
                         return r;
                 }
         }
+        slots_count(&slots->stats, slots_plan(slots));
         slots->trapped = slots->trapped_after;
         if (slots->repairs)
                 slots->torn = false;
@@ -304,6 +361,7 @@ static void slots_undo(Listener *listener, const Commit *commit) {
         if (slots->plan)
                 slots_take_back(slots, slots->plan->n_ops);
         slots->trapped = slots->trapped_before;
+        slots->stats = slots->stats_before;
         slots->torn |= slots->repairs;
 }
 
@@ -340,11 +398,12 @@ Slots *slots_free(Slots *slots) {
 
         if (!slots)
                 return NULL;
-        RB_FOREACH(node, SlotsByAddress, &slots->by_address) {
+        while ((node = RB_MIN(SlotsByAddress, &slots->by_address))) {
                 PlannedOp op = {SLOT_DELETE, node->slot.number, .before = node->slot.extent};
                 SlotOp request = planned_op_request(&op);
 
                 (void)accelerator_set_slot(slots->accelerator, &request);
+                slots_remove(slots, node);
         }
         slot_plan_free(slots->plan);
         free(slots->nodes);
@@ -358,6 +417,10 @@ Listener *slots_listener(Slots *slots) {
 
 uint32_t slots_used(const Slots *slots) {
         return slots->n_used;
+}
+
+const SlotStats *slots_stats(const Slots *slots) {
+        return &slots->stats;
 }
 
 uint64_t slots_trapped(const Slots *slots) {

@@ -8,18 +8,29 @@
  * of the view. prepare() makes the plan and refuses when slots run out (MAP_E_NO_SLOTS); apply()
  * carries it out and, if the kernel refuses one operation (MAP_E_KVM), takes those before it back
  * in reverse; undo() takes it all back. Nothing here aborts, and nothing costs more than what the
- * commit changes, times the logarithm of the slots there are.
+ * commit changes, times the logarithm of the slots there are; but when slots run short, all of them
+ * are looked at for pieces that can be joined (slot-join.h).
  *
  * I1: slots are disjoint, in guest addresses as in slot numbers.
- * I2: after a commit the slots cover exactly what extent_from_section() gives for each section. If
+ * I2: after a commit the slots cover exactly what extent_from_section() gives for all sections,
+ *     with the same host addresses and flags; they are cut where changes happened (slot-cut.h). If
  *     the kernel has refused to take something back, the next commit restores this.
+ * I3: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot.
  */
 
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/slot-plan.h"
 #include "lib/memory/listener.h"
 
+typedef struct SlotStats SlotStats;
 typedef struct Slots Slots;
+
+/* What the plans of all commits in force have come to. */
+struct SlotStats {
+        uint64_t operations[N_SLOT_OP_KINDS];
+        uint64_t bytes_remapped; /* SlotPlan.bytes_remapped, summed up; and so on */
+        uint64_t bytes_unchanged;
+};
 
 /* `accelerator` must outlive the slots; `space` is copied. */
 int slots_new(Slots **ret, Accelerator *accelerator, const char *space);
@@ -31,6 +42,7 @@ DEFINE_CLEANUP(Slots *, slots_free);
 Listener *slots_listener(Slots *slots);
 
 uint32_t slots_used(const Slots *slots);
+const SlotStats *slots_stats(const Slots *slots);
 /* Bytes of guest memory in the view that no slot covers: heads, tails, misaligned, out of reach. */
 uint64_t slots_trapped(const Slots *slots);
 

@@ -3,8 +3,10 @@
 /*
  * Four runs of real machines, each applied state after state to one VM
  *
- * What a step of a run asks of the slots is compared with what changed between the two views: no
- * more operations than slot-bearing sections that went and came. RAM that stays keeps its contents.
+ * What a step of a run asks of the slots is compared with what changed between the two views. Over
+ * a whole run, there are no more operations than slot-bearing sections that went and came; in each
+ * step no more than that either, where a section that goes counts once for each slot that held it.
+ * RAM that stays keeps its contents.
  */
 
 #include <inttypes.h>
@@ -12,15 +14,45 @@
 
 #include "lib/util/rcu.h"
 #include "tests/common/apply.h"
+#include "tests/common/slot-check.h"
 #include "tests/common/unit.h"
 #include "tests/golden/corpus.h"
 
+typedef struct Costly Costly;
 typedef struct Run Run;
+typedef struct Tally Tally;
 
 struct Run {
         const char *prefix;
         const char *accelerator;
         size_t n_steps;
+};
+
+/* Slot operations, and slot-bearing sections that went and came. */
+struct Tally {
+        size_t n_ops;
+        size_t n_sections;
+};
+
+/* A step that takes more operations than sections went and came. */
+struct Costly {
+        const char *name;
+        bool back; /* on the way back */
+        Tally tally;
+};
+
+/*
+ * All there are. In each of them memory goes as a whole that earlier steps have cut, and a delete
+ * for each piece is what that takes: nobody could know when it was cut, and to join it before would
+ * have unmapped memory that did not change.
+ */
+static const Costly costly[] = {
+        /* The RAM of a VGA adapter, in two pieces, moves to where it shows in three. */
+        {"pc-rich-22-bars-on-ioapic", false, {5, 4}},
+        /* Shadow RAM, in nine pieces, becomes read-only. */
+        {"pc-rich-05-pam-all-ro", true, {10, 3}},
+        /* The RAM of a VGA adapter, in eight pieces, moves to where it shows in four. */
+        {"q35-fuzz0-02-seed-100-step-22", true, {22, 20}},
 };
 
 /* Whether `section` is in the view as it is, and as a slot would show it. */
@@ -30,15 +62,33 @@ static bool view_has(const FlatView *view, const Section *section) {
         return found && section_same(found, section);
 }
 
-/* How many sections of a view that bear slots another does not have. */
-static size_t count_gone(const FlatView *view, const FlatView *other, const VM *vm) {
+/* The extents of a view that another does not have. */
+static Extents list_gone(const FlatView *view, const FlatView *other, const VM *vm) {
+        Extents gone = {};
         ViewCursor cursor;
         Extent extent;
-        size_t n = 0;
 
         for (const Section *s = flat_view_first(view, &cursor, 0); s; s = flat_view_next(&cursor))
                 if (extent_from_section(s, vm->accelerator, &extent) && !view_has(other, s))
-                        n++;
+                        assert_int_equal(extents_append(&gone, &extent), 0);
+        return gone;
+}
+
+static Extents list_slots(const VM *vm) {
+        Extents extents = {};
+
+        for (const Slot *slot = slots_first(vm->slots, 0); slot; slot = slots_next(vm->slots, slot))
+                assert_int_equal(extents_append(&extents, &slot->extent), 0);
+        return extents;
+}
+
+/* How often one of `extents` and one of `slots` meet. */
+static size_t count_pairs(const Extents *extents, const Extents *slots) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < extents->n; i++)
+                for (size_t j = 0; j < slots->n; j++)
+                        n += range_overlaps(extents->items[i].range, slots->items[j].range);
         return n;
 }
 
@@ -89,19 +139,49 @@ static FlatView *memory_view(const VM *vm) {
         return flat_view_ref((FlatView *)snapshot_find(map_snapshot(vm->map), "memory"));
 }
 
-static void check_step(VM *vm, const Case *step) {
-        _cleanup_(flat_view_unrefp) FlatView *old = memory_view(vm), *new = NULL;
-        json_object *before = ram_names(vm);
-        size_t allowed;
-        Applied applied;
+static const Costly *find_costly(const char *name, bool back) {
+        for (size_t i = 0; i < ELEMENTS_OF(costly); i++)
+                if (strcmp(costly[i].name, name) == 0 && costly[i].back == back)
+                        return &costly[i];
+        return NULL;
+}
 
-        applied = must_apply(vm, step->layout);
-        assert_views(vm, step);
+static void check_bound(const Case *step, bool back, Tally tally) {
+        const Costly *known = find_costly(step->name, back);
+
+        if (known ? tally.n_ops != known->tally.n_ops || tally.n_sections != known->tally.n_sections
+                  : tally.n_ops > tally.n_sections)
+                fail_msg("%s: %zu slot operations, %zu sections changed", step->name, tally.n_ops,
+                         tally.n_sections);
+}
+
+/* One Apply, and what it did to the slots. */
+static Tally apply_step(VM *vm, const Case *step) {
+        _cleanup_(flat_view_unrefp) FlatView *old = memory_view(vm), *new = NULL;
+        _cleanup_(extents_deinit) Extents slots = list_slots(vm), removed = {}, added = {};
+        Tally tally;
+
+        tally.n_ops = must_apply(vm, step->layout).n_slot_ops;
         new = memory_view(vm);
-        allowed = count_gone(old, new, vm) + count_gone(new, old, vm);
-        if (applied.n_slot_ops > allowed)
-                fail_msg("%s: %zu slot operations, %zu sections changed", step->name,
-                         applied.n_slot_ops, allowed);
+        removed = list_gone(old, new, vm);
+        added = list_gone(new, old, vm);
+        tally.n_sections = removed.n + added.n;
+        if (tally.n_ops > count_pairs(&removed, &slots) + added.n)
+                fail_msg("%s: %zu slot operations", step->name, tally.n_ops);
+        return tally;
+}
+
+static void check_step(VM *vm, const Case *step, bool back, Tally *sum) {
+        json_object *before = ram_names(vm);
+        _cleanup_(flat_view_unrefp) FlatView *view = NULL;
+        Tally tally = apply_step(vm, step);
+
+        check_bound(step, back, tally);
+        sum->n_ops += tally.n_ops;
+        sum->n_sections += tally.n_sections;
+        assert_views(vm, step);
+        view = memory_view(vm);
+        assert_null(check_slots(vm->slots, vm->accelerator, view));
         check_marks(vm, before);
         json_object_put(before);
         assert_int_equal(must_apply(vm, step->layout).n_edits, 0);
@@ -111,6 +191,7 @@ static void test_run(void **state) {
         const Run *run = *state;
         _cleanup_(vm_freep) VM *vm = NULL;
         _cleanup_(corpus_free) Corpus corpus = corpus_load(CORPUS, run->prefix);
+        Tally sum = {};
 
         if (strcmp(run->accelerator, "kvm") == 0 && kvm_probe() < 0) {
                 print_message("# /dev/kvm cannot be used: %s\n", strerror(-kvm_probe()));
@@ -122,21 +203,26 @@ static void test_run(void **state) {
         assert_views(vm, &corpus.cases[0]);
         check_marks(vm, NULL);
         for (size_t i = 1; i < corpus.n; i++)
-                check_step(vm, &corpus.cases[i]);
+                check_step(vm, &corpus.cases[i], false, &sum);
         /* And back again: what went comes, RAM that had gone is new. */
         for (size_t i = corpus.n - 1; i-- > 0;)
-                check_step(vm, &corpus.cases[i]);
+                check_step(vm, &corpus.cases[i], true, &sum);
+        assert_true(sum.n_ops <= sum.n_sections);
 }
 
 #define RUN(prefix, accelerator, n)                                                                \
-        {prefix " " accelerator, test_run, NULL, NULL, &(Run){prefix "-", accelerator, n}}
+        {                                                                                          \
+                prefix " " accelerator, test_run, NULL, NULL, &(Run) {                             \
+                        prefix "-", accelerator, n                                                 \
+                }                                                                                  \
+        }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                RUN("pc-rich", "none", 23),   RUN("pc-rich", "kvm", 23),
+                RUN("pc-rich", "none", 23),    RUN("pc-rich", "kvm", 23),
                 RUN("pc-hotplug", "none", 12), RUN("pc-hotplug", "kvm", 12),
-                RUN("q35-fuzz0", "none", 8),  RUN("q35-fuzz0", "kvm", 8),
-                RUN("virt-fuzz0", "none", 8), RUN("virt-fuzz0", "kvm", 8),
+                RUN("q35-fuzz0", "none", 8),   RUN("q35-fuzz0", "kvm", 8),
+                RUN("virt-fuzz0", "none", 8),  RUN("virt-fuzz0", "kvm", 8),
         };
         int failed;
 

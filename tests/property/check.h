@@ -7,7 +7,6 @@
  * Each function returns NULL, or says what is wrong.
  */
 
-#include "lib/kvm/slots.h"
 #include "lib/memory/commit.h"
 #include "lib/memory/map.h"
 #include "tests/property/generator.h"
@@ -22,5 +21,3 @@ const char *check_oracle(const Oracle *oracle, const Region *root, const FlatVie
                          const Generator *world, uint64_t *n_looks);
 /* Old sections less the removed ones, with the added ones, re-flagged, are the new sections. */
 const char *check_diff(const SpaceChange *change);
-/* The slots are what a fresh plan of the view would make, byte for byte. */
-const char *check_slots(const Slots *slots, const Accelerator *accelerator, const FlatView *view);

@@ -19,8 +19,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/kvm/slots.h"
 #include "lib/memory/transaction.h"
 #include "tests/common/scene.h"
+#include "tests/common/slot-check.h"
 #include "tests/property/check.h"
 #include "tests/property/generator.h"
 #include "tests/property/mirror.h"

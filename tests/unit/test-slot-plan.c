@@ -6,17 +6,13 @@
  */
 
 #include <inttypes.h>
-#include <linux/kvm.h>
 #include <string.h>
 
 #include "lib/kvm/slot-plan.h"
 #include "lib/kvm/slot-table.h"
 #include "lib/memory/map-error.h"
 #include "tests/common/unit.h"
-
-#define PAGE UINT64_C(0x1000)
-
-enum { RO = KVM_MEM_READONLY, LOG = KVM_MEM_LOG_DIRTY_PAGES };
+#include "tests/unit/pages.h"
 
 static Accelerator limits = {
         .n_slots = 64,
@@ -26,29 +22,12 @@ static Accelerator limits = {
         .has_readonly = true,
 };
 
-/* Guest pages [first, first + n) on host page `host` of backing 1. */
-static Extent pages(uint64_t first, uint64_t n, uint64_t host, uint32_t flags) {
-        return (Extent){
-                .range = {first * PAGE, (first + n) * PAGE - 1},
-                .host = host * PAGE,
-                .backing = 1,
-                .offset = host * PAGE,
-                .flags = flags,
-        };
-}
-
 static void assert_extent(Extent extent, Extent expected) {
         assert_true(range_equal(extent.range, expected.range));
         assert_int_equal(extent.host, expected.host);
-        assert_int_equal(extent.backing, expected.backing);
+        assert_ptr_equal(extent.backing, expected.backing);
         assert_int_equal(extent.offset, expected.offset);
         assert_int_equal(extent.flags, expected.flags);
-}
-
-static void write_extent(FILE *stream, const Extent *extent) {
-        fprintf(stream, " %" PRIx64 "+%" PRIx64 "@%" PRIx64 "%s%s", extent->range.first / PAGE,
-                range_size(extent->range) / PAGE, extent->host / PAGE,
-                extent->flags & RO ? " ro" : "", extent->flags & LOG ? " log" : "");
 }
 
 /* A line per operation: kind, slot, what it was, what it is to be; numbers in pages. */
@@ -64,12 +43,12 @@ static char *plan_text(const SlotPlan *plan) {
                 fputs(slot_op_kind_to_string(op->kind), stream);
                 if (op->kind != SLOT_CREATE) {
                         fprintf(stream, " %" PRIu32, op->slot);
-                        write_extent(stream, &op->before);
+                        pages_write(stream, &op->before);
                 }
                 if (op->kind == SLOT_MOVE || op->kind == SLOT_FLAGS)
                         fputs(" to", stream);
                 if (op->kind != SLOT_DELETE)
-                        write_extent(stream, &op->after);
+                        pages_write(stream, &op->after);
                 fputc('\n', stream);
         }
         fclose(stream);
@@ -302,20 +281,6 @@ static void test_words(void **state) {
         assert_int_equal(slot_op_kind_from_string("resize"), -EINVAL);
 }
 
-static void test_parts(void **state) {
-        Extent extent = pages(1, 25, 100, RO), part;
-        uint64_t size_max = 10 * PAGE;
-
-        assert_int_equal(extent_n_parts(&extent, size_max), 3);
-        part = extent_part(&extent, size_max, 0);
-        assert_extent(part, pages(1, 10, 100, RO));
-        part = extent_part(&extent, size_max, 2);
-        assert_extent(part, pages(21, 5, 120, RO));
-        assert_int_equal(extent_n_parts(&extent, 25 * PAGE), 1);
-        assert_int_equal(extent_n_parts(&extent, 24 * PAGE), 2);
-        assert_extent(extent_part(&extent, 25 * PAGE, 0), extent);
-}
-
 /* Random plans: each is tried under the rules by must_plan() and leads where it should. */
 
 static uint64_t random_state = 88172645463325252;
@@ -434,5 +399,4 @@ UNIT_TESTS(cmocka_unit_test(test_nothing), cmocka_unit_test(test_create_and_dele
            cmocka_unit_test(test_move_all), cmocka_unit_test(test_move_ring),
            cmocka_unit_test(test_move_behind_ring), cmocka_unit_test(test_move_twins),
            cmocka_unit_test(test_check_refuses), cmocka_unit_test(test_inverse),
-           cmocka_unit_test(test_words), cmocka_unit_test(test_parts),
-           cmocka_unit_test(test_random));
+           cmocka_unit_test(test_words), cmocka_unit_test(test_random));

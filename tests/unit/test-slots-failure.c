@@ -246,6 +246,39 @@ static void test_undo_refused_number_taken(void **state) {
         assert_covers(scene, before, ELEMENTS_OF(before));
 }
 
+/* Who but the scene holds on to the memory of region `name`. */
+static long held(const SlotsScene *scene, char name) {
+        return scene->backings[name - 'a'].ref.refcount - 2; /* the scene, its region */
+}
+
+/* The kernel keeps a slot whose region is gone: its memory must not be unmapped under a guest. */
+static void test_memory_is_held(void **state) {
+        SlotsScene *scene = *state;
+
+        assert_int_equal(COMMIT(scene, ram(scene, 'a', 0, 0xfffff, 0, 0)), 0);
+        assert_int_equal(held(scene, 'a'), 1);
+        free(mock_kvm_take());
+        mock_kvm.fail_at = 3;
+        mock_kvm.fail_more = 1;
+        mock_kvm.fail_errno = -ENOMEM;
+        assert_int_equal(COMMIT(scene, ram(scene, 'b', 0, 0xfffff, 0, 0),
+                                ram(scene, 'c', 0x200000, 0x2fffff, 0, 0)),
+                         MAP_E_KVM);
+        mock_kvm.fail_at = 0;
+        assert_text(mock_kvm_take(), "0 delete\n"
+                                     "0 0-fffff b0000000\n"
+                                     "1 200000-2fffff c0000000: Cannot allocate memory\n"
+                                     "0 delete: Cannot allocate memory\n");
+        assert_text(mock_kvm_slots(), "0 0-fffff b0000000\n");
+        assert_int_equal(held(scene, 'a'), 0);
+        assert_int_equal(held(scene, 'b'), 1);
+        assert_int_equal(held(scene, 'c'), 0);
+
+        assert_int_equal(COMMIT(scene, ram(scene, 'c', 0, 0xfffff, 0, 0)), 0);
+        assert_int_equal(held(scene, 'b'), 0);
+        assert_int_equal(held(scene, 'c'), 1);
+}
+
 /* What set things right is itself taken back: it is still to be done. */
 static void test_repair_undone(void **state) {
         SlotsScene *scene = *state;
@@ -307,6 +340,82 @@ static void test_every_allocation_fails(void **state) {
         assert_true(n > 10);
 }
 
+/* Four slots at most: a cut for which pieces have to be joined. */
+static int commit_cut(SlotsScene *scene) {
+        return COMMIT(scene, ram(scene, 'a', 0x0000, 0x7fff, 0, 0),
+                      ram(scene, 'a', 0x9000, 0xffff, 0x9000, 0),
+                      ram(scene, 'b', 0x20000, 0x20fff, 0, 0));
+}
+
+static void make_pieces(SlotsScene *scene) {
+        scene->kvm->n_slots = 4;
+        assert_int_equal(COMMIT(scene, ram(scene, 'a', 0x0000, 0x3fff, 0, 0),
+                                ram(scene, 'a', 0x6000, 0xffff, 0x6000, 0)),
+                         0);
+        assert_int_equal(COMMIT(scene, ram(scene, 'a', 0x0000, 0xffff, 0, 0)), 0);
+        free(mock_kvm_take());
+}
+
+static void assert_cut(SlotsScene *scene) {
+        assert_text(mock_kvm_slots(), "0 0-3fff a0000000\n"
+                                      "2 4000-7fff a0004000\n"
+                                      "1 9000-ffff a0009000\n"
+                                      "3 20000-20fff b0000000\n");
+        assert_in_step(scene);
+}
+
+static void test_cut_ioctls_fail(void **state) {
+        SlotsScene *scene = *state;
+        enum { N_CUT_OPS = 5 };
+
+        make_pieces(scene);
+        for (unsigned n = 1; n <= N_CUT_OPS; n++) {
+                char *before = mock_kvm_slots();
+
+                free(mock_kvm_take());
+                mock_kvm.fail_at = n;
+                mock_kvm.fail_errno = -ENOMEM;
+                assert_int_equal(commit_cut(scene), MAP_E_KVM);
+                mock_kvm.fail_at = 0;
+                assert_text(mock_kvm_slots(), before);
+                assert_in_step(scene);
+                free(before);
+        }
+        free(mock_kvm_take());
+        assert_int_equal(commit_cut(scene), 0);
+        assert_int_equal(mock_kvm.n_calls, N_CUT_OPS);
+        assert_cut(scene);
+}
+
+static void test_cut_allocations_fail(void **state) {
+        SlotsScene *scene = *state;
+        _cleanup_(slots_change_deinit) SlotsChange change;
+        const Section sections[] = {ram(scene, 'a', 0x0000, 0x7fff, 0, 0),
+                                    ram(scene, 'a', 0x9000, 0xffff, 0x9000, 0),
+                                    ram(scene, 'b', 0x20000, 0x20fff, 0, 0)};
+        unsigned n = 0;
+        int r = 0;
+
+        make_pieces(scene);
+        slots_change_init(&change, scene, "memory", sections, ELEMENTS_OF(sections));
+        for (bool failed = true; failed;) {
+                char *before = slots_text(scene);
+
+                fail_allocation_at(++n);
+                r = slots_change_carry_out(&change, scene);
+                failed = fail_allocation_done();
+                slots_change_settle(&change, scene);
+                if (failed) {
+                        assert_true(r == -ENOMEM || r == MAP_E_KVM);
+                        assert_text(slots_text(scene), before);
+                }
+                free(before);
+        }
+        assert_int_equal(r, 0);
+        assert_true(n > 15);
+        assert_cut(scene);
+}
+
 static void test_new_fails(void **state) {
         SlotsScene *scene = *state;
         Slots *slots = NULL;
@@ -325,4 +434,5 @@ static void test_new_fails(void **state) {
 
 UNIT_TESTS(TEST(test_rich), TEST(test_every_ioctl_fails), TEST(test_refusal_is_named),
            TEST(test_undo), TEST(test_undo_refused), TEST(test_undo_refused_number_taken),
-           TEST(test_repair_undone), TEST(test_every_allocation_fails), TEST(test_new_fails));
+           TEST(test_memory_is_held), TEST(test_repair_undone), TEST(test_every_allocation_fails),
+           TEST(test_cut_ioctls_fail), TEST(test_cut_allocations_fail), TEST(test_new_fails));

@@ -257,7 +257,7 @@ static void test_first(void **state) {
         assert_int_equal(slots_first(scene->slots, 0x2fff)->extent.range.first, 0x1000);
         assert_int_equal(slots_first(scene->slots, 0x3000)->extent.range.first, 0x8000);
         assert_int_equal(slots_first(scene->slots, 0x8fff)->extent.range.first, 0x8000);
-        assert_int_equal(slots_first(scene->slots, 0x8000)->extent.backing, 2);
+        assert_int_equal(slots_first(scene->slots, 0x8000)->extent.backing->id, 2);
         assert_null(slots_first(scene->slots, 0x9000));
         assert_null(slots_next(scene->slots, slots_first(scene->slots, 0x8000)));
 }
