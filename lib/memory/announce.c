@@ -54,12 +54,14 @@ static int announce_zones(const Section *section, Range begins, AnnouncedList *a
         return r;
 }
 
+/* Of regions that are no devices not even the lists are looked at: there may be a million. */
 static int announce_section(const Section *section, Range window, AnnouncedList *announced) {
         Section cut;
         Range begins;
         int r;
 
-        if (!range_intersect(section->range, window, &begins))
+        if ((section->kind != REGION_MMIO && section->kind != REGION_ROMD) ||
+            !range_intersect(section->range, window, &begins))
                 return 0;
         cut = section_cut(section, begins);
         begins = offsets_of(&cut);

@@ -42,16 +42,13 @@ int map_new(Map **ret, const MapLimits *limits) {
         return 0;
 }
 
-/* Children before parents and aliases before targets: once unlinked, the order does not matter. */
-static void free_regions(Map *map) {
-        Region *region, *next;
-
-        RB_FOREACH(region, RegionsByName, &map->regions)
-                region_set_state(region, &(RegionState){});
-        RB_FOREACH_SAFE(region, RegionsByName, &map->regions, next) {
-                RB_REMOVE(RegionsByName, &map->regions, region);
-                region_unref(region);
-        }
+/* All regions from this one down in the tree of names. Nobody looks at what ties them any more. */
+static void free_regions(Region *region) {
+        if (!region)
+                return;
+        free_regions(RB_LEFT(region, by_name));
+        free_regions(RB_RIGHT(region, by_name));
+        region_unref(region);
 }
 
 Map *map_free(Map *map) {
@@ -63,7 +60,7 @@ Map *map_free(Map *map) {
                 view_unlink(space->view);
                 address_space_unref(space);
         }
-        free_regions(map);
+        free_regions(RB_ROOT(&map->regions));
         /* Whatever is still retired may hold what the last snapshot held. */
         rcu_barrier_all();
         snapshot_unref(map->snapshot);

@@ -70,26 +70,27 @@ struct RegionState {
 RB_HEAD(RegionsByName, Region);
 RB_HEAD(RegionsByOffset, Region);
 
+/* What rendering looks at stands together, in as few cache lines as it can. */
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
-        bool climbed;   /* an alias on the way of the climb that is on, see climb.h */
         uint32_t visit; /* number of the last walk over the tree to come by: map_begin_walk() */
         RegionState state;
-        Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
-        Region *target;   /* alias; owned reference */
-        View *view;       /* how address spaces rooted here see it; NULL if there are none */
-
-        RB_ENTRY(Region) by_name;
         RB_ENTRY(Region) by_offset; /* among the parent's children */
         uint64_t subtree_last;      /* greatest last byte below this node of by_offset */
         struct RegionsByOffset children;
-        struct cds_list_head aliases; /* of Region.alias_link */
-        struct cds_list_head alias_link;
         struct IOEventFDs ioeventfds;
         struct Zones coalesced;
         uint32_t n_children;
         uint32_t n_aliases;
+
+        Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
+        Region *target;   /* alias; owned reference */
+        View *view;       /* how address spaces rooted here see it; NULL if there are none */
+        RB_ENTRY(Region) by_name;
+        struct cds_list_head aliases; /* of Region.alias_link */
+        struct cds_list_head alias_link;
+        bool climbed; /* an alias on the way of the climb that is on, see climb.h */
         char name[];
 };
 

@@ -19,6 +19,7 @@
 
 typedef struct Child Child;
 typedef struct Cluster Cluster;
+typedef struct Precedence Precedence;
 typedef struct Renderer Renderer;
 typedef struct Visit Visit;
 
@@ -47,6 +48,13 @@ struct Cluster {
         size_t n;
         size_t allocated;
         uint64_t last; /* greatest last byte */
+};
+
+/* What is sorted to rank a cluster: to look at the regions each time would miss the cache. */
+struct Precedence {
+        int32_t priority;
+        uint64_t place;
+        Child *child;
 };
 
 static int visit_region(Renderer *renderer, Visit visit, Sections *out);
@@ -173,22 +181,29 @@ static int render_cluster(Renderer *renderer, const Visit *parent, const Child *
 }
 
 static int by_precedence(const void *a, const void *b) {
-        const Child *const *left = a, *const *right = b;
+        const Precedence *left = a, *right = b;
 
-        return region_precedes((*left)->region, (*right)->region) ? -1 : 1;
+        if (left->priority != right->priority)
+                return left->priority > right->priority ? -1 : 1;
+        if (left->place != right->place)
+                return left->place > right->place ? -1 : 1;
+        return region_precedes(left->child->region, right->child->region) ? -1 : 1;
 }
 
 static int rank_children(Cluster *cluster) {
-        _cleanup_(freep) Child **order = NULL;
+        _cleanup_(freep) Precedence *order = NULL;
 
         order = reallocarray(NULL, cluster->n, sizeof(*order));
         if (!order)
                 return -ENOMEM;
-        for (size_t i = 0; i < cluster->n; i++)
-                order[i] = &cluster->items[i];
+        for (size_t i = 0; i < cluster->n; i++) {
+                const RegionState *state = &cluster->items[i].region->state;
+
+                order[i] = (Precedence){state->priority, state->place, &cluster->items[i]};
+        }
         qsort(order, cluster->n, sizeof(*order), by_precedence);
         for (size_t i = 0; i < cluster->n; i++)
-                order[i]->rank = i;
+                order[i].child->rank = i;
         return 0;
 }
 
