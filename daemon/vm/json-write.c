@@ -241,7 +241,8 @@ void json_hex(JSONWriter *writer, uint64_t number) {
 
         if (!at)
                 return;
-        at = put_hex(stpcpy(at, "\"0x"), number);
+        memcpy(at, "\"0x", 3);
+        at = put_hex(at + 3, number);
         *at++ = '"';
         advance(writer, at);
 }

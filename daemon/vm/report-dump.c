@@ -5,14 +5,15 @@
 #include "daemon/vm/json-write.h"
 #include "daemon/vm/report-section.h"
 #include "daemon/vm/report.h"
+#include "daemon/vm/section-walk.h"
 #include "lib/memory/flat-view.h"
 
 static void report_whole_view(JSONWriter *writer, const FlatView *view) {
-        ViewCursor cursor;
+        SectionWalk walk;
 
         json_open(writer, '[');
-        for (const Section *section = flat_view_first(view, &cursor, 0);
-             section && writer->error == 0; section = flat_view_next(&cursor)) {
+        for (const Section *section = section_walk_first(&walk, view, 0);
+             section && writer->error == 0; section = section_walk_next(&walk)) {
                 json_line(writer, 4);
                 report_section(writer, section);
         }
@@ -36,11 +37,11 @@ static void report_memory(JSONWriter *writer, const Section *section) {
 }
 
 static void report_view_memory(JSONWriter *writer, const FlatView *view) {
-        ViewCursor cursor;
+        SectionWalk walk;
 
         json_open(writer, '[');
-        for (const Section *section = flat_view_first(view, &cursor, 0);
-             section && writer->error == 0; section = flat_view_next(&cursor))
+        for (const Section *section = section_walk_first(&walk, view, 0);
+             section && writer->error == 0; section = section_walk_next(&walk))
                 if (section_is_memory(section) && section->region->backing)
                         report_memory(writer, section);
         json_close(writer, ']');

@@ -2,6 +2,7 @@
 
 #include "api/names.h"
 #include "daemon/vm/section-dbus.h"
+#include "daemon/vm/section-walk.h"
 
 /* A section's flags are the numbers of the contract. */
 _Static_assert((int)GUESTMAP_SECTION_READONLY == (int)REGION_READONLY, "read-only");
@@ -19,14 +20,14 @@ int message_append_section(sd_bus_message *m, const Section *section) {
 
 int message_append_view(sd_bus_message *m, const FlatView *view, uint64_t from, size_t max,
                         bool *ret_more) {
-        ViewCursor cursor;
-        const Section *section = flat_view_first(view, &cursor, from);
+        SectionWalk walk;
+        const Section *section = section_walk_first(&walk, view, from);
         int r;
 
         r = sd_bus_message_open_container(m, 'a', SECTION_SIGNATURE);
         if (r < 0)
                 return r;
-        for (; section && max > 0; section = flat_view_next(&cursor), max--) {
+        for (; section && max > 0; section = section_walk_next(&walk), max--) {
                 r = message_append_section(m, section);
                 if (r < 0)
                         return r;
