@@ -17,16 +17,10 @@
 #include <sys/ioctl.h>
 
 #include "lib/kvm/accelerator.h"
+#include "lib/kvm/cpuid.h"
 #include "lib/memory/map-error.h"
 
-enum {
-        CPUID_WIDTHS = 0x80000008, /* bits 7:0 of EAX: physical address bits */
-        CPUID_ENTRIES_MAX = 256,   /* KVM itself knows no more */
-        BITS_WITHOUT_CPUID = 36,
-        BITS_MAX = 52,
-};
-
-static int kvm_open(int *ret_fd) {
+int kvm_open(int *ret_fd) {
         _cleanup_(closep) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
         int version;
 
@@ -47,23 +41,14 @@ int kvm_probe(void) {
         return kvm_open(&fd);
 }
 
-/* The guest-physical bits of a vCPU that is given all that this host supports. */
-static unsigned kvm_address_bits(int kvm_fd) {
+/* The last byte that a vCPU reaches which is given all that this host supports. */
+static uint64_t kvm_address_last(int kvm_fd) {
         _cleanup_(freep) struct kvm_cpuid2 *cpuid = NULL;
+        static const struct kvm_cpuid2 nothing;
+        int r;
 
-        cpuid = calloc(1, sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
-        if (!cpuid)
-                return BITS_WITHOUT_CPUID;
-        cpuid->nent = CPUID_ENTRIES_MAX;
-        if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
-                return BITS_WITHOUT_CPUID;
-        for (uint32_t i = 0; i < cpuid->nent; i++) {
-                unsigned bits = cpuid->entries[i].eax & 0xff;
-
-                if (cpuid->entries[i].function == CPUID_WIDTHS && bits >= BITS_WITHOUT_CPUID)
-                        return MIN_OF(bits, (unsigned)BITS_MAX);
-        }
-        return BITS_WITHOUT_CPUID;
+        r = cpuid_get_supported(kvm_fd, &cpuid);
+        return (UINT64_C(1) << cpuid_address_bits(r < 0 ? &nothing : cpuid)) - 1;
 }
 
 /* What the VM says to an extension; 0 for what it does not know. */
@@ -117,7 +102,7 @@ static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
         if (kvm->n_slots == 0)
                 return detail_set(detail, MAP_E_KVM, "/dev/kvm does not say how many slots it has");
         kvm->has_readonly = kvm_extension(kvm->vm_fd, KVM_CAP_READONLY_MEM);
-        kvm->address_last = (UINT64_C(1) << kvm_address_bits(kvm_fd)) - 1;
+        kvm->address_last = kvm_address_last(kvm_fd);
         return 0;
 }
 

@@ -48,7 +48,9 @@ struct SlotOp {
         uint64_t host;    /* virtual address in this process */
 };
 
-/* Whether /dev/kvm can be opened and speaks the API version. 0, or -errno. */
+/* /dev/kvm, which speaks the API version. -errno. */
+int kvm_open(int *ret_fd);
+/* Whether it can be opened. 0, or -errno. */
 int kvm_probe(void);
 
 /* A new VM. MAP_E_KVM with the failing call and errno in the detail. */

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * vCPU: the thread, and what it is told
+ *
+ * I1: the thread alone calls KVM_RUN, and only between a start and the end that it reports.
+ * I2: `state` becomes VCPU_RUNNING by the owner, anything else by the thread; it is running iff a
+ *     run is on that has not ended.
+ */
+
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/kvm/cpuid.h"
+#include "lib/kvm/vcpu-reset.h"
+#include "lib/kvm/vcpu.h"
+#include "lib/memory/map-error.h"
+#include "lib/util/rcu.h"
+
+/* Why KVM_RUN is interrupted for good. */
+typedef enum Cause {
+        BY_OWNER,
+        BY_STEPS, /* these were all */
+        BY_TRAP,  /* that nobody served; `coming` has it */
+} Cause;
+
+struct VCPU {
+        uint32_t index;
+        int fd;
+        struct kvm_run *run;
+        size_t run_size;
+        VCPUReset *reset;
+        RunGate *gate;
+        const VCPUOps *ops;
+        void *userdata;
+        uint64_t exits[N_VCPU_EXITS]; /* atomic; written by the thread */
+
+        pthread_t thread;
+        bool has_thread;
+        pthread_mutex_t lock; /* of the following */
+        pthread_cond_t commanded;
+        VCPUState state;
+        bool quits;
+        bool has_end;
+        VCPUEnd end;
+
+        /* Of the run that is on, the thread's own but before it begins. */
+        GateRunner runner;
+        uint32_t steps_left; /* 0: without end */
+        Cause cause;
+        VCPUEnd coming;
+};
+
+static void count_exit(VCPU *vcpu, unsigned kind) {
+        __atomic_store_n(&vcpu->exits[kind], vcpu->exits[kind] + 1, __ATOMIC_RELAXED);
+}
+
+static uint64_t next_instruction(const VCPU *vcpu) {
+        struct kvm_regs registers;
+
+        return ioctl(vcpu->fd, KVM_GET_REGS, &registers) < 0 ? 0 : registers.rip;
+}
+
+static void end_here(VCPU *vcpu, VCPUState state, const char *reason) {
+        vcpu->coming.state = state;
+        vcpu->coming.address = next_instruction(vcpu);
+        detail_set(&vcpu->coming.reason, 0, "%s", reason);
+}
+
+/* As soon as the instruction at hand is complete. */
+static void end_soon(VCPU *vcpu, Cause cause) {
+        vcpu->cause = cause;
+        run_gate_interrupt(vcpu->gate, &vcpu->runner);
+}
+
+/* An access that is not served was dropped, or has read all-ones, and ends the run. */
+static void serve(VCPU *vcpu, const Trap *trap) {
+        Detail reason = {};
+
+        if (vcpu->ops->trap(vcpu->userdata, trap, &reason) == 0)
+                return;
+        if (!trap->is_write)
+                memset(trap->data, 0xff, trap->length);
+        if (vcpu->cause != BY_TRAP)
+                vcpu->coming = (VCPUEnd){VCPU_STOPPED, trap->address, reason};
+        end_soon(vcpu, BY_TRAP);
+}
+
+static void serve_mmio(VCPU *vcpu) {
+        struct kvm_run *run = vcpu->run;
+        const Trap trap = {
+                .is_write = run->mmio.is_write,
+                .length = run->mmio.len,
+                .address = run->mmio.phys_addr,
+                .data = run->mmio.data,
+        };
+
+        serve(vcpu, &trap);
+}
+
+/* A repeated instruction has several items, all for one port. */
+static void serve_io(VCPU *vcpu) {
+        struct kvm_run *run = vcpu->run;
+        Trap trap = {
+                .is_port = true,
+                .is_write = run->io.direction == KVM_EXIT_IO_OUT,
+                .length = run->io.size,
+                .address = run->io.port,
+                .data = (char *)run + run->io.data_offset,
+        };
+
+        for (uint32_t i = 0; i < run->io.count; i++) {
+                serve(vcpu, &trap);
+                trap.data = (char *)trap.data + trap.length;
+        }
+}
+
+static void count_step(VCPU *vcpu) {
+        if (vcpu->steps_left > 0 && --vcpu->steps_left == 0 && vcpu->cause != BY_TRAP)
+                end_soon(vcpu, BY_STEPS);
+}
+
+/* False: the run has ended. */
+static bool serve_exit(VCPU *vcpu) {
+        unsigned kind = vcpu_exit_kind(vcpu->run->exit_reason);
+        VCPUState state = vcpu_exit_state(kind);
+
+        count_exit(vcpu, kind);
+        if (state != VCPU_RUNNING) {
+                end_here(vcpu, state, vcpu_exit_word(kind));
+                return false;
+        }
+        if (kind == KVM_EXIT_MMIO)
+                serve_mmio(vcpu);
+        else if (kind == KVM_EXIT_IO)
+                serve_io(vcpu);
+        count_step(vcpu);
+        return true;
+}
+
+/* Kicked, or told to end; if the latter, the last instruction is complete. */
+static bool go_on(VCPU *vcpu) {
+        count_exit(vcpu, KVM_EXIT_INTR);
+        if (!run_gate_is_interrupted(&vcpu->runner))
+                return true;
+        if (vcpu->cause != BY_TRAP)
+                end_here(vcpu, VCPU_STOPPED, vcpu->cause == BY_STEPS ? "step" : "stop");
+        return false;
+}
+
+static bool run_once(VCPU *vcpu) {
+        int r;
+
+        run_gate_enter(vcpu->gate, &vcpu->runner);
+        r = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+        run_gate_leave(vcpu->gate, &vcpu->runner);
+        if (r == 0)
+                return serve_exit(vcpu);
+        if (r == -EINTR)
+                return go_on(vcpu);
+        end_here(vcpu, VCPU_FAILED, strerrorname_np(-r));
+        return false;
+}
+
+static void run(VCPU *vcpu) {
+        run_gate_link(vcpu->gate, &vcpu->runner);
+        while (run_once(vcpu))
+                ;
+        run_gate_unlink(vcpu->gate, &vcpu->runner);
+
+        pthread_mutex_lock(&vcpu->lock);
+        vcpu->state = vcpu->coming.state;
+        vcpu->end = vcpu->coming;
+        vcpu->has_end = true;
+        pthread_mutex_unlock(&vcpu->lock);
+        vcpu->ops->ended(vcpu->userdata);
+}
+
+/* False: it is to quit. */
+static bool await_start(VCPU *vcpu) {
+        bool starts;
+
+        pthread_mutex_lock(&vcpu->lock);
+        while (vcpu->state != VCPU_RUNNING && !vcpu->quits)
+                pthread_cond_wait(&vcpu->commanded, &vcpu->lock);
+        starts = vcpu->state == VCPU_RUNNING;
+        pthread_mutex_unlock(&vcpu->lock);
+        return starts;
+}
+
+static void *vcpu_main(void *data) {
+        rcu_register();
+        while (await_start(data))
+                run(data);
+        rcu_unregister();
+        return NULL;
+}
+
+/* Signals are for the others, but for the gate's. */
+static int start_thread(VCPU *vcpu) {
+        sigset_t all_but_kick, before;
+        int r;
+
+        sigfillset(&all_but_kick);
+        sigdelset(&all_but_kick, RUN_GATE_SIGNAL);
+        pthread_sigmask(SIG_SETMASK, &all_but_kick, &before);
+        r = pthread_create(&vcpu->thread, NULL, vcpu_main, vcpu);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        vcpu->has_thread = r == 0;
+        return -r;
+}
+
+static int refused(const VCPU *vcpu, const char *call, int error, Detail *detail) {
+        return detail_set(detail, MAP_E_KVM, "vCPU %u: %s: %s", vcpu->index, call,
+                          strerror(-error));
+}
+
+static int map_run(VCPU *vcpu, int kvm_fd) {
+        int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+        void *run;
+
+        if (size < 0)
+                return -errno;
+        run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+        if (run == MAP_FAILED)
+                return -errno;
+        vcpu->run = run;
+        vcpu->run_size = (size_t)size;
+        vcpu->runner.immediate_exit = &vcpu->run->immediate_exit;
+        return 0;
+}
+
+static int set_cpuid(VCPU *vcpu, int kvm_fd) {
+        _cleanup_(freep) struct kvm_cpuid2 *cpuid = NULL;
+        int r;
+
+        r = cpuid_get_supported(kvm_fd, &cpuid);
+        if (r < 0)
+                return r;
+        cpuid_set_apic_id(cpuid, vcpu->index);
+        return ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
+}
+
+static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
+        _cleanup_(closep) int kvm_fd = -1;
+        int r;
+
+        r = kvm_open(&kvm_fd);
+        if (r < 0)
+                return refused(vcpu, "/dev/kvm", r, detail);
+        if (ioctl(accelerator_vm_fd(kvm), KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
+                return refused(vcpu, "KVM_CAP_IMMEDIATE_EXIT", -ENOTSUP, detail);
+        vcpu->fd = ioctl(accelerator_vm_fd(kvm), KVM_CREATE_VCPU, (unsigned long)vcpu->index);
+        if (vcpu->fd < 0)
+                return refused(vcpu, "KVM_CREATE_VCPU", -errno, detail);
+        r = map_run(vcpu, kvm_fd);
+        if (r < 0)
+                return refused(vcpu, "its kvm_run", r, detail);
+        r = set_cpuid(vcpu, kvm_fd);
+        if (r < 0)
+                return refused(vcpu, "KVM_SET_CPUID2", r, detail);
+        r = vcpu_reset_new(&vcpu->reset, kvm_fd, vcpu->fd);
+        if (r < 0)
+                return refused(vcpu, "its first state", r, detail);
+        return 0;
+}
+
+int vcpu_new(VCPU **ret, const Accelerator *kvm, RunGate *gate, uint32_t index, const VCPUOps *ops,
+             void *userdata, Detail *detail) {
+        _cleanup_(vcpu_freep) VCPU *vcpu = calloc(1, sizeof(*vcpu));
+        int r;
+
+        if (!vcpu)
+                return -ENOMEM;
+        vcpu->index = index;
+        vcpu->fd = -1;
+        vcpu->gate = gate;
+        vcpu->ops = ops;
+        vcpu->userdata = userdata;
+        pthread_mutex_init(&vcpu->lock, NULL);
+        pthread_cond_init(&vcpu->commanded, NULL);
+        r = create(vcpu, kvm, detail);
+        if (r != 0)
+                return r;
+        r = start_thread(vcpu);
+        if (r < 0)
+                return refused(vcpu, "its thread", r, detail);
+        *ret = TAKE_PTR(vcpu);
+        return 0;
+}
+
+static void end_thread(VCPU *vcpu) {
+        pthread_mutex_lock(&vcpu->lock);
+        vcpu->quits = true;
+        pthread_cond_signal(&vcpu->commanded);
+        pthread_mutex_unlock(&vcpu->lock);
+        vcpu_stop(vcpu);
+        pthread_join(vcpu->thread, NULL);
+}
+
+VCPU *vcpu_free(VCPU *vcpu) {
+        if (!vcpu)
+                return NULL;
+        if (vcpu->has_thread)
+                end_thread(vcpu);
+        vcpu_reset_free(vcpu->reset);
+        if (vcpu->run)
+                munmap(vcpu->run, vcpu->run_size);
+        safe_close(vcpu->fd);
+        pthread_cond_destroy(&vcpu->commanded);
+        pthread_mutex_destroy(&vcpu->lock);
+        free(vcpu);
+        return NULL;
+}
+
+uint32_t vcpu_index(const VCPU *vcpu) {
+        return vcpu->index;
+}
+
+VCPUState vcpu_state(VCPU *vcpu) {
+        VCPUState state;
+
+        pthread_mutex_lock(&vcpu->lock);
+        state = vcpu->state;
+        pthread_mutex_unlock(&vcpu->lock);
+        return state;
+}
+
+uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind) {
+        return __atomic_load_n(&vcpu->exits[kind], __ATOMIC_RELAXED);
+}
+
+static int check_idle(VCPU *vcpu, Detail *detail) {
+        if (vcpu_state(vcpu) != VCPU_RUNNING)
+                return 0;
+        return detail_set(detail, MAP_E_IN_USE, "vCPU %u is running", vcpu->index);
+}
+
+int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
+        int r;
+
+        r = check_idle(vcpu, detail);
+        if (r != 0)
+                return r;
+        pthread_mutex_lock(&vcpu->lock);
+        vcpu->steps_left = steps;
+        vcpu->cause = BY_OWNER;
+        run_gate_allow(&vcpu->runner);
+        vcpu->state = VCPU_RUNNING;
+        vcpu->has_end = false;
+        pthread_cond_signal(&vcpu->commanded);
+        pthread_mutex_unlock(&vcpu->lock);
+        return 0;
+}
+
+void vcpu_stop(VCPU *vcpu) {
+        run_gate_interrupt(vcpu->gate, &vcpu->runner);
+}
+
+bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret) {
+        bool has_end;
+
+        pthread_mutex_lock(&vcpu->lock);
+        has_end = vcpu->has_end;
+        vcpu->has_end = false;
+        if (has_end)
+                *ret = vcpu->end;
+        pthread_mutex_unlock(&vcpu->lock);
+        return has_end;
+}
+
+int vcpu_read(VCPU *vcpu, VCPURegisters *registers, Detail *detail) {
+        int r;
+
+        r = check_idle(vcpu, detail);
+        if (r != 0)
+                return r;
+        r = vcpu_registers_read(registers, vcpu->fd);
+        return r < 0 ? refused(vcpu, "its registers", r, detail) : 0;
+}
+
+int vcpu_write(VCPU *vcpu, const VCPURegisters *registers, Detail *detail) {
+        int r;
+
+        r = check_idle(vcpu, detail);
+        if (r == 0)
+                r = vcpu_registers_write(registers, vcpu->fd, detail);
+        if (r > 0)
+                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+        return r;
+}
+
+int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
+        VCPURegisters registers;
+        int r;
+
+        r = check_idle(vcpu, detail);
+        if (r != 0)
+                return r;
+        r = vcpu_reset_apply(vcpu->reset, vcpu->fd);
+        if (r < 0)
+                return refused(vcpu, "its first state", r, detail);
+        r = vcpu_read(vcpu, &registers, detail);
+        if (r != 0)
+                return r;
+        memset(vcpu->exits, 0, sizeof(vcpu->exits));
+        vcpu_mode_set_registers(setup, &registers);
+        return vcpu_write(vcpu, &registers, detail);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * vCPU: a processor of a KVM VM, and the thread that runs it
+ *
+ * The thread is there as long as the vCPU is, and sleeps while it does not run. A run begins with
+ * vcpu_start() and ends by itself, with what the guest did, or by vcpu_stop(); then it says so:
+ * `ended` is called, and vcpu_take_end() gives what has happened, once for each run.
+ *
+ * A run that is ended from outside, or by its number of steps, ends between two instructions:
+ * KVM_RUN is entered once more, with immediate_exit, to finish the one whose access was served
+ * last. What the registers are then is what the guest would see.
+ *
+ * What the guest does that leaves KVM_RUN goes to `trap`, in the vCPU's own thread, which is
+ * registered with RCU and outside of the gate: who answers it may take his time, and holds up
+ * nobody but this vCPU.
+ *
+ * Everything but the callbacks belongs to one thread, that of the owner.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/kvm/accelerator.h"
+#include "lib/kvm/run-gate.h"
+#include "lib/kvm/vcpu-exit.h"
+#include "lib/kvm/vcpu-mode.h"
+#include "lib/kvm/vcpu-registers.h"
+#include "lib/util/detail.h"
+
+typedef struct Trap Trap;
+typedef struct VCPU VCPU;
+typedef struct VCPUEnd VCPUEnd;
+typedef struct VCPUOps VCPUOps;
+
+/* An access of the guest that no slot served. */
+struct Trap {
+        bool is_port; /* IN or OUT; else memory */
+        bool is_write;
+        uint32_t length; /* bytes, 1 to 8 */
+        uint64_t address;
+        void *data; /* what the guest wrote, or where goes what it is to read */
+};
+
+/* Called by the vCPU's thread. */
+struct VCPUOps {
+        /* 0: served. Else the run ends, with the detail as its reason: what was written is dropped,
+         * what is read is all-ones. */
+        int (*trap)(void *userdata, const Trap *trap, Detail *reason);
+        /* There is something for vcpu_take_end(). */
+        void (*ended)(void *userdata);
+};
+
+struct VCPUEnd {
+        VCPUState state;
+        uint64_t address; /* of the access that ended it; else of the next instruction */
+        Detail reason;    /* "stop", "step", an exit's word, an errno's name, or trap()'s */
+};
+
+/*
+ * A new vCPU, in real mode. The accelerator, the gate and the ops must outlive it. MAP_E_KVM with
+ * the failing call in the detail; -ENOMEM.
+ */
+int vcpu_new(VCPU **ret, const Accelerator *kvm, RunGate *gate, uint32_t index, const VCPUOps *ops,
+             void *userdata, Detail *detail);
+/* Ends a run that is on, and the thread. */
+VCPU *vcpu_free(VCPU *vcpu);
+DEFINE_CLEANUP(VCPU *, vcpu_free);
+
+uint32_t vcpu_index(const VCPU *vcpu);
+VCPUState vcpu_state(VCPU *vcpu);
+/* Exits of a kind, vcpu-exit.h, since it was made or reset. */
+uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind);
+
+/*
+ * Runs, for so many exits, for 0 without end. An end that was not taken is forgotten. MAP_E_IN_USE:
+ * it is running.
+ */
+int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail);
+/* Asks a run to end, if one is on. It may take until a trap is served. */
+void vcpu_stop(VCPU *vcpu);
+/* Whether a run has ended that was not told of yet. */
+bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret);
+
+/* Of one that does not run: MAP_E_IN_USE. */
+int vcpu_read(VCPU *vcpu, VCPURegisters *registers, Detail *detail);
+int vcpu_write(VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
+/* As it was made, in the registers of a mode. MAP_E_IN_USE, MAP_E_KVM. */
+int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Processor: a KVM VM with RAM, the committer and one vCPU, for programs of a few bytes
+ *
+ * 1 MiB of RAM, "ram", lies at 0 and is committed. Whatever traps is written down, up to a number,
+ * and answered by ANSWER bytes.
+ */
+
+#include "lib/kvm/slots.h"
+#include "lib/kvm/vcpu.h"
+#include "tests/common/memory.h"
+
+#define KIB UINT64_C(0x400)
+#define MIB UINT64_C(0x100000)
+
+typedef struct NotedTrap NotedTrap;
+typedef struct Processor Processor;
+
+enum {
+        PROCESSOR_TRAPS_MAX = 64,
+        PROCESSOR_ANSWER = 0x5a,
+        PROCESSOR_REFUSED = 0xbad, /* an access to this port or address is not served */
+};
+
+struct NotedTrap {
+        Trap trap; /* data: unused */
+        uint64_t value;
+};
+
+struct Processor {
+        Map *map;
+        Accelerator *kvm;
+        Slots *slots;
+        RunGate gate;
+        VCPU *vcpu;
+        Detail detail;
+        uint8_t *ram;
+
+        int ended_fd; /* eventfd */
+        NotedTrap traps[PROCESSOR_TRAPS_MAX];
+        unsigned n_traps; /* atomic; also those that are not written down */
+};
+
+/* For cmocka's setup and teardown. Every failure ends the test. */
+int processor_setup(void **state);
+int processor_teardown(void **state);
+
+/* Puts the vCPU into a mode, and the program where it begins: at `rip`, with segments from 0. */
+void processor_load(Processor *processor, VCPUMode mode, uint64_t rip, const uint8_t *program,
+                    size_t size);
+/* The state of the vCPU once its run has ended. */
+VCPUEnd processor_await(Processor *processor);
+/* Starts, awaits. */
+VCPUEnd processor_run(Processor *processor, uint32_t steps);
+
+uint64_t processor_get(Processor *processor, const char *name);
+void processor_set(Processor *processor, const char *name, uint64_t value);
+uint64_t processor_exits(Processor *processor, const char *word);
+
+/* Ends the program, as skipped and saying why, where there is no KVM. */
+void processor_need_kvm(void);
