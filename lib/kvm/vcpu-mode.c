@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "lib/kvm/vcpu-mode.h"
+#include "lib/memory/access.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/string-table.h"
 
@@ -84,79 +84,51 @@ static uint64_t n_tables(const VCPUSetup *setup) {
         return 2 + setup->mapped_size / GIB;
 }
 
-/* The n-th table: level 4, level 3, then level 2 of each GiB. */
-static void fill_table(const VCPUSetup *setup, uint64_t n, uint64_t table[ENTRIES]) {
-        const uint64_t flags = ENTRY_PRESENT | ENTRY_WRITABLE;
-        uint64_t next = setup->page_tables + PAGE;
+static void fill_tables(const VCPUSetup *setup, uint64_t *tables) {
+        const uint64_t flags = ENTRY_PRESENT | ENTRY_WRITABLE, n_gib = setup->mapped_size / GIB;
+        uint64_t *level_3 = tables + ENTRIES, *level_2 = level_3 + ENTRIES;
+        uint64_t at = setup->page_tables + PAGE;
 
-        memset(table, 0, PAGE);
-        if (n == 0)
-                table[0] = next | flags;
-        else if (n == 1)
-                for (uint64_t i = 0; i < setup->mapped_size / GIB; i++)
-                        table[i] = (next + (i + 1) * PAGE) | flags;
-        else
-                for (uint64_t i = 0; i < ENTRIES; i++)
-                        table[i] = ((n - 2) * GIB + i * LARGE_PAGE) | flags | ENTRY_LARGE;
+        tables[0] = at | flags;
+        for (uint64_t i = 0; i < n_gib; i++)
+                level_3[i] = (at + (i + 1) * PAGE) | flags;
+        for (uint64_t i = 0; i < n_gib * ENTRIES; i++)
+                level_2[i] = i * LARGE_PAGE | flags | ENTRY_LARGE;
 }
 
-static int check_setup(const VCPUSetup *setup, Detail *detail) {
-        Range range;
-
+static int check_setup(const VCPUSetup *setup, Range *ret_range, Detail *detail) {
         if (setup->mapped_size == 0 || setup->mapped_size % GIB || setup->mapped_size > MAPPED_MAX)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
                                   "mapped-size 0x%" PRIx64 ": it is not a number of GiB from 1 to "
                                   "%" PRIu64,
                                   setup->mapped_size, MAPPED_MAX / GIB);
         if (setup->page_tables % PAGE ||
-            !range_place(setup->page_tables, n_tables(setup) * PAGE, &range))
+            !range_place(setup->page_tables, n_tables(setup) * PAGE, ret_range))
                 return detail_set(detail, MAP_E_INVALID_RANGE,
                                   "page-tables 0x%" PRIx64 ": they begin with a page of %d bytes",
                                   setup->page_tables, PAGE);
         return 0;
 }
 
-/* Where a page of RAM is in this process; NULL if there is none. */
-static void *page_host(const FlatView *view, uint64_t address) {
-        const Section *section = flat_view_find(view, address);
-        Range page = {address, address + PAGE - 1};
-        Section part;
-
-        if (!section || !range_covers(section->range, page) || section->kind != REGION_RAM ||
-            (section->flags & REGION_READONLY))
-                return NULL;
-        part = section_cut(section, page);
-        return section_host(&part);
-}
-
-static int check_memory(const VCPUSetup *setup, const FlatView *view, Detail *detail) {
-        for (uint64_t i = 0; i < n_tables(setup); i++) {
-                uint64_t at = setup->page_tables + i * PAGE;
-
-                if (!page_host(view, at))
-                        return detail_set(detail, MAP_E_INVALID_RANGE,
-                                          "page-tables 0x%" PRIx64 ": %" PRIu64
-                                          " pages are needed, and at 0x%" PRIx64 " is no RAM",
-                                          setup->page_tables, n_tables(setup), at);
-        }
-        return 0;
+static int refuse_write(void *userdata, const Piece *piece, const void *data) {
+        return detail_set(userdata, MAP_E_INVALID_RANGE,
+                          "page-tables: there is no RAM at 0x%" PRIx64, piece->range.first);
 }
 
 int vcpu_mode_write_tables(const VCPUSetup *setup, const FlatView *view, Detail *detail) {
+        static const AccessOps ops = {.write = refuse_write};
+        _cleanup_(freep) uint64_t *tables = NULL;
+        Range range;
         int r;
 
         if (setup->mode != VCPU_MODE_LONG)
                 return 0;
-        r = check_setup(setup, detail);
-        if (r == 0)
-                r = check_memory(setup, view, detail);
+        r = check_setup(setup, &range, detail);
         if (r != 0)
                 return r;
-        for (uint64_t i = 0; i < n_tables(setup); i++) {
-                uint64_t table[ENTRIES];
-
-                fill_table(setup, i, table);
-                memcpy(page_host(view, setup->page_tables + i * PAGE), table, PAGE);
-        }
-        return 0;
+        tables = calloc(n_tables(setup), PAGE);
+        if (!tables)
+                return -ENOMEM;
+        fill_tables(setup, tables);
+        return access_write_whole(view, range, tables, &ops, detail);
 }
