@@ -15,6 +15,7 @@
 #define GUESTMAP_INTERFACE_TRANSACTION "org.guestmap1.Transaction"
 #define GUESTMAP_INTERFACE_ADDRESS_SPACE "org.guestmap1.AddressSpace"
 #define GUESTMAP_INTERFACE_REGION "org.guestmap1.Region"
+#define GUESTMAP_INTERFACE_VCPU "org.guestmap1.VCPU"
 
 /* Between guestmapd and guestmap-vmd only; see api/private.h. */
 #define GUESTMAP_INTERFACE_PRIVATE "org.guestmap1.Private"

@@ -40,6 +40,10 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_VM, "ListTransactions", "", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "ListIOEventFDs", "s", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "GetBacking", "tb", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_VM, "AddVCPU", "ua{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "RemoveVCPU", "ua{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "Pause", "", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "Resume", "", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "Destroy", "a{sv}", GUESTMAP_RIGHT_ADMIN},
 
         {GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", GUESTMAP_RIGHT_MODIFY},
@@ -58,6 +62,13 @@ const MethodRight method_rights[] = {
         /* An ioeventfd is not memory, but whoever has it can kick the guest's device. */
         {GUESTMAP_INTERFACE_REGION, "GetIOEventFD", "tubt", GUESTMAP_RIGHT_ACCESS_MEMORY},
         {GUESTMAP_INTERFACE_REGION, "GetMemory", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
+
+        /* Registers are what the guest has in hand: its memory, and the way to all of it. */
+        {GUESTMAP_INTERFACE_VCPU, "SetRegisters", "a{st}", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_VCPU, "GetRegisters", "", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_VCPU, "Start", "", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VCPU, "Stop", "", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VCPU, "Step", "u", GUESTMAP_RIGHT_MODIFY},
 
         {PROPERTIES, "Get", "ss", GUESTMAP_RIGHT_INSPECT},
         {PROPERTIES, "GetAll", "s", GUESTMAP_RIGHT_INSPECT},

@@ -12,6 +12,7 @@
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/transaction-dbus.h"
+#include "daemon/vm/vcpu-dbus.h"
 #include "daemon/vm/vm-dbus.h"
 
 static int add_below(Service *service, sd_bus *bus) {
@@ -32,9 +33,12 @@ static int add_below(Service *service, sd_bus *bus) {
                                        address_space_object_find, service);
         if (r < 0)
                 return r;
-        return sd_bus_add_fallback_vtable(bus, NULL, service->region_prefix,
-                                          GUESTMAP_INTERFACE_REGION, region_vtable,
-                                          region_object_find, service);
+        r = sd_bus_add_fallback_vtable(bus, NULL, service->region_prefix, GUESTMAP_INTERFACE_REGION,
+                                       region_vtable, region_object_find, service);
+        if (r < 0)
+                return r;
+        return sd_bus_add_fallback_vtable(bus, NULL, service->vcpu_prefix, GUESTMAP_INTERFACE_VCPU,
+                                          vcpu_vtable, vcpu_object_find, service);
 }
 
 static int add_enumerators(Service *service, sd_bus *bus) {
@@ -48,8 +52,12 @@ static int add_enumerators(Service *service, sd_bus *bus) {
                                        address_space_objects_enumerate, service);
         if (r < 0)
                 return r;
-        return sd_bus_add_node_enumerator(bus, NULL, service->region_prefix,
-                                          region_objects_enumerate, service);
+        r = sd_bus_add_node_enumerator(bus, NULL, service->region_prefix, region_objects_enumerate,
+                                       service);
+        if (r < 0)
+                return r;
+        return sd_bus_add_node_enumerator(bus, NULL, service->vcpu_prefix, vcpu_objects_enumerate,
+                                          service);
 }
 
 int objects_add(Service *service, sd_bus *bus) {

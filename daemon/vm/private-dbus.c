@@ -61,7 +61,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 return sd_bus_reply_method_return(m, "ssusst", "", "", 0, "", "starting",
                                                   UINT64_C(0));
         return sd_bus_reply_method_return(m, "ssusst", vm->name, vm->id, vm->owner,
-                                          vm->accelerator->ops->name, "running",
+                                          vm->accelerator->ops->name, vm_state(vm),
                                           vm->map->generation);
 }
 

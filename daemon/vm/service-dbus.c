@@ -14,6 +14,7 @@
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
+#include "daemon/vm/vcpu-dbus.h"
 #include "daemon/vm/watch-dbus.h"
 
 int service_new(Service **ret, sd_event *event) {
@@ -29,6 +30,7 @@ int service_new(Service **ret, sd_event *event) {
         CDS_INIT_LIST_HEAD(&service->transactions);
         CDS_INIT_LIST_HEAD(&service->watches);
         CDS_INIT_LIST_HEAD(&service->dumps);
+        CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
         *ret = service;
         return 0;
@@ -45,7 +47,9 @@ Service *service_free(Service *service) {
                 open_transaction_free(open);
         announcer_deinit(&service->announcer);
         history_deinit(&service->history);
+        sd_event_source_disable_unref(service->vcpu_ended);
         vm_free(service->vm);
+        free(service->vcpu_prefix);
         free(service->region_prefix);
         free(service->space_prefix);
         free(service->transaction_prefix);
@@ -72,6 +76,7 @@ void service_detach(Service *service) {
                         open_transaction_free(open);
         watches_drop(service, NULL);
         dumps_drop(service, NULL);
+        vcpu_calls_drop(service);
         callers_clear(&service->callers);
         service->bus = sd_bus_flush_close_unref(service->bus);
 }
@@ -161,7 +166,8 @@ static int make_paths(Service *service, const char *name) {
                 return r;
         if (asprintf(&service->transaction_prefix, "%s/transaction", service->path) < 0 ||
             asprintf(&service->space_prefix, "%s/space", service->path) < 0 ||
-            asprintf(&service->region_prefix, "%s/region", service->path) < 0)
+            asprintf(&service->region_prefix, "%s/region", service->path) < 0 ||
+            asprintf(&service->vcpu_prefix, "%s/vcpu", service->path) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -204,6 +210,10 @@ int service_setup(Service *service, const char *name, const char *id, uint32_t o
         if (r < 0)
                 return r;
         r = announcer_init(&service->announcer, service, vm->map->generation);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(service->event, &service->vcpu_ended, vcpus_ended_fd(vm->vcpus),
+                            EPOLLIN, on_vcpu_ended, service);
         if (r < 0)
                 return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);

@@ -41,6 +41,7 @@ struct Service {
         char *transaction_prefix;
         char *space_prefix;
         char *region_prefix;
+        char *vcpu_prefix;
 
         MapTarget map_target; /* the VM itself */
         struct Callers callers;
@@ -52,6 +53,8 @@ struct Service {
         size_t n_watches;
         struct cds_list_head dumps; /* of DumpCall.link */
         size_t n_dumps;
+        struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
+        sd_event_source *vcpu_ended;
 };
 
 int service_new(Service **ret, sd_event *event);

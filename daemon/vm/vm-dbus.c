@@ -11,6 +11,7 @@
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/report.h"
 #include "daemon/vm/service-dbus.h"
+#include "daemon/vm/vcpus-dbus.h"
 #include "daemon/vm/vm-dbus.h"
 
 static int begin(Service *service, sd_bus_message *m, OpenTransaction **ret, Detail *detail) {
@@ -337,7 +338,7 @@ static int get_string(sd_bus *bus, const char *path, const char *interface, cons
         const VM *vm = ((const Service *)userdata)->vm;
         const char *value = strcmp(property, "Name") == 0    ? vm->name
                             : strcmp(property, "ID") == 0    ? vm->id
-                            : strcmp(property, "State") == 0 ? "running"
+                            : strcmp(property, "State") == 0 ? vm_state(vm)
                                                              : vm->accelerator->ops->name;
 
         return sd_bus_message_append(reply, "s", value);
@@ -398,6 +399,15 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetBacking", SD_BUS_ARGS("t", id, "b", writable),
                                 SD_BUS_RESULT("h", fd, "t", size), method_get_backing,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AddVCPU", SD_BUS_ARGS("u", index, "a{sv}", options),
+                                SD_BUS_RESULT("o", vcpu), method_add_vcpu,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveVCPU", SD_BUS_ARGS("u", index, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_remove_vcpu, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_pause,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_resume,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Destroy", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 method_destroy, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),
@@ -411,6 +421,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Regions", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("RAMBytes", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", get_number64, 0, 0),
+        SD_BUS_PROPERTY("PauseUSec", "a{st}", get_pause_usec, 0, 0),
         SD_BUS_SIGNAL_WITH_ARGS("Committed",
                                 SD_BUS_ARGS("t", generation, "t", previous,
                                             "a(sa(ttstsu)a(ttstsu))", changes, "a{sv}", details),

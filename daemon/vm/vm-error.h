@@ -16,4 +16,5 @@ enum VMError {
         VM_E_TRANSACTION_CLOSED,
         VM_E_UNASSIGNED,
         VM_E_NOT_SUPPORTED,
+        VM_E_NO_SUCH_VCPU,
 };

@@ -88,6 +88,9 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         r = vm_make_slots(vm, detail);
         if (r != 0)
                 return r;
+        r = vcpus_new(&vm->vcpus, vm->name, vm->memory_space, vm->map, vm->accelerator);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(vm);
         return 0;
 }
@@ -95,6 +98,7 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
 VM *vm_free(VM *vm) {
         if (!vm)
                 return NULL;
+        vcpus_free(vm->vcpus);
         if (vm->slots)
                 listener_unregister(slots_listener(vm->slots), vm->map);
         slots_free(vm->slots);
@@ -105,6 +109,10 @@ VM *vm_free(VM *vm) {
         free(vm->name);
         free(vm);
         return NULL;
+}
+
+const char *vm_state(const VM *vm) {
+        return vcpus_are_paused(vm->vcpus) ? "paused" : "running";
 }
 
 static int vm_add_root(VM *vm, const char *region, uint64_t size, const char *space,

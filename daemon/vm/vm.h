@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/slots.h"
@@ -32,6 +33,7 @@ struct VM {
         Map *map;
         Accelerator *accelerator;
         Slots *slots;
+        VCPUs *vcpus;
         uint64_t last_backing;
         int descriptors_max; /* number from which on they are kept for other things than the map */
 };
@@ -44,6 +46,9 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
            const char *memory_space, Detail *detail);
 VM *vm_free(VM *vm);
 DEFINE_CLEANUP(VM *, vm_free);
+
+/* "running" or "paused". */
+const char *vm_state(const VM *vm);
 
 /* The map of a new VM without a layout: `system` and `io`, roots of `memory` and `io`. Commits. */
 int vm_populate(VM *vm, Detail *detail);

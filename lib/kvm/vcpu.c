@@ -3,9 +3,9 @@
 /*
  * vCPU: the thread, and what it is told
  *
- * I1: the thread alone calls KVM_RUN, and only between a start and the end that it reports.
- * I2: `state` becomes VCPU_RUNNING by the owner, anything else by the thread; it is running iff a
- *     run is on that has not ended.
+ * I1: the thread alone calls KVM_RUN, and only while `runs`, which the owner sets and the thread
+ *     clears when it reports the end.
+ * I2: `state` is the owner's: VCPU_RUNNING from a start until he has taken the end.
  */
 
 #include <linux/kvm.h>
@@ -39,12 +39,14 @@ struct VCPU {
 
         pthread_t thread;
         bool has_thread;
-        pthread_mutex_t lock; /* of the following */
-        pthread_cond_t commanded;
         VCPUState state;
+        VCPUEnd end; /* of the last run that was taken */
+
+        pthread_mutex_t lock; /* of the following three, and of `coming` once it is reported */
+        pthread_cond_t commanded;
+        bool runs;
         bool quits;
         bool has_end;
-        VCPUEnd end;
 
         /* Of the run that is on, the thread's own but before it begins. */
         GateRunner runner;
@@ -171,8 +173,7 @@ static void run(VCPU *vcpu) {
         run_gate_unlink(vcpu->gate, &vcpu->runner);
 
         pthread_mutex_lock(&vcpu->lock);
-        vcpu->state = vcpu->coming.state;
-        vcpu->end = vcpu->coming;
+        vcpu->runs = false;
         vcpu->has_end = true;
         pthread_mutex_unlock(&vcpu->lock);
         vcpu->ops->ended(vcpu->userdata);
@@ -183,9 +184,9 @@ static bool await_start(VCPU *vcpu) {
         bool starts;
 
         pthread_mutex_lock(&vcpu->lock);
-        while (vcpu->state != VCPU_RUNNING && !vcpu->quits)
+        while (!vcpu->runs && !vcpu->quits)
                 pthread_cond_wait(&vcpu->commanded, &vcpu->lock);
-        starts = vcpu->state == VCPU_RUNNING;
+        starts = vcpu->runs;
         pthread_mutex_unlock(&vcpu->lock);
         return starts;
 }
@@ -319,21 +320,16 @@ uint32_t vcpu_index(const VCPU *vcpu) {
         return vcpu->index;
 }
 
-VCPUState vcpu_state(VCPU *vcpu) {
-        VCPUState state;
-
-        pthread_mutex_lock(&vcpu->lock);
-        state = vcpu->state;
-        pthread_mutex_unlock(&vcpu->lock);
-        return state;
+VCPUState vcpu_state(const VCPU *vcpu) {
+        return vcpu->state;
 }
 
 uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind) {
         return __atomic_load_n(&vcpu->exits[kind], __ATOMIC_RELAXED);
 }
 
-static int check_idle(VCPU *vcpu, Detail *detail) {
-        if (vcpu_state(vcpu) != VCPU_RUNNING)
+static int check_idle(const VCPU *vcpu, Detail *detail) {
+        if (vcpu->state != VCPU_RUNNING)
                 return 0;
         return detail_set(detail, MAP_E_IN_USE, "vCPU %u is running", vcpu->index);
 }
@@ -344,12 +340,12 @@ int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
         r = check_idle(vcpu, detail);
         if (r != 0)
                 return r;
+        vcpu->state = VCPU_RUNNING;
         pthread_mutex_lock(&vcpu->lock);
         vcpu->steps_left = steps;
         vcpu->cause = BY_OWNER;
         run_gate_allow(&vcpu->runner);
-        vcpu->state = VCPU_RUNNING;
-        vcpu->has_end = false;
+        vcpu->runs = true;
         pthread_cond_signal(&vcpu->commanded);
         pthread_mutex_unlock(&vcpu->lock);
         return 0;
@@ -366,12 +362,20 @@ bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret) {
         has_end = vcpu->has_end;
         vcpu->has_end = false;
         if (has_end)
-                *ret = vcpu->end;
+                vcpu->end = vcpu->coming;
         pthread_mutex_unlock(&vcpu->lock);
+        if (has_end) {
+                vcpu->state = vcpu->end.state;
+                *ret = vcpu->end;
+        }
         return has_end;
 }
 
-int vcpu_read(VCPU *vcpu, VCPURegisters *registers, Detail *detail) {
+const VCPUEnd *vcpu_last_end(const VCPU *vcpu) {
+        return &vcpu->end;
+}
+
+int vcpu_read(const VCPU *vcpu, VCPURegisters *registers, Detail *detail) {
         int r;
 
         r = check_idle(vcpu, detail);
@@ -381,7 +385,7 @@ int vcpu_read(VCPU *vcpu, VCPURegisters *registers, Detail *detail) {
         return r < 0 ? refused(vcpu, "its registers", r, detail) : 0;
 }
 
-int vcpu_write(VCPU *vcpu, const VCPURegisters *registers, Detail *detail) {
+int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail) {
         int r;
 
         r = check_idle(vcpu, detail);
@@ -405,6 +409,8 @@ int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
         r = vcpu_read(vcpu, &registers, detail);
         if (r != 0)
                 return r;
+        vcpu->state = VCPU_STOPPED;
+        vcpu->end = (VCPUEnd){};
         memset(vcpu->exits, 0, sizeof(vcpu->exits));
         vcpu_mode_set_registers(setup, &registers);
         return vcpu_write(vcpu, &registers, detail);

@@ -69,22 +69,22 @@ VCPU *vcpu_free(VCPU *vcpu);
 DEFINE_CLEANUP(VCPU *, vcpu_free);
 
 uint32_t vcpu_index(const VCPU *vcpu);
-VCPUState vcpu_state(VCPU *vcpu);
+/* It counts as running until the end of its run was taken. */
+VCPUState vcpu_state(const VCPU *vcpu);
 /* Exits of a kind, vcpu-exit.h, since it was made or reset. */
 uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind);
 
-/*
- * Runs, for so many exits, for 0 without end. An end that was not taken is forgotten. MAP_E_IN_USE:
- * it is running.
- */
+/* Runs, for so many exits, for 0 without end. MAP_E_IN_USE: it is running. */
 int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail);
 /* Asks a run to end, if one is on. It may take until a trap is served. */
 void vcpu_stop(VCPU *vcpu);
-/* Whether a run has ended that was not told of yet. */
+/* Whether a run has ended since the last time. */
 bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret);
+/* The end that was taken last; all zero where there was none. */
+const VCPUEnd *vcpu_last_end(const VCPU *vcpu);
 
 /* Of one that does not run: MAP_E_IN_USE. */
-int vcpu_read(VCPU *vcpu, VCPURegisters *registers, Detail *detail);
-int vcpu_write(VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
+int vcpu_read(const VCPU *vcpu, VCPURegisters *registers, Detail *detail);
+int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
 /* As it was made, in the registers of a mode. MAP_E_IN_USE, MAP_E_KVM. */
 int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail);

@@ -193,8 +193,8 @@ Rig *rig_free(Rig *rig) {
 
 static void send_call(Rig *rig, const char *path, const char *member, const char *types,
                       va_list arguments) {
-        static const char *const ours[] = {"VM",           "Map",    "Transaction",
-                                           "AddressSpace", "Region", "Private"};
+        static const char *const ours[] = {"VM",     "Map",  "Transaction", "AddressSpace",
+                                           "Region", "VCPU", "Private"};
         const char *dot = strchr(member, '.'), *prefix = "org.freedesktop.DBus.";
         sd_bus_message *m = NULL;
         char interface[64];

@@ -113,6 +113,21 @@ static void check(Rig *rig, const char *path, const char *interface) {
         free(file);
 }
 
+/* Only KVM has any. */
+static void test_vcpu(void **state) {
+        Rig *rig;
+
+        if (kvm_probe() < 0)
+                skip();
+        rig = rig_new();
+        rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test",
+                 "0123456789abcdef0123456789abcdef", UINT32_C(1000), 0);
+        assert_string_equal(rig->text, "");
+        rig_call(rig, RIG_VM, "VM.AddVCPU", "ua{sv}", UINT32_C(0), 0);
+        check(rig, RIG_VM "/vcpu/0", "org.guestmap1.VCPU");
+        rig_free(rig);
+}
+
 static void test_interfaces(void **state) {
         Rig *rig = rig_new_vm();
 
@@ -126,4 +141,4 @@ static void test_interfaces(void **state) {
         rig_free(rig);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_interfaces));
+UNIT_TESTS(cmocka_unit_test(test_interfaces), cmocka_unit_test(test_vcpu));

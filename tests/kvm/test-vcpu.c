@@ -114,13 +114,11 @@ static void test_tables_refused(void **state) {
                      "mapped-size 0x0: it is not a number of GiB from 1 to 512");
         check_tables(processor, 0x1000, 513 * gib,
                      "mapped-size 0x8040000000: it is not a number of GiB from 1 to 512");
-        check_tables(processor, MIB - 2 * 4096, gib,
-                     "page-tables: there is no RAM at 0x100000");
+        check_tables(processor, MIB - 2 * 4096, gib, "page-tables: there is no RAM at 0x100000");
         must_edit_commit(processor->map,
                          with_flags(add_alias("rom", "ram", 0x2000, 4 * KIB, "system", 0x3000, 1),
                                     REGION_READONLY));
-        check_tables(processor, 0x1000, gib,
-                     "page-tables: there is no RAM at 0x3000");
+        check_tables(processor, 0x1000, gib, "page-tables: there is no RAM at 0x3000");
         for (size_t i = 0; i < MIB; i++)
                 assert_int_equal(processor->ram[i], 0x77);
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "api/names.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/vcpu-dbus.h"
+#include "daemon/vm/vcpus-dbus.h"
+
+enum { PAGE_TABLES_GIVEN = 1 << 0, MAPPED_SIZE_GIVEN = 1 << 1 };
+
+#define MAPPED_SIZE_DEFAULT (UINT64_C(4) << 30)
+
+static int read_setup(sd_bus_message *m, VCPUSetup *setup, Detail *detail) {
+        const char *mode = "real";
+        uint32_t given = 0;
+        const Option options[] = {
+                {"mode", 's', &mode},
+                {"page-tables", 't', &setup->page_tables, 0, &given, PAGE_TABLES_GIVEN},
+                {"mapped-size", 't', &setup->mapped_size, 0, &given, MAPPED_SIZE_GIVEN},
+        };
+        int r;
+
+        *setup = (VCPUSetup){.mapped_size = MAPPED_SIZE_DEFAULT};
+        r = options_read(m, options, ELEMENTS_OF(options), detail);
+        if (r != 0)
+                return r;
+        r = vcpu_mode_from_string(mode);
+        if (r < 0)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "mode \"%.64s\" is none of real, flat, long", mode);
+        setup->mode = (VCPUMode)r;
+        if (setup->mode == VCPU_MODE_LONG && !(given & PAGE_TABLES_GIVEN))
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "mode long: page-tables must say where they are to be");
+        if (setup->mode != VCPU_MODE_LONG && given)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS, "mode %s: it has no page tables",
+                                  mode);
+        return 0;
+}
+
+static int add_vcpu(VCPUs *vcpus, sd_bus_message *m, uint32_t *ret_index, Detail *detail) {
+        VCPUSetup setup;
+        uint32_t index;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &index);
+        if (r < 0)
+                return r;
+        r = read_setup(m, &setup, detail);
+        if (r == 0)
+                r = vcpus_add(vcpus, index, &setup, detail);
+        if (r != 0)
+                return r;
+        *ret_index = index;
+        return 0;
+}
+
+int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(freep) char *path = NULL;
+        Service *service = userdata;
+        Detail detail = {};
+        uint32_t index;
+        int r;
+
+        r = add_vcpu(service->vm->vcpus, m, &index, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        r = vcpu_path(service, index, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_reply_method_return(m, "o", path);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_object_added(service->bus, path);
+}
+
+static int remove_vcpu(Service *service, sd_bus_message *m, uint32_t *ret_index, Detail *detail) {
+        uint32_t index;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &index);
+        if (r < 0)
+                return r;
+        r = options_read_none(m, detail);
+        if (r == 0)
+                r = vcpus_remove(service->vm->vcpus, index, detail);
+        if (r != 0)
+                return r;
+        *ret_index = index;
+        return 0;
+}
+
+int method_remove_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(freep) char *path = NULL;
+        Service *service = userdata;
+        Detail detail = {};
+        uint32_t index;
+        int r;
+
+        vcpus_tell(service);
+        r = remove_vcpu(service, m, &index, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        r = vcpu_path(service, index, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_reply_method_return(m, NULL);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_interfaces_removed(service->bus, path, "org.freedesktop.DBus.Peer",
+                                              "org.freedesktop.DBus.Introspectable",
+                                              "org.freedesktop.DBus.Properties",
+                                              GUESTMAP_INTERFACE_VCPU, NULL);
+}
+
+/* Pausing what is paused, and resuming what runs, is no change. */
+static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
+        VCPUs *vcpus = service->vm->vcpus;
+        Detail detail;
+        int r;
+
+        r = vcpus_check_supported(vcpus, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        if (vcpus_are_paused(vcpus) == paused)
+                return sd_bus_reply_method_return(m, NULL);
+        if (paused)
+                vcpus_pause(vcpus);
+        else
+                vcpus_resume(vcpus);
+        r = sd_bus_reply_method_return(m, NULL);
+        if (r < 0)
+                return r;
+        return sd_bus_emit_properties_changed(service->bus, service->path, GUESTMAP_INTERFACE_VM,
+                                              "State", NULL);
+}
+
+int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return set_paused(userdata, m, true, error);
+}
+
+int method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return set_paused(userdata, m, false, error);
+}
+
+int get_pause_usec(sd_bus *bus, const char *path, const char *interface, const char *property,
+                   sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Service *service = userdata;
+        PauseStatistics pauses = run_gate_pauses(vcpus_gate(service->vm->vcpus));
+
+        return sd_bus_message_append(reply, "a{st}", 3, "count", pauses.count, "total",
+                                     pauses.total_usec, "max", pauses.max_usec);
+}

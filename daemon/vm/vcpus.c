@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "daemon/vm/vcpus.h"
+#include "daemon/vm/vm-error.h"
+#include "lib/memory/access.h"
+#include "lib/util/array.h"
+#include "lib/util/rcu.h"
+
+typedef struct VCPUEntry {
+        VCPU *vcpu;
+        bool present;
+} VCPUEntry;
+
+struct VCPUs {
+        const char *vm; /* name, for details */
+        const char *memory_space;
+        const Map *map;
+        const Accelerator *accelerator;
+        RunGate gate;
+        int ended_fd;
+        bool paused;
+        VCPUEntry *items; /* ascending by index */
+        size_t n;
+        size_t allocated;
+};
+
+/* The address space that ports are looked up in. */
+static const char port_space[] = "io";
+
+static int read_ones(void *userdata, const Piece *piece, void *data) {
+        memset(data, 0xff, range_size(piece->range));
+        return 0;
+}
+
+static int drop(void *userdata, const Piece *piece, const void *data) {
+        return 0;
+}
+
+static const AccessOps unserved = {.read = read_ones, .write = drop};
+
+/* By the vCPU's thread. The kernel cuts accesses at the end of the address space. */
+static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+        const Range range = {trap->address, trap->address + (trap->length - 1)};
+        const VCPUs *vcpus = userdata;
+        const FlatView *view;
+        int r;
+
+        rcu_enter();
+        view = snapshot_find(map_snapshot(vcpus->map),
+                             trap->is_port ? port_space : vcpus->memory_space);
+        if (!view && !trap->is_write)
+                memset(trap->data, 0xff, trap->length);
+        r = !view            ? 0
+            : trap->is_write ? access_write(view, range, trap->data, &unserved, NULL)
+                             : access_read(view, range, trap->data, &unserved, NULL);
+        rcu_leave();
+        return r == 0 ? 0 : detail_set(reason, r, "memory: %s", strerror(-r));
+}
+
+static void on_ended(void *userdata) {
+        const VCPUs *vcpus = userdata;
+
+        (void)eventfd_write(vcpus->ended_fd, 1);
+}
+
+static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
+
+int vcpus_new(VCPUs **ret, const char *vm, const char *memory_space, const Map *map,
+              const Accelerator *accelerator) {
+        _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        _cleanup_(freep) VCPUs *vcpus = calloc(1, sizeof(*vcpus));
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        if (!vcpus)
+                return -ENOMEM;
+        vcpus->vm = vm;
+        vcpus->memory_space = memory_space;
+        vcpus->map = map;
+        vcpus->accelerator = accelerator;
+        r = run_gate_init(&vcpus->gate);
+        if (r < 0)
+                return r;
+        vcpus->ended_fd = TAKE_FD(fd);
+        *ret = TAKE_PTR(vcpus);
+        return 0;
+}
+
+VCPUs *vcpus_free(VCPUs *vcpus) {
+        if (!vcpus)
+                return NULL;
+        for (size_t i = 0; i < vcpus->n; i++)
+                vcpu_free(vcpus->items[i].vcpu);
+        free(vcpus->items);
+        run_gate_deinit(&vcpus->gate);
+        safe_close(vcpus->ended_fd);
+        free(vcpus);
+        return NULL;
+}
+
+RunGate *vcpus_gate(VCPUs *vcpus) {
+        return &vcpus->gate;
+}
+
+int vcpus_ended_fd(const VCPUs *vcpus) {
+        return vcpus->ended_fd;
+}
+
+int vcpus_check_supported(const VCPUs *vcpus, Detail *detail) {
+        if (accelerator_vm_fd(vcpus->accelerator) >= 0)
+                return 0;
+        return detail_set(detail, VM_E_NOT_SUPPORTED, "VM \"%s\": accelerator \"%s\" runs no vCPUs",
+                          vcpus->vm, vcpus->accelerator->ops->name);
+}
+
+/* Where the index is, or would be. */
+static size_t position(const VCPUs *vcpus, uint32_t index) {
+        size_t i = 0;
+
+        while (i < vcpus->n && vcpu_index(vcpus->items[i].vcpu) < index)
+                i++;
+        return i;
+}
+
+static VCPUEntry *find_entry(const VCPUs *vcpus, uint32_t index) {
+        size_t i = position(vcpus, index);
+
+        return i < vcpus->n && vcpu_index(vcpus->items[i].vcpu) == index ? &vcpus->items[i] : NULL;
+}
+
+static int check_index(const VCPUs *vcpus, uint32_t index, Detail *detail) {
+        const VCPUEntry *entry = find_entry(vcpus, index);
+
+        if (index >= VCPUS_MAX)
+                return detail_set(detail, MAP_E_INVALID_RANGE, "vCPU %u: the highest index is %d",
+                                  index, VCPUS_MAX - 1);
+        if (entry && entry->present)
+                return detail_set(detail, MAP_E_IN_USE, "VM \"%s\" has a vCPU %u", vcpus->vm,
+                                  index);
+        return 0;
+}
+
+/* A new vCPU, not present yet. */
+static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
+        size_t at = position(vcpus, index);
+        VCPU *vcpu;
+        int r;
+
+        r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
+        if (r < 0)
+                return r;
+        r = vcpu_new(&vcpu, vcpus->accelerator, &vcpus->gate, index, &vcpu_ops, vcpus, detail);
+        if (r != 0)
+                return r;
+        memmove(&vcpus->items[at + 1], &vcpus->items[at], (vcpus->n - at) * sizeof(*vcpus->items));
+        vcpus->items[at] = (VCPUEntry){.vcpu = vcpu};
+        vcpus->n++;
+        *ret = &vcpus->items[at];
+        return 0;
+}
+
+static int write_tables(const VCPUs *vcpus, const VCPUSetup *setup, Detail *detail) {
+        const FlatView *view;
+        int r;
+
+        rcu_enter();
+        view = snapshot_find(map_snapshot(vcpus->map), vcpus->memory_space);
+        r = view ? vcpu_mode_write_tables(setup, view, detail)
+                 : detail_set(detail, MAP_E_INVALID_RANGE,
+                              "page-tables: there is no address space \"%s\"", vcpus->memory_space);
+        rcu_leave();
+        return r;
+}
+
+int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail) {
+        VCPUEntry *entry;
+        int r;
+
+        r = vcpus_check_supported(vcpus, detail);
+        if (r == 0)
+                r = check_index(vcpus, index, detail);
+        if (r != 0)
+                return r;
+        entry = find_entry(vcpus, index);
+        if (!entry)
+                r = make(vcpus, index, &entry, detail);
+        if (r == 0 && setup->mode == VCPU_MODE_LONG)
+                r = write_tables(vcpus, setup, detail);
+        if (r == 0)
+                r = vcpu_reset(entry->vcpu, setup, detail);
+        if (r != 0)
+                return r;
+        entry->present = true;
+        return 0;
+}
+
+int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail) {
+        const VCPUEntry *entry = find_entry(vcpus, index);
+
+        if (!entry || !entry->present)
+                return detail_set(detail, VM_E_NO_SUCH_VCPU, "VM \"%s\" has no vCPU %u", vcpus->vm,
+                                  index);
+        *ret = entry->vcpu;
+        return 0;
+}
+
+int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail) {
+        VCPU *vcpu;
+        int r;
+
+        r = vcpus_find(vcpus, index, &vcpu, detail);
+        if (r != 0)
+                return r;
+        if (vcpu_state(vcpu) == VCPU_RUNNING)
+                return detail_set(detail, MAP_E_IN_USE, "vCPU %u is running", index);
+        find_entry(vcpus, index)->present = false;
+        return 0;
+}
+
+VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after) {
+        for (size_t i = after ? position(vcpus, vcpu_index(after)) + 1 : 0; i < vcpus->n; i++)
+                if (vcpus->items[i].present)
+                        return vcpus->items[i].vcpu;
+        return NULL;
+}
+
+void vcpus_pause(VCPUs *vcpus) {
+        vcpus->paused = true;
+        run_gate_close(&vcpus->gate);
+}
+
+void vcpus_resume(VCPUs *vcpus) {
+        vcpus->paused = false;
+        run_gate_open(&vcpus->gate);
+}
+
+bool vcpus_are_paused(const VCPUs *vcpus) {
+        return vcpus->paused;
+}

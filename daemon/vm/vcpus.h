@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * vCPUs of a VM
+ *
+ * The kernel keeps a vCPU as long as its VM. One that is removed is therefore kept here, too,
+ * asleep, and put back into its first state when its index is added again.
+ *
+ * What a guest's access traps at is looked up in the published views, by the vCPU's own thread: in
+ * the address space that the slots follow, or in "io" for ports. RAM that no slot covers is served
+ * from its backing. Where nobody answers, and where no handler is, guests read all-ones, and what
+ * they write is dropped.
+ *
+ * All functions are for the loop's thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/kvm/vcpu.h"
+#include "lib/memory/map.h"
+#include "lib/util/detail.h"
+
+typedef struct VCPUs VCPUs;
+
+enum { VCPUS_MAX = 256 };
+
+/* Name, address space, map and accelerator are borrowed. -errno. */
+int vcpus_new(VCPUs **ret, const char *vm, const char *memory_space, const Map *map,
+              const Accelerator *accelerator);
+/* Ends all runs. */
+VCPUs *vcpus_free(VCPUs *vcpus);
+DEFINE_CLEANUP(VCPUs *, vcpus_free);
+
+/* The gate that all of them pass. */
+RunGate *vcpus_gate(VCPUs *vcpus);
+/* An eventfd that becomes readable when a run has ended. */
+int vcpus_ended_fd(const VCPUs *vcpus);
+
+/* VM_E_NOT_SUPPORTED: with this accelerator there are none. */
+int vcpus_check_supported(const VCPUs *vcpus, Detail *detail);
+/*
+ * VM_E_NOT_SUPPORTED, MAP_E_IN_USE (the index), MAP_E_INVALID_RANGE (index, page tables), MAP_E_KVM.
+ * A vCPU that cannot be set up is not there.
+ */
+int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail);
+/* VM_E_NO_SUCH_VCPU, MAP_E_IN_USE: it is running. */
+int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail);
+
+/* VM_E_NO_SUCH_VCPU. */
+int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail);
+/* The next one by index; the first for NULL. */
+VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after);
+
+/* No guest executes an instruction between the two, whatever state its vCPU is in. */
+void vcpus_pause(VCPUs *vcpus);
+void vcpus_resume(VCPUs *vcpus);
+bool vcpus_are_paused(const VCPUs *vcpus);
