@@ -41,7 +41,7 @@ int vcpus_ended_fd(const VCPUs *vcpus);
 /* VM_E_NOT_SUPPORTED: with this accelerator there are none. */
 int vcpus_check_supported(const VCPUs *vcpus, Detail *detail);
 /*
- * VM_E_NOT_SUPPORTED, MAP_E_IN_USE (the index), MAP_E_INVALID_RANGE (index, page tables), MAP_E_KVM.
+ * VM_E_NOT_SUPPORTED, MAP_E_KVM; MAP_E_IN_USE: the index; MAP_E_INVALID_RANGE: index, page tables.
  * A vCPU that cannot be set up is not there.
  */
 int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail);

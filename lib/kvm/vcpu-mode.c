@@ -50,7 +50,7 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type) {
         };
 }
 
-/* Selectors as most tables of descriptors have them: code in the first entry, data in the second. */
+/* Selectors as most descriptor tables have them: code in the first entry, data in the second. */
 static void set_flat(VCPURegisters *registers) {
         struct kvm_sregs *special = &registers->special;
         struct kvm_segment data = flat_segment(0x10, SEGMENT_DATA);

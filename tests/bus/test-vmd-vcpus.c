@@ -304,7 +304,7 @@ static void test_pause(void **state) {
                             "{count: 0, total: 0, max: 0}");
 }
 
-/* The guest does not mind who is connected, and neither does what ends: it is taken down running. */
+/* The guest does not mind who is connected; and it is taken down while it runs. */
 static void test_connection_lost(void **state) {
         static const uint8_t program[] = {0xeb, 0xfe}; /* jmp to itself */
         Rig *rig = *state;
@@ -320,7 +320,7 @@ static void test_connection_lost(void **state) {
         assert_string_equal(get_state(rig), "running");
 }
 
-/* A call that waits goes with the connection; what ends while nobody is connected is known later. */
+/* A call that waits goes with the connection; what ends meanwhile can be asked for later. */
 static void test_ends_unheard(void **state) {
         static const uint8_t program[] = {0xf4}; /* hlt */
         Rig *rig = *state;
