@@ -20,6 +20,7 @@ enum {
         ENTRY_LARGE = 1 << 7,
 
         CR0_PE = 1 << 0,
+        CR0_ET = 1 << 4, /* always set */
         CR4_PAE = 1 << 5,
         EFER_LME = 1 << 8,
         EFER_LMA = 1 << 10,
@@ -57,7 +58,7 @@ static void set_flat(VCPURegisters *registers) {
 
         special->cs = flat_segment(0x08, SEGMENT_CODE);
         special->ds = special->es = special->fs = special->gs = special->ss = data;
-        special->cr0 |= CR0_PE;
+        special->cr0 = CR0_PE | CR0_ET; /* not CD and NW: after a reset caches are off */
         registers->general = (struct kvm_regs){.rflags = 2};
 }
 
