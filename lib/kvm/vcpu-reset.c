@@ -32,14 +32,14 @@ static const struct {
 
 /* One at a time: a list ends at the first that the vCPU does not have. */
 static int transfer_msr(int vcpu_fd, unsigned long request, struct kvm_msr_entry *entry) {
-        struct {
-                struct kvm_msrs list;
-                struct kvm_msr_entry entry;
-        } one = {.list.nmsrs = 1, .entry = *entry};
+        _Alignas(struct kvm_msrs) char room[sizeof(struct kvm_msrs) + sizeof(*entry)] = {};
+        struct kvm_msrs *list = (struct kvm_msrs *)room;
         int n;
 
-        n = ioctl(vcpu_fd, request, &one);
-        *entry = one.entry;
+        list->nmsrs = 1;
+        list->entries[0] = *entry;
+        n = ioctl(vcpu_fd, request, list);
+        *entry = list->entries[0];
         return n < 0 ? -errno : n;
 }
 
