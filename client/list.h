@@ -19,5 +19,8 @@ struct List {
         int (*read)(sd_bus_message *reply, Table *table, json_object *list);
 };
 
-/* Prints it; `argument` is the method's only one, NULL if it has none. */
+/* Asks the VM at `path`; `argument` is the method's only one, NULL if it has none. */
+int list_read(Client *client, const List *list, const char *path, const char *argument,
+              Table *table, json_object *object);
+/* Prints it. */
 int list_show(Client *client, const List *list, const char *vm, const char *argument);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "client/json-print.h"
 #include "client/json-read.h"
@@ -36,7 +37,7 @@ static void print_operations(json_object *operations) {
         const char *before = "Slot operations: ";
 
         json_object_object_foreach(operations, name, count) {
-                if (json_object_get_uint64(count) == 0)
+                if (json_object_get_uint64(count) == 0 || strncmp(name, "bytes-", 6) == 0)
                         continue;
                 printf("%s%" PRIu64 " %s", before, json_object_get_uint64(count), name);
                 before = ", ";
@@ -52,15 +53,19 @@ static void print_bytes(json_object *report, const char *key, const char *words)
                 printf("%s: %s\n", words, number_size(bytes).text);
 }
 
+void report_print_cost(json_object *operations, json_object *bytes) {
+        if (operations)
+                print_operations(operations);
+        print_bytes(bytes, "bytes-remapped", "Guest memory remapped");
+        print_bytes(bytes, "bytes-unchanged-remapped", "Of that, unchanged");
+}
+
 static void print_words(const Output *output, json_object *report) {
         json_object *spaces = json_get_object(report, "address-spaces");
-        json_object *operations = json_get_object(report, "slot-operations");
 
         if (spaces)
                 print_spaces(output, spaces);
-        if (operations)
-                print_operations(operations);
-        print_bytes(report, "bytes-remapped", "Guest memory remapped");
+        report_print_cost(json_get_object(report, "slot-operations"), report);
         print_bytes(report, "bytes-trapped", "Guest memory without a slot, in all");
         print_bytes(report, "bytes-discarded", "Contents of RAM discarded");
 }

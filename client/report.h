@@ -5,6 +5,7 @@
  * Report: what Apply and Preview say that a commit changes, JSON turned into words
  */
 
+#include <json-c/json.h>
 #include <stdint.h>
 
 #include "client/print.h"
@@ -16,3 +17,5 @@ int report_print(const Output *output, const char *report);
  * EXIT_WOULD_CHANGE if it would change anything.
  */
 int report_print_plan(const Output *output, const char *report, uint64_t generation);
+/* In words, what slots have cost: numbers of operations by kind, and members bytes-… of `bytes`. */
+void report_print_cost(json_object *operations, json_object *bytes);

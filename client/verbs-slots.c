@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * slots: what the accelerator has been told
+ * slots: what the accelerator has been told, and what that has cost so far
  */
 
 #include <inttypes.h>
@@ -9,8 +9,10 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
+#include "client/json-read.h"
 #include "client/list.h"
 #include "client/number.h"
+#include "client/report.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
 
@@ -65,12 +67,56 @@ static int read_slots(sd_bus_message *reply, Table *table, json_object *list) {
         return r < 0 ? client_cannot_read(r) : 0;
 }
 
+static int read_stats(Client *client, const char *path, json_object *object) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_object *stats = json_new_object();
+        const char *name;
+        uint64_t count;
+        int r;
+
+        json_add(object, "stats", stats);
+        r = client_method(client, &reply, path, "org.freedesktop.DBus.Properties", "Get", "ss",
+                          GUESTMAP_INTERFACE_VM, "SlotStats");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'v', "a{st}");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "{st}");
+        if (r < 0)
+                return client_cannot_read(r);
+        while ((r = sd_bus_message_read(reply, "{st}", &name, &count)) > 0)
+                json_add_count(stats, name, count);
+        return r < 0 ? client_cannot_read(r) : 0;
+}
+
+/* Without a create there has been nothing. */
+static void print_stats(json_object *stats) {
+        if (json_get_number(stats, "create") == 0)
+                return;
+        puts("\nSince the VM was made:");
+        report_print_cost(stats, stats);
+}
+
 int verb_slots(Client *client, char **arguments) {
         static const Column columns[] = {
                 {"SLOT", true},    {"FIRST", true},  {"LAST", true}, {"SIZE", true},
                 {"BACKING", true}, {"OFFSET", true}, {"FLAGS"},
         };
         static const List list = {"GetSlots", "slots", columns, ELEMENTS_OF(columns), read_slots};
+        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        _cleanup_(freep) char *path = NULL;
+        int r;
 
-        return list_show(client, &list, arguments[0], NULL);
+        r = client_find_vm(client, arguments[0], &path);
+        if (r >= 0)
+                r = list_read(client, &list, path, NULL, table, object);
+        if (r >= 0)
+                r = read_stats(client, path, object);
+        if (r < 0)
+                return r;
+        output_print(&client->output, table, object);
+        if (client->output.json == JSON_OFF && client->output.legend)
+                print_stats(json_get_object(object, "stats"));
+        return 0;
 }

@@ -31,6 +31,7 @@ static const VMProperty vm_properties[] = {
         {"Generation", 't', offsetof(VM, generation)},
         {"SlotsUsed", 'u', offsetof(VM, slots_used)},
         {"SlotsMax", 'u', offsetof(VM, slots_max)},
+        {"SlotStats", 'a', offsetof(VM, slot_stats)},
         {"Regions", 't', offsetof(VM, regions)},
         {"RAMBytes", 't', offsetof(VM, ram_bytes)},
         {"TrappedBytes", 't', offsetof(VM, trapped_bytes)},
@@ -69,6 +70,8 @@ static int read_value(VM *vm, const VMProperty *property, sd_bus_message *m) {
         char *copy;
         int r;
 
+        if (property->type == 'a')
+                return counts_read(field, m);
         if (property->type != 's')
                 return sd_bus_message_read(m, "v", signature, field);
         r = sd_bus_message_read(m, "v", signature, &text);
@@ -154,11 +157,28 @@ void vm_query_later(VM *vm) {
                                                  REFRESH_USEC, 0, on_refresh, vm);
 }
 
+static int append_counts(const Counts *counts, const char *name, sd_bus_message *m) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a{st}");
+        if (r >= 0)
+                r = counts_append(counts, m);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_property(VM *vm, const VMProperty *property, sd_bus_message *m) {
         char *field = (char *)vm + property->offset;
         char signature[] = {property->type, '\0'};
 
         switch (property->type) {
+        case 'a':
+                return append_counts((const Counts *)field, property->name, m);
         case 's':
                 return sd_bus_message_append(m, "{sv}", property->name, signature, *(char **)field);
         case 'u':
@@ -314,6 +334,11 @@ static int on_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return departure_method(userdata, m, error);
 }
 
+static int get_counts(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return counts_append(userdata, reply);
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 
 static const sd_bus_vtable crashed_vtable[] = {
@@ -329,6 +354,7 @@ static const sd_bus_vtable crashed_vtable[] = {
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(VM, generation), 0),
         SD_BUS_PROPERTY("SlotsUsed", "u", NULL, offsetof(VM, slots_used), 0),
         SD_BUS_PROPERTY("SlotsMax", "u", NULL, offsetof(VM, slots_max), 0),
+        SD_BUS_PROPERTY("SlotStats", "a{st}", get_counts, offsetof(VM, slot_stats), 0),
         SD_BUS_PROPERTY("Regions", "t", NULL, offsetof(VM, regions), 0),
         SD_BUS_PROPERTY("RAMBytes", "t", NULL, offsetof(VM, ram_bytes), 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", NULL, offsetof(VM, trapped_bytes), 0),

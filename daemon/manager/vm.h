@@ -21,6 +21,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/manager/counts-dbus.h"
 #include "daemon/manager/process.h"
 #include "lib/util/tree.h"
 
@@ -69,6 +70,7 @@ struct VM {
         char *accelerator;
         uint64_t generation, regions, ram_bytes, trapped_bytes;
         uint32_t slots_used, slots_max;
+        Counts slot_stats;
         sd_event_source *refresh; /* these numbers are asked for again when it fires */
 
         uint64_t told; /* the last generation that was signalled */

@@ -94,6 +94,8 @@ int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits
         report_plan(&writer, plan);
         json_key(&writer, "bytes-remapped");
         json_number(&writer, plan->bytes_remapped);
+        json_key(&writer, "bytes-unchanged-remapped");
+        json_number(&writer, plan->bytes_unchanged);
         json_key(&writer, "bytes-trapped");
         json_number(&writer, slots_planned_trapped(vm->slots));
         json_key(&writer, "bytes-discarded");

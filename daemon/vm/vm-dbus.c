@@ -367,6 +367,24 @@ static int get_number64(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(reply, "t", value);
 }
 
+static int get_slot_stats(sd_bus *bus, const char *path, const char *interface,
+                          const char *property, sd_bus_message *reply, void *userdata,
+                          sd_bus_error *error) {
+        const SlotStats *stats = slots_stats(((const Service *)userdata)->vm->slots);
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{st}");
+        for (SlotOpKind kind = 0; r >= 0 && kind < N_SLOT_OP_KINDS; kind++)
+                r = sd_bus_message_append(reply, "{st}", slot_op_kind_to_string(kind),
+                                          stats->operations[kind]);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{st}", "bytes-remapped", stats->bytes_remapped);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{st}", "bytes-unchanged-remapped",
+                                          stats->bytes_unchanged);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 
 const sd_bus_vtable vm_vtable[] = {
@@ -418,6 +436,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Generation", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("SlotsUsed", "u", get_number32, 0, 0),
         SD_BUS_PROPERTY("SlotsMax", "u", get_number32, 0, 0),
+        SD_BUS_PROPERTY("SlotStats", "a{st}", get_slot_stats, 0, 0),
         SD_BUS_PROPERTY("Regions", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("RAMBytes", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", get_number64, 0, 0),

@@ -254,8 +254,52 @@ END
 SLOT   FIRST    LAST   SIZE BACKING OFFSET FLAGS
    0     0x0 0x9ffff 640KiB       1    0x0
    1 0xe0000 0xfffff 128KiB       2    0x0 readonly
+
+Since the VM was made:
+Slot operations: 1 delete, 3 create
+Guest memory remapped: 1MiB
 END
-        json "slots as JSON" 'len(d["slots"]) == 2 and d["slots"][0]["first"] == "0x0"' slots pc
+        prints "slots without legend" slots pc --no-legend <<'END'
+0     0x0 0x9ffff 640KiB 1 0x0
+1 0xe0000 0xfffff 128KiB 2 0x0 readonly
+END
+        json "slots as JSON" 'len(d["slots"]) == 2 and d["slots"][0]["first"] == "0x0" and d["stats"]["create"] == 3' slots pc
+}
+
+# A window in the middle of RAM: the first time its ends are remapped, and never again.
+test_sticky_slots() {
+        ctl create sticky --accelerator=none
+        prints "no slots, no statistics" slots sticky <<'END'
+SLOT FIRST LAST SIZE BACKING OFFSET FLAGS
+END
+        ctl add sticky ram ram 1MiB system
+        ctl add sticky window mmio 64KiB system 640KiB --priority=1 --disabled
+        echo '{"guestmap":1,"edits":[{"enable-region":{"name":"window","enabled":true}}]}' \
+                >"$directory/open.json"
+        json "what a cut costs" \
+                'd["slot-operations"]["create"] == 2 and d["bytes-unchanged-remapped"] == 960 * 1024' \
+                apply sticky "$directory/open.json"
+        ctl disable sticky window
+        prints "opened again" apply sticky "$directory/open.json" <<'END'
+Generation 6, 1 edit
+- memory 0x0-0xfffff ram ram @0x0
++ memory 0x0-0x9ffff ram ram @0x0
++ memory 0xa0000-0xaffff mmio window @0x0
++ memory 0xb0000-0xfffff ram ram @0xb0000
+Slot operations: 1 delete
+Guest memory remapped: 64KiB
+END
+        prints "a slot's history" slots sticky <<'END'
+SLOT   FIRST    LAST   SIZE BACKING  OFFSET FLAGS
+   0     0x0 0x9ffff 640KiB       1     0x0
+   1 0xb0000 0xfffff 320KiB       1 0xb0000
+
+Since the VM was made:
+Slot operations: 2 delete, 4 create
+Guest memory remapped: 3136KiB
+Of that, unchanged: 960KiB
+END
+        ctl destroy sticky
 }
 
 # A VM of its own: two pieces of RAM side by side, a ROM, a device.
@@ -532,6 +576,7 @@ test_command_line
 test_vms
 test_edits
 test_views
+test_sticky_slots
 test_memory
 test_devices
 test_documents

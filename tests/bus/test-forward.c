@@ -514,6 +514,7 @@ static void test_vm_process_dies(void **state) {
         refused("VMGone", VM1 "/region/a", PROPERTIES, "GetAll", "s", "");
         text = output_of("introspect", VM1);
         assert_has(text, "\"crashed\"");
+        assert_has(text, "\"bytes-remapped\" 0");
         output_of("tree", "");
         before = add_region(VM2, "a", "mmio", 0x1000, 0);
         assert_int_equal(generation_of(VM2), before);

@@ -17,13 +17,14 @@ static const char some_changes[] =
         "\"removed\": {\"count\": 1, \"sections\": [" SECTION "]},"
         "\"added\": {\"count\": 70, \"sections\": [" SECTION "]}}},"
         "\"slot-operations\": {\"delete\": 1, \"move\": 0, \"flags\": 0, \"create\": 3},"
-        "\"bytes-remapped\": 655360, \"bytes-trapped\": 512,"
+        "\"bytes-remapped\": 655360, \"bytes-unchanged-remapped\": 4096, \"bytes-trapped\": 512,"
         "\"bytes-discarded\": 18446744073709551615}";
 
 static const char no_change[] =
         "{\"generation\": 7, \"edits\": 1, \"address-spaces\": {},"
         "\"slot-operations\": {\"delete\": 0, \"move\": 0, \"flags\": 0, \"create\": 0},"
-        "\"bytes-remapped\": 0, \"bytes-trapped\": 0, \"bytes-discarded\": 0}";
+        "\"bytes-remapped\": 0, \"bytes-unchanged-remapped\": 0, \"bytes-trapped\": 0,"
+        "\"bytes-discarded\": 0}";
 
 static const Output words = {.legend = true};
 
@@ -37,6 +38,7 @@ static void test_done(void **state) {
                             "+ memory and 69 more\n"
                             "Slot operations: 1 delete, 3 create\n"
                             "Guest memory remapped: 640KiB\n"
+                            "Of that, unchanged: 4KiB\n"
                             "Guest memory without a slot, in all: 512\n"
                             "Contents of RAM discarded: 2^64\n");
         assert_int_equal(r, 0);

@@ -162,6 +162,7 @@ static void test_commit(void **state) {
         assert_json(member(report, "slot-operations"),
                     "{\"delete\":2,\"move\":0,\"flags\":0,\"create\":0}");
         assert_json(member(report, "bytes-remapped"), "20480");
+        assert_json(member(report, "bytes-unchanged-remapped"), "0");
         assert_json(member(report, "bytes-trapped"), "6144");
         assert_json(member(report, "bytes-discarded"), "16384");
         assert_int_equal(json_object_object_length(member(report, "address-spaces")), 1);
