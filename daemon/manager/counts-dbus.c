@@ -40,7 +40,6 @@ int counts_append(const Counts *counts, sd_bus_message *m) {
 
         r = sd_bus_message_open_container(m, 'a', "{st}");
         for (size_t i = 0; r >= 0 && i < counts->n; i++)
-                r = sd_bus_message_append(m, "{st}", counts->items[i].name,
-                                          counts->items[i].value);
+                r = sd_bus_message_append(m, "{st}", counts->items[i].name, counts->items[i].value);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

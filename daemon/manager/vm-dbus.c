@@ -35,6 +35,7 @@ static const VMProperty vm_properties[] = {
         {"Regions", 't', offsetof(VM, regions)},
         {"RAMBytes", 't', offsetof(VM, ram_bytes)},
         {"TrappedBytes", 't', offsetof(VM, trapped_bytes)},
+        {"PauseUSec", 'a', offsetof(VM, pause_usec)},
 };
 
 int vm_path_from_name(char **ret, const char *name) {
@@ -358,6 +359,7 @@ static const sd_bus_vtable crashed_vtable[] = {
         SD_BUS_PROPERTY("Regions", "t", NULL, offsetof(VM, regions), 0),
         SD_BUS_PROPERTY("RAMBytes", "t", NULL, offsetof(VM, ram_bytes), 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", NULL, offsetof(VM, trapped_bytes), 0),
+        SD_BUS_PROPERTY("PauseUSec", "a{st}", get_counts, offsetof(VM, pause_usec), 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -70,7 +70,7 @@ struct VM {
         char *accelerator;
         uint64_t generation, regions, ram_bytes, trapped_bytes;
         uint32_t slots_used, slots_max;
-        Counts slot_stats;
+        Counts slot_stats, pause_usec;
         sd_event_source *refresh; /* these numbers are asked for again when it fires */
 
         uint64_t told; /* the last generation that was signalled */
