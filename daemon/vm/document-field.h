@@ -25,7 +25,7 @@ typedef enum FieldType {
         FIELD_PARENT, /* char *; "" is NULL: not placed */
         FIELD_KIND,
         FIELD_SIZE,
-        FIELD_NUMBER,   /* uint64_t */
+        FIELD_NUMBER, /* uint64_t */
         FIELD_U32,
         FIELD_PRIORITY,
         FIELD_BOOL,

@@ -17,38 +17,36 @@ typedef struct Verb Verb;
 
 #define REQUIRED true
 
-#define FIELD(key, type, member, ...) {key, FIELD_##type, offsetof(Entry, member), __VA_ARGS__}
-#define FLAG(key, bit) {key, FIELD_FLAG, 0, bit}
+#define FIELD(key, type, member, ...)                                                              \
+        { key, FIELD_##type, offsetof(Entry, member), __VA_ARGS__ }
+#define FLAG(key, bit)                                                                             \
+        { key, FIELD_FLAG, 0, bit }
 
 #define PLACE_FIELDS                                                                               \
         FIELD("parent", PARENT, edit.parent, 0),                                                   \
-        FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),                                     \
-        FIELD("priority", PRIORITY, edit.priority, PROPERTY_PRIORITY)
+                FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),                             \
+                FIELD("priority", PRIORITY, edit.priority, PROPERTY_PRIORITY)
 
 #define FLAG_FIELDS                                                                                \
-        FLAG("enabled", REGION_ENABLED),                                                           \
-        FLAG("readonly", REGION_READONLY),                                                         \
-        FLAG("nonvolatile", REGION_NONVOLATILE),                                                   \
-        FLAG("unmergeable", REGION_UNMERGEABLE),                                                   \
-        FLAG("romd", REGION_DIRECT_READ),                                                          \
-        FLAG("dirty-log", REGION_DIRTY_LOG)
+        FLAG("enabled", REGION_ENABLED), FLAG("readonly", REGION_READONLY),                        \
+                FLAG("nonvolatile", REGION_NONVOLATILE), FLAG("unmergeable", REGION_UNMERGEABLE),  \
+                FLAG("romd", REGION_DIRECT_READ), FLAG("dirty-log", REGION_DIRTY_LOG)
 
 #define PROPERTY_FIELDS                                                                            \
         FIELD("size", SIZE, edit.size, PROPERTY_SIZE),                                             \
-        FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),                                     \
-        FIELD("priority", PRIORITY, edit.priority, PROPERTY_PRIORITY),                             \
-        FIELD("target-offset", NUMBER, edit.target_offset, PROPERTY_TARGET_OFFSET),                \
-        FLAG_FIELDS
+                FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),                             \
+                FIELD("priority", PRIORITY, edit.priority, PROPERTY_PRIORITY),                     \
+                FIELD("target-offset", NUMBER, edit.target_offset, PROPERTY_TARGET_OFFSET),        \
+                FLAG_FIELDS
 
 #define IOEVENTFD_FIELDS                                                                           \
         FIELD("offset", NUMBER, edit.offset, 0, REQUIRED),                                         \
-        FIELD("length", U32, length, 0, REQUIRED),                                                 \
-        FIELD("match", BOOL, match, 0),                                                            \
-        FIELD("data", NUMBER, data, 0)
+                FIELD("length", U32, length, 0, REQUIRED), FIELD("match", BOOL, match, 0),         \
+                FIELD("data", NUMBER, data, 0)
 
 #define COALESCED_FIELDS                                                                           \
         FIELD("offset", NUMBER, edit.offset, 0, REQUIRED),                                         \
-        FIELD("size", SIZE, edit.size, 0, REQUIRED)
+                FIELD("size", SIZE, edit.size, 0, REQUIRED)
 
 static const Field layout_region_fields[] = {
         FIELD("name", NAME, edit.name, 0, REQUIRED),
@@ -153,6 +151,8 @@ static const Verb verbs[] = {
 struct Parser {
         Document *document;
         json_tokener *tokener;
+        DocumentPassed passed;
+        void *userdata;
         bool has_version;
         bool has_regions;
         bool has_edits;
@@ -398,13 +398,10 @@ static void json_object_putp(json_object **object) {
         json_object_put(*object);
 }
 
-static int parse_piece(const JSONPiece *piece, void *userdata, Detail *detail) {
+static int parse_text(Parser *parser, const JSONPiece *piece, Detail *detail) {
         _cleanup_(json_object_putp) json_object *value = NULL;
-        Parser *parser = userdata;
         enum json_tokener_error error;
 
-        if (!piece->text)
-                return parse_array(parser, piece->path, detail);
         value = tokenize(parser->tokener, piece->text, piece->length);
         error = json_tokener_get_error(parser->tokener);
         if (error != json_tokener_success)
@@ -413,6 +410,19 @@ static int parse_piece(const JSONPiece *piece, void *userdata, Detail *detail) {
         if (piece->path->up)
                 return parse_element(parser, value, piece->path, detail);
         return parse_member(parser, value, piece->path, detail);
+}
+
+static int parse_piece(const JSONPiece *piece, void *userdata, Detail *detail) {
+        Parser *parser = userdata;
+        int r;
+
+        if (!piece->text)
+                return parse_array(parser, piece->path, detail);
+        r = parse_text(parser, piece, detail);
+        if (r || !parser->passed)
+                return r;
+        return parser->passed(parser->document, piece->text + piece->length, parser->userdata,
+                              detail);
 }
 
 static int check_members(const Parser *parser, Detail *detail) {
@@ -433,22 +443,21 @@ static void json_tokener_freep(json_tokener **tokener) {
                 json_tokener_free(*tokener);
 }
 
-int document_parse(Document **ret, const char *text, size_t length, Detail *detail) {
-        _cleanup_(json_tokener_freep) json_tokener *tokener = NULL;
-        _cleanup_(document_freep) Document *document = NULL;
-        Parser parser = {};
+int document_parse_text(Document **ret, const char *text, size_t length, DocumentPassed passed,
+                        void *userdata, Detail *detail) {
+        _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+        _cleanup_(document_freep) Document *document = calloc(1, sizeof(*document));
+        Parser parser = {
+                .document = document,
+                .tokener = tokener,
+                .passed = passed,
+                .userdata = userdata,
+        };
         int r;
 
-        if (length > GUESTMAP_DOCUMENT_MAX)
-                return detail_set(detail, MAP_E_TOO_LARGE,
-                                  "the document has %zu bytes, the limit is %u", length,
-                                  GUESTMAP_DOCUMENT_MAX);
-        tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-        document = calloc(1, sizeof(*document));
         if (!tokener || !document)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        parser = (Parser){.document = document, .tokener = tokener};
         r = json_scan(text, length, parse_piece, &parser, detail);
         if (r)
                 return r;
@@ -461,4 +470,12 @@ int document_parse(Document **ret, const char *text, size_t length, Detail *deta
                 return r;
         *ret = TAKE_PTR(document);
         return 0;
+}
+
+int document_parse(Document **ret, const char *text, size_t length, Detail *detail) {
+        if (length > GUESTMAP_DOCUMENT_MAX)
+                return detail_set(detail, MAP_E_TOO_LARGE,
+                                  "the document has %zu bytes, the limit is %u", length,
+                                  GUESTMAP_DOCUMENT_MAX);
+        return document_parse_text(ret, text, length, NULL, NULL, detail);
 }

@@ -19,12 +19,18 @@ bool document_is_patch(const Document *document) {
         return document->is_patch;
 }
 
-static int check_regions(const Document *document, const Map *map, Detail *detail) {
-        if (document->layout.n_regions <= map->limits.regions)
+static int check_count(const char *what, size_t n, uint64_t limit, Detail *detail) {
+        if (n <= limit)
                 return 0;
         return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "the document has %zu regions, the limit is %" PRIu64,
-                          document->layout.n_regions, map->limits.regions);
+                          "the document has more than %" PRIu64 " %s, the limit", limit, what);
+}
+
+int document_check_size(const Document *document, const MapLimits *limits, Detail *detail) {
+        int r;
+
+        r = check_count("regions", document->layout.n_regions, limits->regions, detail);
+        return r ? r : check_count("edits", document->edits.n, limits->edits, detail);
 }
 
 static int copy_edits(const EditList *from, EditList *to) {
@@ -52,13 +58,11 @@ int document_edits(const Document *document, VM *vm, EditList *edits, Detail *de
         size_t first = edits->n;
         int r;
 
-        if (document->is_patch) {
-                r = copy_edits(&document->edits, edits);
-        } else {
-                r = check_regions(document, vm->map, detail);
-                if (r == 0)
-                        r = converge(&document->layout, vm->map, edits, detail);
-        }
+        r = document_check_size(document, &vm->map->limits, detail);
+        if (r)
+                return r;
+        r = document->is_patch ? copy_edits(&document->edits, edits)
+                               : converge(&document->layout, vm->map, edits, detail);
         return r ? r : equip(vm, edits, first, document->is_patch, detail);
 }
 

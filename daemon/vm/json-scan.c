@@ -12,15 +12,18 @@
 typedef struct Key Key;
 typedef struct Scan Scan;
 
+/* A copy, which lives as long as its object is scanned: the text may be gone by then. */
 struct Key {
-        const char *text;
+        char text[JSON_KEY_MAX];
         size_t length;
 };
 
 struct Scan {
-        const char *start;
         const char *at;
         const char *end;
+        const char *line;    /* where the last line counted begins */
+        size_t n_lines;      /* that were counted */
+        const char *counted; /* up to where */
         unsigned depth;
         JSONPieceFunction function;
         void *userdata;
@@ -60,18 +63,21 @@ int json_path_error(const JSONPath *path, int outcome, Detail *detail, const cha
         return detail_set(detail, outcome, "%s%s%s", where, path ? ": " : "", what);
 }
 
-/* Something is wrong at scan->at. */
-static int scan_error(const Scan *scan, const JSONPath *path, const char *what) {
-        const char *line = scan->start;
-        size_t n = 1;
+static void count_lines(Scan *scan) {
+        const char *newline;
 
-        for (const char *c = scan->start; c < scan->at; c++)
-                if (*c == '\n') {
-                        line = c + 1;
-                        n++;
-                }
+        while ((newline = memchr(scan->counted, '\n', (size_t)(scan->at - scan->counted)))) {
+                scan->line = scan->counted = newline + 1;
+                scan->n_lines++;
+        }
+        scan->counted = scan->at;
+}
+
+/* Something is wrong at scan->at. */
+static int scan_error(Scan *scan, const JSONPath *path, const char *what) {
+        count_lines(scan);
         return json_path_error(path, VM_E_INVALID_DOCUMENT, scan->detail, "%s (line %zu, byte %zu)",
-                               what, n, (size_t)(scan->at - line) + 1);
+                               what, scan->n_lines + 1, (size_t)(scan->at - scan->line) + 1);
 }
 
 static char peek(const Scan *scan) {
@@ -218,26 +224,25 @@ static int scan_word(Scan *scan, const JSONPath *path) {
 
 /* A key and the colon behind it; not one of the n keys before it in the same object. */
 static int scan_key(Scan *scan, const JSONPath *path, const Key *keys, size_t n, Key *ret) {
+        const char *text = scan->at + 1;
         JSONPath member;
-        Key key;
         int r;
 
         if (peek(scan) != '"')
                 return scan_error(scan, path, "expected a key");
-        key.text = scan->at + 1;
         r = scan_string(scan, path);
         if (r)
                 return r;
-        key.length = (size_t)(scan->at - 1 - key.text);
-        if (key.length > JSON_KEY_MAX || memchr(key.text, '\\', key.length))
+        ret->length = (size_t)(scan->at - 1 - text);
+        if (ret->length > JSON_KEY_MAX || memchr(text, '\\', ret->length))
                 return scan_error(scan, path, "a key that is too long or has escapes");
-        member = (JSONPath){.up = path, .key = key.text, .key_length = key.length};
+        memcpy(ret->text, text, ret->length);
+        member = (JSONPath){.up = path, .key = ret->text, .key_length = ret->length};
         for (size_t i = 0; i < n; i++)
-                if (keys[i].length == key.length && !memcmp(keys[i].text, key.text, key.length))
+                if (keys[i].length == ret->length && !memcmp(keys[i].text, text, ret->length))
                         return scan_error(scan, &member, "the key stands twice in one object");
         if (!skip_mark(scan, ':'))
                 return scan_error(scan, &member, "expected a colon");
-        *ret = key;
         return 0;
 }
 
@@ -302,9 +307,10 @@ static int scan_nested(Scan *scan, const JSONPath *path) {
         return r;
 }
 
-static int hand_out(const Scan *scan, const JSONPath *path, const char *text, size_t length) {
+static int hand_out(Scan *scan, const JSONPath *path, const char *text, size_t length) {
         JSONPiece piece = {.path = path, .text = text, .length = length};
 
+        count_lines(scan);
         return scan->function(&piece, scan->userdata, scan->detail);
 }
 
@@ -336,8 +342,9 @@ static int scan_value(Scan *scan, const JSONPath *path) {
 int json_scan(const char *text, size_t length, JSONPieceFunction function, void *userdata,
               Detail *detail) {
         Scan scan = {
-                .start = text,
                 .at = text,
+                .line = text,
+                .counted = text,
                 .end = text + length,
                 .function = function,
                 .userdata = userdata,

@@ -13,7 +13,8 @@
  *   NULs and half surrogate pairs in strings, nesting deeper than JSON_DEPTH_MAX.
  *
  * It hands out pieces, each small enough to be parsed alone: the members of the outermost object
- * and, where a member is an array, the elements of that one by one.
+ * and, where a member is an array, the elements of that one by one. Text that lies before the end
+ * of a piece that was handed out is not looked at again: it may go.
  */
 
 #include <stddef.h>
