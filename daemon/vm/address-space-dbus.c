@@ -23,8 +23,7 @@ int address_space_object_find(sd_bus *bus, const char *path, const char *interfa
         r = node_decode(path, service->space_prefix, &name);
         if (r <= 0)
                 return r;
-        map_check_in(service->vm->map);
-        *ret_found = map_find_space(service->vm->map, name);
+        *ret_found = snapshot_find_space(map_snapshot(service->vm->map), name);
         if (*ret_found)
                 return 1;
         r = detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,

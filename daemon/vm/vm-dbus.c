@@ -206,8 +206,7 @@ static int method_get_address_space(sd_bus_message *m, void *userdata, sd_bus_er
         r = sd_bus_message_read(m, "s", &name);
         if (r < 0)
                 return r;
-        map_check_in(service->vm->map);
-        if (!map_find_space(service->vm->map, name)) {
+        if (!snapshot_find(map_snapshot(service->vm->map), name)) {
                 r = detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,
                                "VM \"%s\" has no address space \"%.128s\"", service->vm->name,
                                name);
@@ -357,13 +356,12 @@ static int get_number32(sd_bus *bus, const char *path, const char *interface, co
 static int get_number64(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const VM *vm = ((const Service *)userdata)->vm;
-        uint64_t value;
+        const Snapshot *snapshot = map_snapshot(vm->map);
+        uint64_t value = strcmp(property, "Generation") == 0 ? snapshot->generation
+                         : strcmp(property, "Regions") == 0  ? snapshot->n_regions
+                         : strcmp(property, "RAMBytes") == 0 ? snapshot->ram_bytes
+                                                             : slots_trapped(vm->slots);
 
-        map_check_in(vm->map);
-        value = strcmp(property, "Generation") == 0 ? vm->map->generation
-                : strcmp(property, "Regions") == 0  ? vm->map->n_regions
-                : strcmp(property, "RAMBytes") == 0 ? vm->map->ram_bytes
-                                                    : slots_trapped(vm->slots);
         return sd_bus_message_append(reply, "t", value);
 }
 

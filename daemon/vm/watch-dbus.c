@@ -45,6 +45,10 @@ static Watch *watch_free(Watch *watch) {
 }
 DEFINE_CLEANUP(Watch *, watch_free);
 
+static const AddressSpace *find_space(const Service *service, const char *name) {
+        return snapshot_find_space(map_snapshot(service->vm->map), name);
+}
+
 /* The net change as rows; HISTORY_E_FORGOTTEN where nobody knows it. */
 static int changes_since(Service *service, const AddressSpace *space, uint64_t since,
                          DeltaRow **ret_rows, size_t *ret_n_rows) {
@@ -122,7 +126,7 @@ static void watch_answer_error(Watch *watch) {
 /* Answers and frees. An answer that cannot be sent is lost with its connection. */
 static void watch_answer(Watch *watch) {
         Service *service = watch->service;
-        const AddressSpace *space = map_find_space(service->vm->map, watch->space);
+        const AddressSpace *space = find_space(service, watch->space);
         int r;
 
         if (space) {
@@ -135,10 +139,7 @@ static void watch_answer(Watch *watch) {
 }
 
 static int on_time_limit(sd_event_source *source, uint64_t usec, void *userdata) {
-        Watch *watch = userdata;
-
-        map_check_in(watch->service->vm->map);
-        watch_answer(watch);
+        watch_answer(userdata);
         return 0;
 }
 
@@ -197,9 +198,8 @@ int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, ui
 void watches_wake(Service *service) {
         Watch *watch, *next;
 
-        map_check_in(service->vm->map);
         cds_list_for_each_entry_safe(watch, next, &service->watches, link) {
-                const AddressSpace *space = map_find_space(service->vm->map, watch->space);
+                const AddressSpace *space = find_space(service, watch->space);
 
                 if (!space || has_news(service, space, watch->since))
                         watch_answer(watch);

@@ -127,6 +127,8 @@ static int plan_snapshot(Commit *commit) {
         r = snapshot_new(&plan->snapshot, commit->generation, n);
         if (r < 0)
                 return r;
+        plan->snapshot->n_regions = commit->map->n_regions;
+        plan->snapshot->ram_bytes = commit->map->ram_bytes;
         RB_FOREACH(space, AddressSpaces, &commit->map->spaces) {
                 const ViewPlan *view = space->view->plan;
 

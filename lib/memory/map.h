@@ -46,6 +46,8 @@ struct Snapshot {
         struct urcu_ref ref;
         RcuHead rcu;
         uint64_t generation;
+        uint64_t n_regions;
+        uint64_t ram_bytes;
         size_t n_spaces;
         struct {
                 AddressSpace *space; /* counted reference; readers use its name only */
