@@ -17,10 +17,11 @@
  *
  *   Setup(s name, s id, u owner, a{sv} options)
  *       The first call, once in a process' life; everything else is refused before it. `id` is 32
- *       hexadecimal digits. Options: accelerator s, memory-space s, layout s: those of CreateVM.
- *       Fails with the contract's errors; the process exits then.
+ *       hexadecimal digits. Options: accelerator s, memory-space s, layout s, layout-fd h: those
+ *       of CreateVM. Answers when the layout is in force. Fails with the contract's errors; the
+ *       process exits then.
  *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
- *       What a guestmapd that has restarted asks instead. Name is "" before Setup.
+ *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered.
  *   Caller(s unique, u uid, u rights)
  *       Before the first call forwarded for that sender: who it is and what it may do
  *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused; one without a
@@ -34,7 +35,7 @@
  *       The last message of a process that ends in order without a Quit (SIGTERM, its unit is
  *       stopped): the VM is destroyed. A connection that ends without it means a crash.
  *
- * None of them waits for anything.
+ * None of them but Setup waits for anything.
  */
 
 #include "api/names.h"

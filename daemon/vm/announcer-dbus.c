@@ -24,8 +24,10 @@ static void announcement_deinit(Announcement *announcement) {
 static bool can_tell(Service *service) {
         uint64_t queued;
 
-        return service->bus && sd_bus_get_n_queued_write(service->bus, &queued) >= 0 &&
-               queued < QUEUED_MAX;
+        /* What is told of objects is read from the tree. */
+        if (!service->bus || service->gate.is_lent)
+                return false;
+        return sd_bus_get_n_queued_write(service->bus, &queued) >= 0 && queued < QUEUED_MAX;
 }
 
 /*

@@ -12,139 +12,274 @@
 #include "daemon/vm/report.h"
 #include "daemon/vm/service-dbus.h"
 
-typedef struct ApplyOptions ApplyOptions;
+typedef struct ApplyCall ApplyCall;
 
-struct ApplyOptions {
+/* What is done in its place: some milliseconds of work, whatever the document says. */
+enum {
+        IN_PLACE_BYTES_MAX = 64 * 1024,
+        IN_PLACE_REGIONS_MAX = 4096, /* in the map: a layout may remove them all */
+};
+
+/* One call, from its message to its answer. */
+struct ApplyCall {
+        Service *service;
+        OpenTransaction *open; /* to which the edits are added; NULL: they are a commit */
+        size_t n_staged;       /* that it has before */
+        sd_bus_message *m;
+        const char *text; /* the document; NULL: it is in `fd`, */
+        int fd;           /* which is the message's */
+        Document *document;
         bool dry_run;
         bool keep_memory;
         uint64_t expected;
         uint32_t has_expected;
+
+        Change change;
+        uint64_t generation;
+        char *report;
+        Detail detail;
 };
 
-static int read_call(sd_bus_message *m, const char **ret_document, ApplyOptions *apply,
-                     Detail *detail) {
-        const Option options[] = {
-                {"dry-run", 'b', &apply->dry_run},
-                {"keep-memory", 'b', &apply->keep_memory},
-                {"expect-generation", 't', &apply->expected, 0, &apply->has_expected, 1},
-        };
-        int r;
+static ApplyCall *apply_call_free(ApplyCall *call) {
+        if (!call)
+                return NULL;
+        change_deinit(&call->change);
+        document_free(call->document);
+        free(call->report);
+        sd_bus_message_unref(call->m);
+        free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(ApplyCall *, apply_call_free);
 
-        r = sd_bus_message_read(m, "s", ret_document);
-        if (r < 0)
-                return r;
-        return options_read(m, options, ELEMENTS_OF(options), detail);
+static int read_options(ApplyCall *call) {
+        const Option options[] = {
+                {"dry-run", 'b', &call->dry_run},
+                {"keep-memory", 'b', &call->keep_memory},
+                {"expect-generation", 't', &call->expected, 0, &call->has_expected, 1},
+        };
+
+        return options_read(call->m, options, ELEMENTS_OF(options), &call->detail);
 }
 
-static int check_kept(const ApplyOptions *apply, const Change *change, Detail *detail) {
-        if (!apply->keep_memory || change->discarded == 0)
+static int check_kept(ApplyCall *call) {
+        const Change *change = &call->change;
+
+        if (!call->keep_memory || change->discarded == 0)
                 return 0;
-        return detail_set(detail, MAP_E_IN_USE,
+        return detail_set(&call->detail, MAP_E_IN_USE,
                           "region \"%s\" would lose its contents, of 0x%" PRIx64
                           " bytes of RAM in all, and keep-memory is set",
                           change->discarded_region, change->discarded);
 }
 
-static int change_report(const Change *change, char **ret) {
-        return report_commit(ret, change->vm, change->commit, change->n_edits, change->discarded);
+static int parse(ApplyCall *call, const Cancel *cancel) {
+        if (call->document)
+                return 0;
+        if (call->text)
+                return document_parse(&call->document, call->text, strlen(call->text),
+                                      &call->detail);
+        return document_read(&call->document, call->fd, &call->service->vm->map->limits, cancel,
+                             &call->detail);
 }
 
-static int apply_to_vm(Service *service, const Document *document, const ApplyOptions *apply,
-                       uint64_t *ret_generation, char **ret_report, Detail *detail) {
+static int prepare_commit(ApplyCall *call, const Cancel *cancel) {
         _cleanup_(edit_list_deinit) EditList edits = {};
-        _cleanup_(change_deinit) Change change = {};
+        const Document *document = call->document;
+        Change *change = &call->change;
         int r;
 
-        change_begin(&change, service->vm);
-        r = document_edits(document, service->vm, &edits, detail);
-        if (r != 0)
-                return r;
-        r = change_edits(&change, &edits, document_is_patch(document), detail);
+        change_begin(change, call->service->vm);
+        change->cancel = cancel;
+        r = document_edits(document, change->vm, &edits, &call->detail);
         if (r == 0)
-                r = check_kept(apply, &change, detail);
+                r = change_edits(change, &edits, document_is_patch(document), &call->detail);
         if (r == 0)
-                r = change_prepare(&change, detail);
-        if (r == 0)
-                r = change_report(&change, ret_report);
-        if (r != 0)
-                return r;
-        *ret_generation = service->vm->map->generation;
-        return apply->dry_run ? 0 : service_commit(service, &change, NULL, ret_generation, detail);
+                r = check_kept(call);
+        return r ? r : change_prepare(change, &call->detail);
 }
 
-/* The document's edits behind those that are staged, and what all of them would do. */
-static int stage_edits(OpenTransaction *open, const Document *document, const ApplyOptions *apply,
-                       char **ret_report, Detail *detail) {
+static int stage_edits(ApplyCall *call, const Cancel *cancel) {
         _cleanup_(edit_list_deinit) EditList edits = {};
-        _cleanup_(change_deinit) Change change = {};
+        const Document *document = call->document;
+        Transaction *staged = call->open->staged;
+        Detail *detail = &call->detail;
         int r;
 
-        r = transaction_check_out(open->staged, detail);
-        if (r != 0)
-                return r;
-        r = document_edits(document, open->service->vm, &edits, detail);
-        if (r != 0)
-                return r;
-        for (size_t i = 0; i < edits.n; i++) {
-                r = transaction_stage(open->staged, &edits.items[i], detail);
+        r = transaction_check_out(staged, detail);
+        if (r == 0)
+                r = document_edits(document, call->service->vm, &edits, detail);
+        for (size_t i = 0; r == 0 && i < edits.n; i++) {
+                r = cancel_is_requested(cancel)
+                            ? -ECANCELED
+                            : transaction_stage(staged, &edits.items[i], detail);
                 if (r > 0 && document_is_patch(document))
                         detail_prefix(detail, "edit %zu: ", i + 1);
-                if (r != 0)
-                        return r;
         }
-        r = open_transaction_prepare(open, &change, detail);
-        if (r == 0)
-                r = check_kept(apply, &change, detail);
-        return r != 0 ? r : change_report(&change, ret_report);
-}
-
-static int apply_to_transaction(OpenTransaction *open, const Document *document,
-                                const ApplyOptions *apply, char **ret_report, Detail *detail) {
-        size_t n_edits = open->staged->n_edits;
-        int r;
-
-        r = open_transaction_touch(open);
-        if (r < 0)
-                return r;
-        r = stage_edits(open, document, apply, ret_report, detail);
-        if (r != 0 || apply->dry_run)
-                transaction_unstage(open->staged, n_edits);
         return r;
 }
 
-static int apply(MapTarget *target, sd_bus_message *m, uint64_t *ret_generation, char **ret_report,
-                 Detail *detail) {
-        _cleanup_(document_freep) Document *document = NULL;
-        ApplyOptions options = {};
-        const char *text;
+/* The document's edits behind those that are staged, and what all of them would do. */
+static int prepare_staged(ApplyCall *call, const Cancel *cancel) {
         int r;
 
-        r = read_call(m, &text, &options, detail);
+        r = stage_edits(call, cancel);
+        if (r == 0)
+                r = open_transaction_prepare(call->open, &call->change, &call->detail);
+        return r ? r : check_kept(call);
+}
+
+static int prepare(ApplyCall *call, const Cancel *cancel) {
+        const Change *change = &call->change;
+        int r;
+
+        r = call->open ? prepare_staged(call, cancel) : prepare_commit(call, cancel);
         if (r != 0)
                 return r;
-        if (options.has_expected) {
-                r = map_target_expect(target, options.expected, detail);
+        return report_commit(&call->report, change->vm, change->commit, change->n_edits,
+                             change->discarded);
+}
+
+/* All that needs the tree and nobody else sees. What it no longer needs it leaves to nobody. */
+static int work(const Cancel *cancel, void *userdata) {
+        ApplyCall *call = userdata;
+        int r;
+
+        r = parse(call, cancel);
+        if (r == 0)
+                r = prepare(call, cancel);
+        call->document = document_free(call->document);
+        if (r != 0 || call->dry_run || call->open)
+                change_deinit(&call->change);
+        if (call->open && (r != 0 || call->dry_run))
+                transaction_unstage(call->open->staged, call->n_staged);
+        return r;
+}
+
+static int finish(ApplyCall *call) {
+        Service *service = call->service;
+        int r;
+
+        if (call->open)
+                return 0;
+        call->generation = service->vm->map->generation;
+        if (call->dry_run)
+                return 0;
+        r = service_commit(service, &call->change, NULL, &call->generation, &call->detail);
+        change_deinit(&call->change);
+        return r;
+}
+
+/* An answer that cannot be sent is lost with its connection. */
+static void answer(ApplyCall *call, int result) {
+        if (result == 0)
+                result = finish(call);
+        if (result == 0)
+                (void)sd_bus_reply_method_return(call->m, "ts", call->generation, call->report);
+        else
+                error_reply(call->m, result, &call->detail);
+}
+
+static void done(int result, void *userdata) {
+        _cleanup_(apply_call_freep) ApplyCall *call = userdata;
+
+        answer(call, result);
+        gate_take_back(&call->service->gate);
+}
+
+static int begin(ApplyCall *call) {
+        MapTarget target = {call->service, call->open};
+
+        if (call->has_expected) {
+                int r = map_target_expect(&target, call->expected, &call->detail);
+
                 if (r != 0)
                         return r;
         }
-        r = document_parse(&document, text, strlen(text), detail);
-        if (r != 0)
+        if (!call->open)
+                return 0;
+        call->n_staged = call->open->staged->n_edits;
+        return open_transaction_touch(call->open);
+}
+
+/* Parses a small document, which tells how much work it is. */
+static int is_small(ApplyCall *call, bool *ret) {
+        int r = 0;
+
+        *ret = false;
+        if (!call->text || strlen(call->text) > IN_PLACE_BYTES_MAX)
+                return 0;
+        r = parse(call, NULL);
+        if (r == 0)
+                *ret = document_is_patch(call->document) ||
+                       call->service->vm->map->n_regions <= IN_PLACE_REGIONS_MAX;
+        return r;
+}
+
+static int start_job(ApplyCall *call) {
+        Service *service = call->service;
+        int r;
+
+        r = gate_lend(&service->gate, call->m);
+        if (r < 0)
                 return r;
-        if (!target->transaction)
-                return apply_to_vm(target->service, document, &options, ret_generation, ret_report,
-                                   detail);
-        *ret_generation = 0;
-        return apply_to_transaction(target->transaction, document, &options, ret_report, detail);
+        r = job_start(&service->jobs, NULL, work, done, call, &call->detail);
+        if (r != 0)
+                gate_take_back(&service->gate);
+        return r;
+}
+
+static int apply_call_new(ApplyCall **ret, sd_bus_message *m, const MapTarget *target) {
+        _cleanup_(apply_call_freep) ApplyCall *call = calloc(1, sizeof(*call));
+
+        if (!call)
+                return -ENOMEM;
+        call->service = target->service;
+        call->open = target->transaction;
+        call->m = sd_bus_message_ref(m);
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+static int apply(sd_bus_message *m, const MapTarget *target, const char *text, int fd) {
+        _cleanup_(apply_call_freep) ApplyCall *call = NULL;
+        bool small = false;
+        int r;
+
+        r = apply_call_new(&call, m, target);
+        if (r < 0)
+                return r;
+        call->text = text;
+        call->fd = fd;
+        r = read_options(call);
+        if (r == 0)
+                r = begin(call);
+        if (r == 0)
+                r = is_small(call, &small);
+        if (r == 0 && !small) {
+                r = start_job(call);
+                if (r == 0) {
+                        TAKE_PTR(call);
+                        return 1;
+                }
+        } else if (r == 0) {
+                r = work(NULL, call);
+        }
+        answer(call, r);
+        return 1;
 }
 
 int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(freep) char *report = NULL;
-        uint64_t generation = 0;
-        Detail detail = {};
+        const char *text;
         int r;
 
-        r = apply(userdata, m, &generation, &report, &detail);
-        if (r != 0)
-                return error_from_outcome(error, r, &detail);
-        return sd_bus_reply_method_return(m, "ts", generation, report);
+        r = sd_bus_message_read(m, "s", &text);
+        return r < 0 ? r : apply(m, userdata, text, -1);
+}
+
+int method_apply_fd(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int r, fd;
+
+        r = sd_bus_message_read(m, "h", &fd);
+        return r < 0 ? r : apply(m, userdata, NULL, fd);
 }

@@ -36,7 +36,9 @@ int change_edits(Change *change, const EditList *edits, bool numbered, Detail *d
         change->discarded =
                 edits_bytes_discarded(edits, change->vm->map, &change->discarded_region);
         for (size_t i = 0; i < edits->n; i++) {
-                r = change_edit(change, &edits->items[i], detail);
+                r = cancel_is_requested(change->cancel)
+                            ? -ECANCELED
+                            : change_edit(change, &edits->items[i], detail);
                 if (r > 0 && numbered)
                         detail_prefix(detail, "edit %zu: ", i + 1);
                 if (r != 0)

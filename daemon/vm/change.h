@@ -11,6 +11,7 @@
  * which makes a dry run of stopping after prepare.
  */
 
+#include "daemon/vm/cancel.h"
 #include "daemon/vm/document.h"
 #include "daemon/vm/object-changes.h"
 #include "daemon/vm/vm.h"
@@ -19,6 +20,7 @@ typedef struct Change Change;
 
 struct Change {
         VM *vm;
+        const Cancel *cancel; /* looked at between edits */
         Commit *commit;      /* once prepared */
         Transaction *staged; /* whose edits these are; NULL: made by change_edit() */
         size_t mark;         /* in the map's undo log, where the edits begin */
@@ -35,7 +37,7 @@ void change_deinit(Change *change);
 
 /* Makes the edit, which has been equipped. Any outcome of map_edit(). */
 int change_edit(Change *change, const Edit *edit, Detail *detail);
-/* Counts what is discarded, then makes all of them; an error names its number if asked to. */
+/* Counts what is discarded, then makes all; an error names its number if asked to. -ECANCELED. */
 int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail);
 /* Instead of edits: counts and takes those of a transaction. */
 int change_take_staged(Change *change, Transaction *staged);

@@ -55,3 +55,11 @@ int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail) {
                 return -EINVAL;
         return error_set(error, GUESTMAP_ERROR_PREFIX, tokens[outcome], detail);
 }
+
+void error_reply(sd_bus_message *call, int outcome, const Detail *detail) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = error_from_outcome(&error, outcome, detail);
+        (void)sd_bus_reply_method_errno(call, r, &error);
+}

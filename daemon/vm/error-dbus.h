@@ -19,3 +19,5 @@
  * 0.
  */
 int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail);
+/* Answers a call with the error of an outcome other than 0. It may have left. */
+void error_reply(sd_bus_message *call, int outcome, const Detail *detail);

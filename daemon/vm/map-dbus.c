@@ -400,5 +400,8 @@ const sd_bus_vtable map_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("s", document, "a{sv}", options),
                                 SD_BUS_RESULT("t", generation, "s", report), method_apply,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ApplyFD", SD_BUS_ARGS("h", document, "a{sv}", options),
+                                SD_BUS_RESULT("t", generation, "s", report), method_apply_fd,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

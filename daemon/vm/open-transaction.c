@@ -24,7 +24,13 @@ OpenTransaction *open_transaction_free(OpenTransaction *open) {
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         OpenTransaction *open = userdata;
+        int r;
 
+        /* Nobody could have used it: its time begins anew. */
+        if (open->service->gate.is_lent) {
+                r = open_transaction_touch(open);
+                return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        }
         sd_journal_send("PRIORITY=%d", LOG_INFO,
                         "MESSAGE=VM %s: transaction %" PRIu64 " was idle too long, rolled back",
                         open->service->vm->name, open->id, "GUESTMAP_VM=%s",
@@ -124,7 +130,7 @@ void open_transactions_drop(Service *service, const char *caller) {
         OpenTransaction *open, *next;
 
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
-                if (open->caller && strcmp(open->caller, caller) == 0)
+                if (open->caller && (!caller || strcmp(open->caller, caller) == 0))
                         open_transaction_free(open);
 }
 

@@ -54,7 +54,7 @@ DEFINE_CLEANUP(OpenTransaction *, open_transaction_free);
 OpenTransaction *open_transaction_find(Service *service, uint64_t id);
 /* Somebody uses it: the idle timeout starts anew. */
 int open_transaction_touch(OpenTransaction *open);
-/* The connection of `caller` has gone. */
+/* The connection of `caller` has gone; NULL: everybody's. */
 void open_transactions_drop(Service *service, const char *caller);
 
 /* Begins and prepares a change of all staged edits. Any outcome of transaction_prepare(). */

@@ -5,53 +5,9 @@
 #include <systemd/sd-journal.h>
 
 #include "api/private.h"
-#include "daemon/vm/error-dbus.h"
-#include "daemon/vm/options-dbus.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
-
-static int setup(Service *service, sd_bus_message *m, Detail *detail) {
-        const char *name, *id, *accelerator = "kvm", *memory_space = "memory", *layout = NULL;
-        const Option options[] = {
-                {"accelerator", 's', &accelerator},
-                {"memory-space", 's', &memory_space},
-                {"layout", 's', &layout},
-        };
-        uint32_t owner;
-        int r;
-
-        r = sd_bus_message_read(m, "ssu", &name, &id, &owner);
-        if (r < 0)
-                return r;
-        r = options_read(m, options, ELEMENTS_OF(options), detail);
-        if (r != 0)
-                return r;
-        return service_setup(service, name, id, owner, accelerator, memory_space, layout, detail);
-}
-
-static int method_setup(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Service *service = userdata;
-        Detail detail = {};
-        int r;
-
-        if (service->vm) {
-                r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "VM \"%s\" was set up before",
-                               service->vm->name);
-                return error_from_outcome(error, r, &detail);
-        }
-        r = setup(service, m, &detail);
-        if (r != 0) {
-                r = error_from_outcome(error, r, &detail);
-                sd_journal_print(LOG_ERR, "Cannot set a VM up: %s", error->message ?: strerror(-r));
-                /* A process without a VM is good for nothing; its answer goes out first. */
-                (void)sd_event_exit(service->event, EXIT_FAILURE);
-                return r;
-        }
-        sd_journal_send("PRIORITY=%d", LOG_INFO, "MESSAGE=VM %s: serving its map, accelerator %s",
-                        service->vm->name, service->vm->accelerator->ops->name, "GUESTMAP_VM=%s",
-                        service->vm->name, NULL);
-        return sd_bus_reply_method_return(m, NULL);
-}
+#include "daemon/vm/setup-dbus.h"
 
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Service *service = userdata;

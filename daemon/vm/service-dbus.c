@@ -27,6 +27,7 @@ int service_new(Service **ret, sd_event *event) {
         service->map_target.service = service;
         jobs_init(&service->jobs, event);
         RB_INIT(&service->callers);
+        gate_init(&service->gate, service);
         CDS_INIT_LIST_HEAD(&service->transactions);
         CDS_INIT_LIST_HEAD(&service->watches);
         CDS_INIT_LIST_HEAD(&service->dumps);
@@ -67,13 +68,9 @@ void service_caller_gone(Service *service, const char *name) {
 }
 
 void service_detach(Service *service) {
-        OpenTransaction *open, *next;
-
         if (!service->bus)
                 return;
-        cds_list_for_each_entry_safe(open, next, &service->transactions, link)
-                if (open->caller)
-                        open_transaction_free(open);
+        gate_disconnect(&service->gate);
         watches_drop(service, NULL);
         dumps_drop(service, NULL);
         vcpu_calls_drop(service);
@@ -90,15 +87,19 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(m), *path = sd_bus_message_get_path(m);
         Service *service = userdata;
+        bool held = false;
         Detail detail;
         int r;
 
-        if (!sender || !sd_bus_message_is_method_call(m, NULL, NULL))
+        if (!sd_bus_message_is_method_call(m, NULL, NULL))
                 return 0;
-        if (callers_find(&service->callers, sender) && strcmp(path, GUESTMAP_PATH_PRIVATE) != 0)
-                return 0;
-        r = detail_set(&detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender, path);
-        return error_from_outcome(error, r, &detail);
+        if (!sender ||
+            (callers_find(&service->callers, sender) && strcmp(path, GUESTMAP_PATH_PRIVATE) != 0))
+                r = gate_hold(&service->gate, m, &held, &detail);
+        else
+                r = detail_set(&detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender,
+                               path);
+        return r != 0 ? error_from_outcome(error, r, &detail) : held;
 }
 
 static int connection_prepare(Service *service, sd_bus *bus) {
@@ -172,41 +173,10 @@ static int make_paths(Service *service, const char *name) {
         return 0;
 }
 
-static int apply_layout(VM *vm, const char *layout, Detail *detail) {
-        _cleanup_(document_freep) Document *document = NULL;
-        _cleanup_(edit_list_deinit) EditList edits = {};
-        _cleanup_(change_deinit) Change change = {};
+static int take_vm(Service *service, VM *vm) {
         int r;
 
-        r = document_parse(&document, layout, strlen(layout), detail);
-        if (r != 0)
-                return r;
-        change_begin(&change, vm);
-        r = document_edits(document, vm, &edits, detail);
-        if (r != 0)
-                return r;
-        r = change_edits(&change, &edits, document_is_patch(document), detail);
-        if (r != 0)
-                return r;
-        r = change_prepare(&change, detail);
-        if (r != 0)
-                return r;
-        return change_apply(&change, detail);
-}
-
-int service_setup(Service *service, const char *name, const char *id, uint32_t owner,
-                  const char *accelerator, const char *memory_space, const char *layout,
-                  Detail *detail) {
-        _cleanup_(vm_freep) VM *vm = NULL;
-        int r;
-
-        r = vm_new(&vm, name, id, owner, accelerator, memory_space, detail);
-        if (r != 0)
-                return r;
-        r = layout ? apply_layout(vm, layout, detail) : vm_populate(vm, detail);
-        if (r != 0)
-                return r;
-        r = make_paths(service, name);
+        r = make_paths(service, vm->name);
         if (r < 0)
                 return r;
         r = announcer_init(&service->announcer, service, vm->map->generation);
@@ -217,8 +187,17 @@ int service_setup(Service *service, const char *name, const char *id, uint32_t o
         if (r < 0)
                 return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
-        service->vm = TAKE_PTR(vm);
+        service->vm = vm;
         return service->bus ? objects_add(service, service->bus) : 0;
+}
+
+int service_take_vm(Service *service, VM *vm) {
+        int r;
+
+        r = take_vm(service, vm);
+        if (r < 0 && !service->vm)
+                vm_free(vm);
+        return r;
 }
 
 int service_commit(Service *service, Change *change, const char *transaction,

@@ -23,6 +23,7 @@
 #include "daemon/vm/announcer-dbus.h"
 #include "daemon/vm/caller.h"
 #include "daemon/vm/change.h"
+#include "daemon/vm/gate-dbus.h"
 #include "daemon/vm/history.h"
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
@@ -34,7 +35,8 @@ typedef struct Service Service;
 struct Service {
         sd_event *event;
         sd_bus *bus; /* NULL: nobody is connected */
-        VM *vm;      /* NULL before Setup */
+        VM *vm;      /* NULL until Setup is done */
+        bool is_setting_up;
         Jobs jobs;
 
         char *path; /* of the VM object, and of the nodes below it */
@@ -45,6 +47,7 @@ struct Service {
 
         MapTarget map_target; /* the VM itself */
         struct Callers callers;
+        Gate gate;
         History history;
         Announcer announcer;
         struct cds_list_head transactions; /* of OpenTransaction.link, oldest first */
@@ -69,12 +72,8 @@ int service_attach(Service *service, int fd);
 /* Ends the connection: all callers are gone. */
 void service_detach(Service *service);
 
-/*
- * Makes the VM: from a layout document, or with NULL the usual empty map. Any MapError or VMError.
- */
-int service_setup(Service *service, const char *name, const char *id, uint32_t owner,
-                  const char *accelerator, const char *memory_space, const char *layout,
-                  Detail *detail);
+/* The VM is complete: serves it from now on. Takes it over, also on failure. */
+int service_take_vm(Service *service, VM *vm);
 
 /*
  * Carries a change out that was prepared, remembers it, and has it told once the caller has been

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/private.h"
+#include "daemon/vm/gate-dbus.h"
+#include "daemon/vm/open-transaction.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/share.h"
+
+typedef struct FreeCall FreeCall;
+typedef struct Waiting Waiting;
+
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+
+struct Waiting {
+        struct cds_list_head link; /* in Gate.line */
+        sd_bus_message *m;
+        bool is_on_its_way; /* among the connection's messages read */
+};
+
+/* A call that is answered from what is published. */
+struct FreeCall {
+        const char *interface;
+        const char *member;
+        bool (*is_free)(const Service *service, sd_bus_message *m); /* NULL: always */
+};
+
+/* The properties of a region are the tree's. */
+static bool is_about_published(const Service *service, sd_bus_message *m) {
+        const char *path = sd_bus_message_get_path(m);
+        size_t n = strlen(service->space_prefix);
+
+        return strcmp(path, service->path) == 0 ||
+               (strncmp(path, service->space_prefix, n) == 0 && path[n] == '/');
+}
+
+static bool is_dump_of_views(const Service *service, sd_bus_message *m) {
+        const char *what = "";
+
+        if (sd_bus_message_read(m, "s", &what) < 0)
+                return false;
+        (void)sd_bus_message_rewind(m, true);
+        return strcmp(what, "flat") == 0 || strcmp(what, "memory-table") == 0;
+}
+
+static const FreeCall free_calls[] = {
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Find"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatViewFrom"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetMemoryTable"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges"},
+        {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write"},
+        {GUESTMAP_INTERFACE_VM, "Destroy"},
+        {GUESTMAP_INTERFACE_VM, "Dump", is_dump_of_views},
+        {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
+        {GUESTMAP_INTERFACE_VM, "GetSlots"},
+        {"org.freedesktop.DBus.Peer", "GetMachineId"},
+        {"org.freedesktop.DBus.Peer", "Ping"},
+        {PROPERTIES, "Get", is_about_published},
+        {PROPERTIES, "GetAll", is_about_published},
+        {GUESTMAP_INTERFACE_PRIVATE, "Caller"},
+        {GUESTMAP_INTERFACE_PRIVATE, "Describe"},
+        {GUESTMAP_INTERFACE_PRIVATE, "Quit"},
+};
+
+static bool needs_tree(const Service *service, sd_bus_message *m) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+
+        for (size_t i = 0; i < ELEMENTS_OF(free_calls); i++) {
+                const FreeCall *call = &free_calls[i];
+
+                if (strcmp(call->member, member) == 0 &&
+                    (!interface || strcmp(call->interface, interface) == 0))
+                        return call->is_free && !call->is_free(service, m);
+        }
+        return true;
+}
+
+/* guestmapd's own messages have no order among those of callers. */
+static bool is_private(sd_bus_message *m) {
+        return strcmp(sd_bus_message_get_path(m), GUESTMAP_PATH_PRIVATE) == 0;
+}
+
+static bool is_same_caller(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether a call of the same caller has to be answered before. */
+static bool is_behind_itself(const Gate *gate, sd_bus_message *m) {
+        const char *sender = sd_bus_message_get_sender(m);
+        const Waiting *waiting;
+
+        if (is_private(m))
+                return false;
+        if (gate->is_lent && is_same_caller(gate->borrower, sender))
+                return true;
+        cds_list_for_each_entry(waiting, &gate->line, link)
+                if (!is_private(waiting->m) &&
+                    is_same_caller(sd_bus_message_get_sender(waiting->m), sender))
+                        return true;
+        return false;
+}
+
+static Waiting *find_waiting(const Gate *gate, sd_bus_message *m) {
+        Waiting *waiting;
+
+        cds_list_for_each_entry(waiting, &gate->line, link)
+                if (waiting->m == m)
+                        return waiting;
+        return NULL;
+}
+
+static void waiting_free(Gate *gate, Waiting *waiting) {
+        cds_list_del(&waiting->link);
+        gate->n_line--;
+        sd_bus_message_unref(waiting->m);
+        free(waiting);
+}
+
+static int check_room(const Gate *gate, sd_bus_message *m, Detail *detail) {
+        static const Share share = {
+                .what = "wait for a long one to end",
+                .max = GATE_LINE_MAX,
+                .reserved = GATE_LINE_RESERVED,
+                .user_max = GATE_LINE_USER_MAX,
+        };
+        Service *service = gate->service;
+        uint32_t uid = service_caller_uid(service, m);
+        const Waiting *other;
+        size_t n = 0;
+
+        if (is_private(m))
+                return 0;
+        cds_list_for_each_entry(other, &gate->line, link)
+                n += service_caller_uid(service, other->m) == uid;
+        return share_check(&share, service->vm, gate->n_line, uid, n, detail);
+}
+
+/* What cannot be played back is refused: its caller is not to wait for ever. */
+static void play(Gate *gate, Waiting *waiting) {
+        int r;
+
+        r = sd_bus_enqueue_for_read(sd_bus_message_get_bus(waiting->m), waiting->m);
+        waiting->is_on_its_way = r >= 0;
+        if (r >= 0)
+                return;
+        (void)sd_bus_reply_method_errno(waiting->m, r, NULL);
+        waiting_free(gate, waiting);
+}
+
+static int join_line(Gate *gate, sd_bus_message *m, Detail *detail) {
+        Waiting *waiting;
+        int r;
+
+        r = check_room(gate, m, detail);
+        if (r != 0)
+                return r;
+        waiting = calloc(1, sizeof(*waiting));
+        if (!waiting)
+                return -ENOMEM;
+        waiting->m = sd_bus_message_ref(m);
+        cds_list_add_tail(&waiting->link, &gate->line);
+        gate->n_line++;
+        /* If the tree is back the line is on its way: behind it. */
+        if (!gate->is_lent)
+                play(gate, waiting);
+        return 0;
+}
+
+int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail) {
+        Waiting *waiting;
+
+        *ret_held = false;
+        if (!gate->is_lent && gate->n_line == 0)
+                return 0;
+        waiting = find_waiting(gate, m);
+        if (!waiting && !needs_tree(gate->service, m) && !is_behind_itself(gate, m))
+                return 0;
+        *ret_held = gate->is_lent || !waiting || gate->line.next != &waiting->link;
+        if (!waiting)
+                return join_line(gate, m, detail);
+        waiting->is_on_its_way = false;
+        if (!*ret_held)
+                waiting_free(gate, waiting);
+        else if (!gate->is_lent)
+                play(gate, waiting); /* the tree was lent again meanwhile, which has mixed them */
+        return 0;
+}
+
+int gate_lend(Gate *gate, sd_bus_message *m) {
+        const char *sender = sd_bus_message_get_sender(m);
+        char *borrower = NULL;
+
+        if (sender) {
+                borrower = strdup(sender);
+                if (!borrower)
+                        return -ENOMEM;
+        }
+        gate->borrower = borrower;
+        gate->is_lent = true;
+        return 0;
+}
+
+void gate_take_back(Gate *gate) {
+        Waiting *waiting, *next;
+
+        gate->is_lent = false;
+        free(gate->borrower);
+        gate->borrower = NULL;
+        if (gate->callers_left)
+                open_transactions_drop(gate->service, NULL);
+        gate->callers_left = false;
+        cds_list_for_each_entry_safe(waiting, next, &gate->line, link)
+                if (!waiting->is_on_its_way)
+                        play(gate, waiting);
+}
+
+void gate_disconnect(Gate *gate) {
+        Waiting *waiting, *next;
+
+        cds_list_for_each_entry_safe(waiting, next, &gate->line, link)
+                waiting_free(gate, waiting);
+        if (gate->is_lent)
+                gate->callers_left = true;
+        else
+                open_transactions_drop(gate->service, NULL);
+}
+
+void gate_init(Gate *gate, Service *service) {
+        *gate = (Gate){.service = service};
+        CDS_INIT_LIST_HEAD(&gate->line);
+}

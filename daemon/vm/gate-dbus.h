@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Gate: who waits while the tree is lent
+ *
+ * The tree of regions, with its transactions, belongs to the loop, which may lend it to a job. What
+ * is published is the loop's all the time: views, the history, slots, the numbers of the last
+ * commit. While the tree is lent each call that needs it stands in line; all others are answered at
+ * once, unless their caller has a call in line or is the one whose call the job does. When the tree
+ * is back the line is played back through the connection's own queue of messages read. A call that
+ * was read meanwhile, and would pass those that wait, joins the line at its end.
+ *
+ * I1: while the tree is lent, nothing on the loop looks at it: calls are held here; the departure
+ *     of callers is a call; transactions do not time out, objects are not told of.
+ * I2: calls of one caller are handled in the order in which they were sent.
+ * I3: the line is bounded, also for each user, and some of it is kept for the owner and root.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <systemd/sd-bus.h>
+#include <urcu/list.h>
+
+#include "lib/util/detail.h"
+
+typedef struct Gate Gate;
+typedef struct Service Service;
+
+enum {
+        GATE_LINE_MAX = 4096,      /* calls in line */
+        GATE_LINE_RESERVED = 1024, /* of these only for the VM's owner and root */
+        GATE_LINE_USER_MAX = 1024, /* of any other uid */
+};
+
+struct Gate {
+        Service *service;
+        bool is_lent;
+        char *borrower;            /* whose call it is lent for; NULL: the direct connection's */
+        struct cds_list_head line; /* calls that wait, in order */
+        size_t n_line;
+        bool callers_left; /* with their connection, while the tree was lent */
+};
+
+void gate_init(Gate *gate, Service *service);
+
+/*
+ * A method call has come in: *ret_held if it has to wait, and comes again; otherwise it is to be
+ * handled now. MAP_E_QUOTA_EXCEEDED.
+ */
+int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail);
+
+/* Lends the tree, which is there, to a job that does a call. -ENOMEM. */
+int gate_lend(Gate *gate, sd_bus_message *m);
+/* The tree is back, and the call it was lent for is answered. */
+void gate_take_back(Gate *gate);
+
+/* The connection is gone: so is the line, and soon the transactions that live with callers. */
+void gate_disconnect(Gate *gate);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/service-dbus.h"
+#include "daemon/vm/setup-dbus.h"
+
+typedef struct SetupCall SetupCall;
+
+/* The call, until it is answered. */
+struct SetupCall {
+        Service *service;
+        sd_bus_message *m;
+        const char *layout; /* NULL: it is in a file, or there is none */
+        int layout_fd;      /* negative: there is none */
+        VM *vm;
+        Detail detail;
+};
+
+static SetupCall *setup_call_free(SetupCall *call) {
+        if (!call)
+                return NULL;
+        vm_free(call->vm);
+        sd_bus_message_unref(call->m);
+        free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(SetupCall *, setup_call_free);
+
+static int read_call(SetupCall *call) {
+        const char *name, *id, *accelerator = "kvm", *memory_space = "memory";
+        const Option options[] = {
+                {"accelerator", 's', &accelerator},
+                {"memory-space", 's', &memory_space},
+                {"layout", 's', &call->layout},
+                {"layout-fd", 'h', &call->layout_fd},
+        };
+        uint32_t owner;
+        int r;
+
+        r = sd_bus_message_read(call->m, "ssu", &name, &id, &owner);
+        if (r < 0)
+                return r;
+        r = options_read(call->m, options, ELEMENTS_OF(options), &call->detail);
+        if (r != 0)
+                return r;
+        if (call->layout && call->layout_fd >= 0)
+                return detail_set(&call->detail, VM_E_INVALID_ARGUMENTS,
+                                  "either layout or layout-fd, not both");
+        return vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
+}
+
+static int parse(const SetupCall *call, const Cancel *cancel, Document **ret, Detail *detail) {
+        if (call->layout)
+                return document_parse(ret, call->layout, strlen(call->layout), detail);
+        return document_read(ret, call->layout_fd, &call->vm->map->limits, cancel, detail);
+}
+
+static int load(const Cancel *cancel, void *userdata) {
+        _cleanup_(document_freep) Document *document = NULL;
+        _cleanup_(edit_list_deinit) EditList edits = {};
+        _cleanup_(change_deinit) Change change = {};
+        SetupCall *call = userdata;
+        Detail *detail = &call->detail;
+        int r;
+
+        r = parse(call, cancel, &document, detail);
+        if (r != 0)
+                return r;
+        change_begin(&change, call->vm);
+        change.cancel = cancel;
+        r = document_edits(document, call->vm, &edits, detail);
+        if (r == 0)
+                r = change_edits(&change, &edits, document_is_patch(document), detail);
+        if (r == 0)
+                r = change_prepare(&change, detail);
+        return r ? r : change_apply(&change, detail);
+}
+
+static int serve(SetupCall *call) {
+        const VM *vm = call->vm;
+        int r;
+
+        r = service_take_vm(call->service, TAKE_PTR(call->vm));
+        if (r < 0)
+                return r;
+        sd_journal_send("PRIORITY=%d", LOG_INFO, "MESSAGE=VM %s: serving its map, accelerator %s",
+                        vm->name, vm->accelerator->ops->name, "GUESTMAP_VM=%s", vm->name, NULL);
+        (void)sd_bus_reply_method_return(call->m, NULL);
+        return 0;
+}
+
+static void done(int result, void *userdata) {
+        _cleanup_(setup_call_freep) SetupCall *call = userdata;
+
+        call->service->is_setting_up = false;
+        if (result == 0)
+                result = serve(call);
+        if (result == 0)
+                return;
+        sd_journal_print(LOG_ERR, "Cannot set a VM up: %s",
+                         result < 0 ? strerror(-result) : call->detail.text);
+        error_reply(call->m, result, &call->detail);
+        /* A process without a VM is good for nothing; its answer goes out first. */
+        (void)sd_event_exit(call->service->event, EXIT_FAILURE);
+}
+
+static int begin(SetupCall *call) {
+        int r;
+
+        r = read_call(call);
+        if (r != 0)
+                return r;
+        if (!call->layout && call->layout_fd < 0)
+                return vm_populate(call->vm, &call->detail);
+        r = job_start(&call->service->jobs, NULL, load, done, call, &call->detail);
+        call->service->is_setting_up = r == 0;
+        return r;
+}
+
+static int check_first(const Service *service, sd_bus_error *error) {
+        Detail detail;
+        int r;
+
+        if (!service->vm && !service->is_setting_up)
+                return 0;
+        r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "VM \"%s\" was set up before",
+                       service->vm ? service->vm->name : "");
+        return error_from_outcome(error, r, &detail);
+}
+
+int method_setup(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        SetupCall *call;
+        int r;
+
+        r = check_first(service, error);
+        if (r < 0)
+                return r;
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->service = service;
+        call->m = sd_bus_message_ref(m);
+        call->layout_fd = -1;
+        r = begin(call);
+        if (!service->is_setting_up)
+                done(r, call);
+        return 1;
+}
