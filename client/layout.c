@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -61,33 +62,68 @@ int layout_fetch(Client *client, const char *vm_path, json_object **ret) {
         return r < 0 ? client_cannot_read(r) : parse(text, ret);
 }
 
-static int read_all(FILE *file, const char *path, char **ret) {
+/* What was read of the file, and the rest of it, to be sealed. */
+static int fill_memfd(int fd, const char *text, size_t n, FILE *file, const char *path) {
+        _cleanup_(fclosep) FILE *out = fdopen(dup(fd), "w");
+        char buffer[65536];
+
+        if (!out)
+                return fail_errno(-errno, "cannot keep %s", path);
+        for (; n > 0; text = buffer, n = fread(buffer, 1, sizeof(buffer), file))
+                if (fwrite(text, 1, n, out) < n)
+                        return fail_errno(-errno, "cannot keep %s", path);
+        if (ferror(file))
+                return fail_errno(-errno, "cannot read %s", path);
+        return fflush(out) ? fail_errno(-errno, "cannot keep %s", path) : 0;
+}
+
+/* Sealed, so that it is the same for the service as for us. */
+static int read_to_memfd(const char *text, size_t n, FILE *file, const char *path, int *ret) {
+        _cleanup_(closep) int fd = memfd_create("document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int r;
+
+        if (fd < 0)
+                return fail_errno(-errno, "cannot keep %s", path);
+        r = fill_memfd(fd, text, n, file, path);
+        if (r < 0)
+                return r;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return fail_errno(-errno, "cannot seal %s", path);
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+static int read_document(ClientDocument *ret, FILE *file, const char *path) {
         _cleanup_(freep) char *text = must(malloc(GUESTMAP_DOCUMENT_MAX + 2));
         size_t n;
 
         n = fread(text, 1, GUESTMAP_DOCUMENT_MAX + 1, file);
         if (ferror(file))
                 return fail_errno(-errno, "cannot read %s", path);
-        if (n > GUESTMAP_DOCUMENT_MAX)
-                return fail("%s: the document is larger than 8 MiB, the most that one message "
-                            "carries",
-                            path);
         if (memchr(text, '\0', n))
                 return fail("%s: not a text file", path);
+        if (n > GUESTMAP_DOCUMENT_MAX)
+                return read_to_memfd(text, n, file, path, &ret->fd);
         text[n] = '\0';
-        *ret = TAKE_PTR(text);
+        ret->text = TAKE_PTR(text);
         return 0;
 }
 
-int layout_read_file(const char *path, char **ret) {
+int client_document_read(ClientDocument *ret, const char *path) {
         _cleanup_(fclosep) FILE *file = NULL;
 
+        *ret = (ClientDocument){.fd = -1};
         if (strcmp(path, "-") == 0)
-                return read_all(stdin, "standard input", ret);
+                return read_document(ret, stdin, "standard input");
         file = fopen(path, "re");
         if (!file)
                 return fail_errno(-errno, "cannot open %s", path);
-        return read_all(file, path, ret);
+        return read_document(ret, file, path);
+}
+
+void client_document_deinit(ClientDocument *document) {
+        free(document->text);
+        safe_close(document->fd);
 }
 
 static void print_list(json_object *list) {

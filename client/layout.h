@@ -11,9 +11,19 @@
 #include "client/client.h"
 #include "client/json-print.h"
 
+typedef struct ClientDocument ClientDocument;
+
 int layout_fetch(Client *client, const char *vm_path, json_object **ret);
-/* Reads a document from a file, or from stdin for "-"; at most what one message carries. */
-int layout_read_file(const char *path, char **ret);
+
+/* A document on its way out: what one message carries as a text, anything larger in a memfd. */
+struct ClientDocument {
+        char *text; /* NULL: it is in `fd` */
+        int fd;
+};
+
+/* Reads one from a file, or from stdin for "-". */
+int client_document_read(ClientDocument *ret, const char *path);
+void client_document_deinit(ClientDocument *document);
 
 /* As documents are written by hand: one region to a line. */
 void layout_print(json_object *layout);

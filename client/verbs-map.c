@@ -33,16 +33,17 @@ static int append_apply_options(Client *client, sd_bus_message *message, bool dr
 /* Reads the document before anybody is asked anything. */
 static int call_apply(Client *client, char **arguments, bool dry_run, sd_bus_message **ret_reply) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
-        _cleanup_(freep) char *document = NULL;
+        _cleanup_(client_document_deinit) ClientDocument document = {.fd = -1};
         int r;
 
-        r = layout_read_file(arguments[1], &document);
+        r = client_document_read(&document, arguments[1]);
         if (r < 0)
                 return r;
-        r = edit_open(client, arguments[0], "Apply", &request);
+        r = edit_open(client, arguments[0], document.text ? "Apply" : "ApplyFD", &request);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(request, "s", document);
+        r = document.text ? sd_bus_message_append(request, "s", document.text)
+                          : sd_bus_message_append(request, "h", document.fd);
         if (r < 0)
                 return client_cannot_ask(r);
         r = append_apply_options(client, request, dry_run);

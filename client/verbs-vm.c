@@ -72,15 +72,16 @@ static int append_text_option(const Client *client, sd_bus_message *message, Opt
 
 static int append_layout(const Client *client, sd_bus_message *message) {
         const char *path = client->options[OPTION_LAYOUT];
-        _cleanup_(freep) char *document = NULL;
+        _cleanup_(client_document_deinit) ClientDocument document = {.fd = -1};
         int r;
 
         if (!path)
                 return 0;
-        r = layout_read_file(path, &document);
+        r = client_document_read(&document, path);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(message, "{sv}", "layout", "s", document);
+        r = document.text ? sd_bus_message_append(message, "{sv}", "layout", "s", document.text)
+                          : sd_bus_message_append(message, "{sv}", "layout-fd", "h", document.fd);
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 

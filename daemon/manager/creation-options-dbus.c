@@ -19,6 +19,7 @@ struct OptionRow {
 static const OptionRow option_table[] = {
         {"accelerator", "s", offsetof(CreationOptions, accelerator)},
         {"layout", "s", offsetof(CreationOptions, layout)},
+        {"layout-fd", "h", offsetof(CreationOptions, layout_fd)},
         {"memory-space", "s", offsetof(CreationOptions, memory_space)},
         {"owner", "u", offsetof(CreationOptions, owner)},
 };
@@ -70,7 +71,7 @@ static int check(const CreationOptions *options, sd_bus_error *error) {
 }
 
 int creation_options_read(CreationOptions *ret, sd_bus_message *m, sd_bus_error *error) {
-        CreationOptions options = {};
+        CreationOptions options = {.layout_fd = -1};
         int r;
 
         r = sd_bus_message_read(m, "s", &options.name);
@@ -111,5 +112,7 @@ int creation_options_append(const CreationOptions *options, sd_bus_message *m) {
                 r = append_string(m, "memory-space", options->memory_space);
         if (r >= 0)
                 r = append_string(m, "layout", options->layout);
+        if (r >= 0 && options->layout_fd >= 0)
+                r = sd_bus_message_append(m, "{sv}", "layout-fd", "h", options->layout_fd);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

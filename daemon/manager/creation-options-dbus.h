@@ -18,6 +18,7 @@ struct CreationOptions {
         const char *accelerator; /* these: NULL if not given */
         const char *layout;
         const char *memory_space;
+        int layout_fd; /* the message's; negative if not given */
         bool has_owner;
         uint32_t owner;
 };

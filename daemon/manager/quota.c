@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "api/names.h"
 #include "daemon/manager/quota.h"
 #include "lib/util/string-table.h"
 
@@ -12,12 +13,14 @@ static const char *const quota_names[QUOTA_COUNT] = {
         [QUOTA_BYTES_PER_VM] = "BytesPerVM",
         [QUOTA_DESCRIPTORS] = "DescriptorsPerCall",
         [QUOTA_SIGNALS] = "Signals",
+        [QUOTA_DOCUMENT_BYTES] = "DocumentBytes",
 };
 
 static const uint64_t quota_limits[QUOTA_COUNT] = {
         [QUOTA_VMS] = 4096,          [QUOTA_CALLS_PER_CLIENT] = 512,
         [QUOTA_CALLS_PER_VM] = 4096, [QUOTA_BYTES_PER_VM] = 64 << 20,
         [QUOTA_DESCRIPTORS] = 4,     [QUOTA_SIGNALS] = 256,
+        [QUOTA_DOCUMENT_BYTES] = GUESTMAP_DOCUMENT_FD_MAX,
 };
 
 const char *quota_to_string(Quota quota) {

@@ -20,6 +20,7 @@ typedef enum Quota {
         QUOTA_BYTES_PER_VM,     /* in these calls, about; beyond it none is added */
         QUOTA_DESCRIPTORS,      /* of one call */
         QUOTA_SIGNALS,          /* not yet taken by the bus; beyond it commits are folded */
+        QUOTA_DOCUMENT_BYTES,   /* of a document in a file; the VM's process refuses what is more */
         QUOTA_COUNT,
 } Quota;
 

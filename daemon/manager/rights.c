@@ -29,6 +29,7 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_MAP, "AddCoalesced", "stta{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "ClearCoalesced", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "ApplyFD", "ha{sv}", GUESTMAP_RIGHT_MODIFY},
 
         {GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", GUESTMAP_RIGHT_INSPECT},

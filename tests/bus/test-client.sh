@@ -410,9 +410,32 @@ Guest memory remapped: 1GiB" diff pc "$patch"
 
         refuses "no file" "cannot open $directory/none: No such file*" apply pc "$directory/none"
         refuses "no JSON" "InvalidDocument: *" apply pc - </dev/null
-        head -c 9000000 /dev/zero | tr '\0' ' ' >"$directory/large"
-        refuses "larger than a message" "$directory/large: the document is larger than 8 MiB*" \
-                apply pc "$directory/large"
+}
+
+# What no message carries: documents in which 9 MB of nothing stand in front.
+test_large_documents() {
+        local layout=$directory/layout.json patch=$directory/patch.json large=$directory/large
+        enlarge() {
+                head -c 9000000 /dev/zero | tr '\0' ' '
+                cat "$1"
+        }
+        enlarge "$layout" >"$large"
+        would "diff a large document" 0 "Nothing to change" diff pc "$large"
+        does "create from it" create copy --accelerator=none --layout="$large"
+        [[ $(ctl export copy) == "$(<"$layout")" ]] && verdict "it says the same" yes ||
+                verdict "it says the same" no
+        would "a large one from a pipe" 0 "Generation 2, 1 edit
+*" apply copy - < <(enlarge "$patch")
+        refuses "again" 'RegionExists: edit 1: region "dimm0"*' apply copy - < <(enlarge "$patch")
+        does "destroy the copy" destroy copy
+
+        enlarge /dev/null >"$large"
+        refuses "large and empty" "InvalidDocument: *byte 9000001*" apply pc "$large"
+        refuses "create from nothing" "InvalidDocument: *byte 9000001*" \
+                create copy --accelerator=none --layout="$large"
+        refuses "there is none" 'NoSuchVM: *' show copy
+        { echo '{'; head -c 9000000 /dev/zero; } >"$large"
+        refuses "no text" "$large: not a text file" apply pc "$large"
 }
 
 test_transactions() {
@@ -580,6 +603,7 @@ test_sticky_slots
 test_memory
 test_devices
 test_documents
+test_large_documents
 test_transactions
 test_completion
 test_monitor
