@@ -23,17 +23,22 @@ struct Waiting {
 /* A call that is answered from what is published. */
 struct FreeCall {
         const char *interface;
-        const char *member;
+        const char *member;                                         /* NULL: any */
         bool (*is_free)(const Service *service, sd_bus_message *m); /* NULL: always */
 };
 
-/* The properties of a region are the tree's. */
-static bool is_about_published(const Service *service, sd_bus_message *m) {
-        const char *path = sd_bus_message_get_path(m);
-        size_t n = strlen(service->space_prefix);
+static bool is_below(const char *path, const char *prefix) {
+        size_t n = strlen(prefix);
 
-        return strcmp(path, service->path) == 0 ||
-               (strncmp(path, service->space_prefix, n) == 0 && path[n] == '/');
+        return strncmp(path, prefix, n) == 0 && path[n] == '/';
+}
+
+/* The properties of regions and transactions are the tree's. */
+static bool is_not_in_tree(const Service *service, sd_bus_message *m) {
+        const char *path = sd_bus_message_get_path(m);
+
+        return !is_below(path, service->region_prefix) &&
+               !is_below(path, service->transaction_prefix);
 }
 
 static bool is_dump_of_views(const Service *service, sd_bus_message *m) {
@@ -54,30 +59,38 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read"},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges"},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write"},
+        {GUESTMAP_INTERFACE_VCPU, NULL},
+        {GUESTMAP_INTERFACE_VM, "AddVCPU"},
         {GUESTMAP_INTERFACE_VM, "Destroy"},
         {GUESTMAP_INTERFACE_VM, "Dump", is_dump_of_views},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
         {GUESTMAP_INTERFACE_VM, "GetSlots"},
+        {GUESTMAP_INTERFACE_VM, "Pause"},
+        {GUESTMAP_INTERFACE_VM, "RemoveVCPU"},
+        {GUESTMAP_INTERFACE_VM, "Resume"},
         {"org.freedesktop.DBus.Peer", "GetMachineId"},
         {"org.freedesktop.DBus.Peer", "Ping"},
-        {PROPERTIES, "Get", is_about_published},
-        {PROPERTIES, "GetAll", is_about_published},
+        {PROPERTIES, "Get", is_not_in_tree},
+        {PROPERTIES, "GetAll", is_not_in_tree},
         {GUESTMAP_INTERFACE_PRIVATE, "Caller"},
         {GUESTMAP_INTERFACE_PRIVATE, "Describe"},
         {GUESTMAP_INTERFACE_PRIVATE, "Quit"},
 };
 
-static bool needs_tree(const Service *service, sd_bus_message *m) {
+/* A call need not name its interface. */
+static bool is_call_of(sd_bus_message *m, const FreeCall *call) {
         const char *interface = sd_bus_message_get_interface(m);
-        const char *member = sd_bus_message_get_member(m);
 
-        for (size_t i = 0; i < ELEMENTS_OF(free_calls); i++) {
-                const FreeCall *call = &free_calls[i];
+        if (!call->member)
+                return interface && strcmp(call->interface, interface) == 0;
+        return strcmp(call->member, sd_bus_message_get_member(m)) == 0 &&
+               (!interface || strcmp(call->interface, interface) == 0);
+}
 
-                if (strcmp(call->member, member) == 0 &&
-                    (!interface || strcmp(call->interface, interface) == 0))
-                        return call->is_free && !call->is_free(service, m);
-        }
+static bool needs_tree(const Service *service, sd_bus_message *m) {
+        for (size_t i = 0; i < ELEMENTS_OF(free_calls); i++)
+                if (is_call_of(m, &free_calls[i]))
+                        return free_calls[i].is_free && !free_calls[i].is_free(service, m);
         return true;
 }
 
