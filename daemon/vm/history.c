@@ -241,7 +241,7 @@ const Delta *history_next(const History *history, const Delta *delta) {
         return cds_list_entry(delta->link.next, Delta, link);
 }
 
-const Delta *history_last(const History *history, uint64_t generation) {
+const Delta *history_from(const History *history, uint64_t generation) {
         const Delta *first = NULL;
         Delta *delta;
 
@@ -253,12 +253,12 @@ const Delta *history_last(const History *history, uint64_t generation) {
         return first;
 }
 
-size_t history_last_n_rows(const History *history, uint64_t generation) {
+size_t history_n_rows(const History *history, uint64_t generation) {
         size_t n_rows = 0;
 
         if (history->floor >= generation)
                 return SIZE_MAX;
-        for (const Delta *delta = history_last(history, generation); delta;
+        for (const Delta *delta = history_from(history, generation); delta;
              delta = history_next(history, delta)) {
                 if (delta->n_rows == 0)
                         return SIZE_MAX;
@@ -267,9 +267,10 @@ size_t history_last_n_rows(const History *history, uint64_t generation) {
         return n_rows;
 }
 
-/* How many rows of a space follow a generation. */
-static int count_rows(const PastSpace *space, uint64_t since, size_t *ret_n_rows) {
-        uint64_t reached = UINT64_MAX;
+/* How many rows of a space follow a generation, if all that changed since is here. */
+static int count_rows(const History *history, const PastSpace *space, uint64_t since,
+                      size_t *ret_n_rows) {
+        uint64_t reached = history->floor;
         size_t n_rows = 0;
         Delta *delta;
 
@@ -279,7 +280,7 @@ static int count_rows(const PastSpace *space, uint64_t since, size_t *ret_n_rows
                 if (delta->n_rows == 0)
                         return HISTORY_E_FORGOTTEN;
                 n_rows += delta->n_rows;
-                reached = delta->since;
+                reached = MIN_OF(reached, delta->since);
         }
         *ret_n_rows = n_rows;
         return reached <= since ? 0 : HISTORY_E_FORGOTTEN;
@@ -319,18 +320,23 @@ static size_t rows_reduce(DeltaRow *rows, size_t n_rows) {
 int history_compose(const History *history, const char *space, uint64_t since, DeltaRow **ret_rows,
                     size_t *ret_n_rows) {
         const PastSpace *past = find_space(history, space);
-        DeltaRow *rows;
-        size_t n_rows;
-        int r;
+        DeltaRow *rows = NULL;
+        size_t n_rows = 0;
+        int r = 0;
 
-        r = past ? count_rows(past, since, &n_rows) : HISTORY_E_FORGOTTEN;
+        if (past)
+                r = count_rows(history, past, since, &n_rows);
+        else if (since < history->floor)
+                r = HISTORY_E_FORGOTTEN;
         if (r != 0)
                 return r;
-        rows = reallocarray(NULL, n_rows, sizeof(*rows));
-        if (!rows)
-                return -ENOMEM;
-        copy_rows(past, rows, n_rows);
-        qsort(rows, n_rows, sizeof(*rows), row_compare);
+        if (n_rows > 0) {
+                rows = reallocarray(NULL, n_rows, sizeof(*rows));
+                if (!rows)
+                        return -ENOMEM;
+                copy_rows(past, rows, n_rows);
+                qsort(rows, n_rows, sizeof(*rows), row_compare);
+        }
         *ret_rows = rows;
         *ret_n_rows = rows_reduce(rows, n_rows);
         return 0;

@@ -85,16 +85,15 @@ void history_deinit(History *history);
 /* Remembers a commit that was applied and not yet freed. Cannot fail: at worst it forgets. */
 void history_add(History *history, const Commit *commit);
 
-/* The deltas of the commit that was added last, by space: the first, and those behind it. */
-const Delta *history_last(const History *history, uint64_t generation);
+/* The first delta of a generation or a later one, and those behind it; NULL at the end. */
+const Delta *history_from(const History *history, uint64_t generation);
 const Delta *history_next(const History *history, const Delta *delta);
-/* How many rows they have in all; SIZE_MAX if some were not kept. */
-size_t history_last_n_rows(const History *history, uint64_t generation);
+/* How many rows these have in all; SIZE_MAX if some were not kept. */
+size_t history_n_rows(const History *history, uint64_t generation);
 
 /*
- * The net change of an address space since a generation, after which it did change: an array from
- * malloc(), ascending by address. Its names are valid until the next history_add().
- * HISTORY_E_FORGOTTEN; -ENOMEM.
+ * The net change of an address space since a generation: an array from malloc(), ascending by
+ * address. Its names are valid until the next history_add(). HISTORY_E_FORGOTTEN; -ENOMEM.
  */
 int history_compose(const History *history, const char *space, uint64_t since, DeltaRow **ret_rows,
                     size_t *ret_n_rows);

@@ -197,7 +197,7 @@ static int append_changes(Service *service, sd_bus_message *m, uint64_t generati
                                           "(sa" SECTION_SIGNATURE "a" SECTION_SIGNATURE ")");
         if (r < 0)
                 return r;
-        for (const Delta *delta = generation ? history_last(&service->history, generation) : NULL;
+        for (const Delta *delta = generation ? history_from(&service->history, generation) : NULL;
              delta; delta = history_next(&service->history, delta)) {
                 r = append_delta(m, delta);
                 if (r < 0)
@@ -252,7 +252,7 @@ int objects_tell(Service *service, const Announcement *announcement, uint64_t pr
         const ObjectChanges *objects = &announcement->objects;
         size_t n_rows = announcement->folded
                                 ? SIZE_MAX
-                                : history_last_n_rows(&service->history, announcement->generation);
+                                : history_n_rows(&service->history, announcement->generation);
         bool untold = announcement->folded || objects->many;
         int r;
 

@@ -246,14 +246,14 @@ static void test_too_large(void **state) {
         must_edit(past->map, mmio("c", 0x1000, 0x20000));
         must_edit(past->map, mmio("d", 0x1000, 0x30000));
         commit(past);
-        assert_int_equal(history_last_n_rows(&past->history, 3), SIZE_MAX);
+        assert_int_equal(history_n_rows(&past->history, 3), SIZE_MAX);
         toggle(past, 2);
         assert_text(memory_net(past, 1), "forgotten");
         assert_text(memory_net(past, 2), "forgotten");
         assert_text(memory_net(past, 3), "");
         assert_text(memory_net(past, 4), "+0-fff a@0\n");
-        assert_int_equal(history_last_n_rows(&past->history, 5), 1);
-        delta = history_last(&past->history, 5);
+        assert_int_equal(history_n_rows(&past->history, 5), 1);
+        delta = history_from(&past->history, 5);
         assert_string_equal(delta->rows[0].region, "a");
         assert_null(history_next(&past->history, delta));
         past_free(past);
@@ -271,7 +271,7 @@ static void test_names_are_shared(void **state) {
                 must_edit(past->map, mmio(name, 0x1000, 0x2000 * (i + 1)));
         }
         commit(past);
-        delta = history_last(&past->history, 3);
+        delta = history_from(&past->history, 3);
         assert_int_equal(delta->n_rows, 10);
         assert_ptr_equal(delta->rows[0].region, delta->rows[1].region);
         assert_int_equal(delta->size, sizeof(Delta) + 10 * sizeof(DeltaRow) + 5 * sizeof("ram") +
@@ -297,7 +297,7 @@ static void test_no_memory(void **state) {
                 assert_true(fail_allocation_done());
                 commit_free(made);
                 assert_text(memory_net(past, n + 1), "forgotten");
-                assert_int_equal(history_last_n_rows(&past->history, n + 2), SIZE_MAX);
+                assert_int_equal(history_n_rows(&past->history, n + 2), SIZE_MAX);
                 assert_int_equal(past->history.size, 0);
         }
         toggle(past, 1);
