@@ -51,6 +51,7 @@ int edit_list_add_copy(EditList *list, const Edit *edit, Edit **ret) {
         copy->parent = copy->target = NULL;
         copy->backing = backing_ref(edit->backing);
         copy->ioeventfd = ioeventfd_ref(edit->ioeventfd);
+        copy->handler = handler_ref(edit->handler);
         r = copy_text(&copy->parent, edit->parent);
         if (r < 0)
                 return r;

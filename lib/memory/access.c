@@ -103,12 +103,17 @@ static void store(const void *data, void *host, size_t size) {
                 STORE(uint64_t, data, host);
 }
 
-static int memory_read(const Piece *piece, void *data) {
+int piece_read(const Piece *piece, void *data) {
         size_t size = piece_size(piece);
 
         if (size > ONCE_MAX)
                 return backing_read(piece->section->region->backing, piece->offset, data, size);
         load(data, piece_host(piece), size);
+        return 0;
+}
+
+int piece_write(const Piece *piece, const void *data) {
+        store(data, piece_host(piece), piece_size(piece));
         return 0;
 }
 
@@ -122,7 +127,7 @@ int access_read(const FlatView *view, Range range, void *data, const AccessOps *
         while (r == 0 && pieces_next(&cursor, &piece)) {
                 char *at = (char *)data + (piece.range.first - range.first);
 
-                r = piece_is_memory(&piece, false) ? memory_read(&piece, at)
+                r = piece_is_memory(&piece, false) ? piece_read(&piece, at)
                                                    : ops->read(userdata, &piece, at);
         }
         return r;
@@ -138,10 +143,8 @@ int access_write(const FlatView *view, Range range, const void *data, const Acce
         while (r == 0 && pieces_next(&cursor, &piece)) {
                 const char *at = (const char *)data + (piece.range.first - range.first);
 
-                if (piece_is_memory(&piece, true))
-                        store(at, piece_host(&piece), piece_size(&piece));
-                else
-                        r = ops->write(userdata, &piece, at);
+                r = piece_is_memory(&piece, true) ? piece_write(&piece, at)
+                                                  : ops->write(userdata, &piece, at);
         }
         return r;
 }

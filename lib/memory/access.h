@@ -60,6 +60,9 @@ bool pieces_next(PieceCursor *cursor, Piece *ret);
 
 /* Whether host memory serves reads, or writes, of the piece. */
 bool piece_is_memory(const Piece *piece, bool write);
+/* One that it serves. 0, or -errno of a file that cannot be read. */
+int piece_read(const Piece *piece, void *data);
+int piece_write(const Piece *piece, const void *data);
 
 /*
  * Each piece in its turn, as a guest's access goes. 0, what an operation returned, or -errno of a

@@ -192,6 +192,25 @@ static void count_changed_spaces(const Commit *commit) {
         }
 }
 
+/* Before the snapshot with which they come into force. */
+static void publish_handlers(const Commit *commit) {
+        Region *region;
+        size_t i = 0;
+
+        while ((region = map_next_rehandled(commit->map, &i)))
+                handler_publish(region, commit->generation);
+}
+
+static void retire_handlers(const Commit *commit) {
+        Map *map = commit->map;
+
+        map_begin_walk(map);
+        for (size_t i = 0; i < map->n_undo; i++)
+                if (map->undo[i].kind == UNDO_HANDLER &&
+                    map_walk_visits(map, map->undo[i].region))
+                        handler_retire(map->undo[i].region, commit->generation);
+}
+
 static void publish(Commit *commit) {
         CommitPlan *plan = commit->plan;
         Map *map = commit->map;
@@ -202,7 +221,9 @@ static void publish(Commit *commit) {
         count_new_spaces(commit, old);
         count_changed_spaces(commit);
         map->generation = commit->generation;
+        publish_handlers(commit);
         rcu_publish(&map->snapshot, plan->snapshot);
+        retire_handlers(commit);
         /* Whoever reads the commit's changes needs the views and spaces of before. */
         plan->snapshot = old;
         plan->published = true;

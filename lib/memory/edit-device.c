@@ -6,10 +6,8 @@
 #include "lib/memory/map-error.h"
 #include "lib/memory/undo.h"
 
-/* The region of an edit about doorbells, and that `size` bytes at `offset` are inside it. */
-static int find_device(Map *map, const Edit *edit, uint64_t offset, uint64_t size, Region **ret,
-                       Detail *detail) {
-        Range extent, range;
+/* The region of an edit about registers: doorbells, who answers. */
+static int find_device(Map *map, const Edit *edit, Region **ret, Detail *detail) {
         Region *region;
         int r;
 
@@ -21,6 +19,20 @@ static int find_device(Map *map, const Edit *edit, uint64_t offset, uint64_t siz
                                   "region \"%s\": this is for mmio and romd, not for %s",
                                   region->name,
                                   region_kind_to_string(region_reported_kind(region)));
+        *ret = region;
+        return 0;
+}
+
+/* The same, and that `size` bytes at `offset` are inside it. */
+static int find_registers(Map *map, const Edit *edit, uint64_t offset, uint64_t size, Region **ret,
+                          Detail *detail) {
+        Range extent, range;
+        Region *region;
+        int r;
+
+        r = find_device(map, edit, &region, detail);
+        if (r != 0)
+                return r;
         if (size == 0)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
                                   "region \"%s\": a zone of size 0 is empty", region->name);
@@ -39,7 +51,7 @@ int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
         Region *region;
         int r;
 
-        r = find_device(map, edit, new->offset, MAX_OF(new->length, 1u), &region, detail);
+        r = find_registers(map, edit, new->offset, MAX_OF(new->length, 1u), &region, detail);
         if (r != 0)
                 return r;
         other = ioeventfds_colliding(&region->ioeventfds, new);
@@ -83,7 +95,7 @@ int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
         Range range;
         int r;
 
-        r = find_device(map, edit, edit->offset, edit->size, &region, detail);
+        r = find_registers(map, edit, edit->offset, edit->size, &region, detail);
         if (r != 0)
                 return r;
         range_place(edit->offset, edit->size, &range);
@@ -117,4 +129,17 @@ int edit_clear_coalesced(Map *map, const Edit *edit, Detail *detail) {
         while ((zone = zones_first(&region->coalesced, 0)))
                 map_remove_coalesced(map, region, zone);
         return 0;
+}
+
+int edit_set_handler(Map *map, const Edit *edit, Detail *detail) {
+        Region *region;
+        int r;
+
+        r = find_device(map, edit, &region, detail);
+        if (r != 0 || handler_same(region->handler, edit->handler))
+                return r;
+        r = map_reserve_undo(map, 1);
+        if (r == 0)
+                map_set_handler(map, region, edit->handler);
+        return r;
 }

@@ -19,6 +19,7 @@ int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail);
 int edit_remove_ioeventfd(Map *map, const Edit *edit, Detail *detail);
 int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail);
 int edit_clear_coalesced(Map *map, const Edit *edit, Detail *detail);
+int edit_set_handler(Map *map, const Edit *edit, Detail *detail);
 
 /* MAP_E_INVALID_NAME, MAP_E_NO_SUCH_REGION, MAP_E_QUOTA_EXCEEDED, with their words. */
 int edit_check_name(const char *name, Detail *detail);

@@ -32,6 +32,7 @@ void edit_deinit(Edit *edit) {
         free(edit->target);
         backing_unref(edit->backing);
         ioeventfd_unref(edit->ioeventfd);
+        handler_unref(edit->handler);
         *edit = (Edit){};
 }
 
@@ -138,6 +139,7 @@ int map_edit(Map *map, const Edit *edit, Detail *detail) {
                 [EDIT_REMOVE_IOEVENTFD] = edit_remove_ioeventfd,
                 [EDIT_ADD_COALESCED] = edit_add_coalesced,
                 [EDIT_CLEAR_COALESCED] = edit_clear_coalesced,
+                [EDIT_SET_HANDLER] = edit_set_handler,
         };
 
         return verbs[edit->verb](map, edit, detail);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/memory/backing.h"
+#include "lib/memory/handler.h"
 #include "lib/memory/ioeventfd.h"
 #include "lib/memory/region.h"
 
@@ -30,6 +31,7 @@ typedef enum EditVerb {
         EDIT_REMOVE_IOEVENTFD, /* name of the region, ioeventfd as key (its fd is not looked at) */
         EDIT_ADD_COALESCED,    /* name of the region, offset, size */
         EDIT_CLEAR_COALESCED,  /* name of the region */
+        EDIT_SET_HANDLER,      /* name of the region, handler: one that was never a region's */
 } EditVerb;
 
 /* Bits of Edit.mask; also what another commit may have set under a transaction's feet. */
@@ -38,8 +40,9 @@ enum {
         PROPERTY_OFFSET = 1 << 1,
         PROPERTY_PRIORITY = 1 << 2,
         PROPERTY_TARGET_OFFSET = 1 << 3,
-        PROPERTY_FLAGS = 1 << 4,  /* of the Edit.flags_mask bits; only in Edit.mask */
-        PROPERTY_PARENT = 1 << 5, /* set by placing; never in Edit.mask */
+        PROPERTY_FLAGS = 1 << 4,   /* of the Edit.flags_mask bits; only in Edit.mask */
+        PROPERTY_PARENT = 1 << 5,  /* set by placing; never in Edit.mask */
+        PROPERTY_HANDLER = 1 << 6, /* set by EDIT_SET_HANDLER; never in Edit.mask */
 };
 
 /* How far apart places are that are given out one after the other: others can come between them. */
@@ -61,6 +64,7 @@ struct Edit {
         char *target;
         Backing *backing;     /* counted reference */
         IOEventFD *ioeventfd; /* counted reference */
+        Handler *handler;     /* counted reference */
 };
 
 /* An edit about `name`, all else zero. Frees nothing that was there. -ENOMEM. */

@@ -105,6 +105,8 @@ static void region_free(Region *region) {
                 coalesced_unlink(zone, &region->coalesced);
                 coalesced_unref(zone);
         }
+        handler_unref(region->serving);
+        handler_unref(region->handler);
         backing_unref(region->backing);
         free(region);
 }

@@ -13,8 +13,8 @@
  * I3: Region.aliases holds the present aliases whose target this is.
  * I4: following parent links and, from an alias' target, alias links upwards never comes back.
  *
- * Written by the map's thread. Readers of published views use `name`, `kind` and `backing` only,
- * and hold the region through the view (epoch.h).
+ * Written by the map's thread. Readers of published views use `name`, `kind`, `backing` and
+ * `serving` only, and hold the region through the view (epoch.h).
  */
 
 #include <stdbool.h>
@@ -24,6 +24,7 @@
 #include <urcu/ref.h>
 
 #include "lib/memory/backing.h"
+#include "lib/memory/handler.h"
 #include "lib/memory/ioeventfd.h"
 #include "lib/util/range.h"
 #include "lib/util/tree.h"
@@ -87,6 +88,8 @@ struct Region {
         Backing *backing; /* ram, romd; owned; NULL where nobody needs the memory */
         Region *target;   /* alias; owned reference */
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
+        Handler *handler; /* as the edits have it; owned; NULL: nobody ever */
+        Handler *serving; /* rcu_publish()ed: as readers have it, handler_in_force(); owned */
         RB_ENTRY(Region) by_name;
         struct cds_list_head aliases; /* of Region.alias_link */
         struct cds_list_head alias_link;

@@ -164,6 +164,8 @@ static Touched set_by(const Edit *edit) {
                 return (Touched){.mask = PROPERTY_PARENT | PROPERTY_OFFSET | PROPERTY_PRIORITY};
         case EDIT_SET_REGION:
                 return (Touched){.mask = edit->mask & ~PROPERTY_FLAGS, .flags = edit->flags_mask};
+        case EDIT_SET_HANDLER:
+                return (Touched){.mask = PROPERTY_HANDLER};
         default:
                 return (Touched){};
         }
@@ -247,6 +249,14 @@ static void note(Transaction *transaction, Touched touched) {
         transaction->touched[transaction->n_touched++] = touched;
 }
 
+static void note_everywhere(Map *map, Touched touched) {
+        Transaction *transaction;
+
+        cds_list_for_each_entry(transaction, &map->transactions, link)
+                if (transaction != map->checked_out)
+                        note(transaction, touched);
+}
+
 void transactions_note_changes(Map *map, uint64_t generation) {
         const Undo *undo;
         size_t i = 0;
@@ -255,16 +265,16 @@ void transactions_note_changes(Map *map, uint64_t generation) {
                 return;
         while ((undo = map_next_changed(map, &i))) {
                 Touched touched = set_between(&undo->before, &undo->region->state);
-                Transaction *transaction;
 
                 touched.region = undo->region;
                 touched.generation = generation;
-                if (touched.mask == 0 && touched.flags == 0)
-                        continue;
-                cds_list_for_each_entry(transaction, &map->transactions, link)
-                        if (transaction != map->checked_out)
-                                note(transaction, touched);
+                if (touched.mask != 0 || touched.flags != 0)
+                        note_everywhere(map, touched);
         }
+        for (i = 0; i < map->n_undo; i++)
+                if (map->undo[i].kind == UNDO_HANDLER)
+                        note_everywhere(map, (Touched){map->undo[i].region, generation,
+                                                       .mask = PROPERTY_HANDLER});
 }
 
 void transaction_committed(Map *map) {

@@ -15,6 +15,7 @@ static void push(Map *map, Undo undo) {
         address_space_ref(undo.space);
         ioeventfd_ref(undo.ioeventfd);
         coalesced_ref(undo.coalesced);
+        handler_ref(undo.handler);
         map->undo[map->n_undo++] = undo;
 }
 
@@ -23,6 +24,7 @@ static void drop(Undo *undo) {
         address_space_unref(undo->space);
         ioeventfd_unref(undo->ioeventfd);
         coalesced_unref(undo->coalesced);
+        handler_unref(undo->handler);
 }
 
 static uint64_t count_ioeventfds(const Region *region) {
@@ -107,6 +109,13 @@ static void take_coalesced(Map *map, Region *region, Coalesced *coalesced) {
         coalesced_unref(coalesced);
 }
 
+static void put_handler(Region *region, Handler *handler) {
+        Handler *before = region->handler;
+
+        region->handler = handler_ref(handler);
+        handler_unref(before);
+}
+
 static void dirty_region(Map *map, Region *region) {
         Range extent;
 
@@ -164,6 +173,12 @@ void map_remove_coalesced(Map *map, Region *region, Coalesced *coalesced) {
         take_coalesced(map, region, coalesced);
 }
 
+/* Views stay as they are: who answers is found from the region. */
+void map_set_handler(Map *map, Region *region, Handler *handler) {
+        push(map, (Undo){.kind = UNDO_HANDLER, .region = region, .handler = region->handler});
+        put_handler(region, handler);
+}
+
 static void take_back(Map *map, const Undo *undo) {
         switch (undo->kind) {
         case UNDO_REGION:
@@ -186,6 +201,9 @@ static void take_back(Map *map, const Undo *undo) {
                 break;
         case UNDO_COALESCED_REMOVED:
                 put_coalesced(map, undo->region, undo->coalesced);
+                break;
+        case UNDO_HANDLER:
+                put_handler(undo->region, undo->handler);
                 break;
         }
 }
@@ -234,6 +252,17 @@ const Undo *map_next_changed(Map *map, size_t *i) {
         return NULL;
 }
 
+Region *map_next_rehandled(const Map *map, size_t *i) {
+        while (*i < map->n_undo) {
+                const Undo *undo = &map->undo[(*i)++];
+
+                if (undo->kind == UNDO_HANDLER && region_is(undo->region, REGION_PRESENT) &&
+                    undo->region->handler != undo->region->serving)
+                        return undo->region;
+        }
+        return NULL;
+}
+
 /* The spaces by name with their roots, against those of the last commit. */
 static bool spaces_are_unchanged(const Map *map) {
         const Snapshot *snapshot = map->snapshot;
@@ -270,5 +299,6 @@ bool map_is_unchanged(Map *map) {
                 if (map->undo[i].ioeventfd || map->undo[i].coalesced)
                         if (doorbell_changed(&map->undo[i]))
                                 return false;
-        return spaces_are_unchanged(map);
+        i = 0;
+        return !map_next_rehandled(map, &i) && spaces_are_unchanged(map);
 }

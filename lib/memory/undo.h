@@ -27,6 +27,7 @@ typedef enum UndoKind {
         UNDO_IOEVENTFD_REMOVED,
         UNDO_COALESCED_ADDED,
         UNDO_COALESCED_REMOVED,
+        UNDO_HANDLER,
 } UndoKind;
 
 struct Undo {
@@ -35,6 +36,7 @@ struct Undo {
         AddressSpace *space;  /* counted reference */
         IOEventFD *ioeventfd; /* counted reference */
         Coalesced *coalesced; /* counted reference */
+        Handler *handler;     /* UNDO_HANDLER: whom it had before; counted reference */
         RegionState before;   /* UNDO_REGION */
 };
 
@@ -49,6 +51,7 @@ void map_add_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd);
 void map_remove_ioeventfd(Map *map, Region *region, IOEventFD *ioeventfd);
 void map_add_coalesced(Map *map, Region *region, Coalesced *coalesced);
 void map_remove_coalesced(Map *map, Region *region, Coalesced *coalesced);
+void map_set_handler(Map *map, Region *region, Handler *handler);
 
 /* Forgets the log: what it could undo has become the map's state. */
 void map_forget_undo(Map *map);
@@ -58,3 +61,5 @@ void map_forget_undo(Map *map);
  * the region was at the last commit. NULL at the end. Begin with *i = 0 and a new walk.
  */
 const Undo *map_next_changed(Map *map, size_t *i);
+/* The next region, from *i on, whose handler is not the one in force; it may come twice. */
+Region *map_next_rehandled(const Map *map, size_t *i);

@@ -77,6 +77,10 @@ static void print_edit(FILE *out, const Edit *edit) {
         case EDIT_CLEAR_COALESCED:
                 fprintf(out, "clear zones \"%s\"\n", edit->name);
                 break;
+        case EDIT_SET_HANDLER:
+                fprintf(out, "set handler of \"%s\" to %s\n", edit->name,
+                        edit->handler->ops->kind);
+                break;
         }
 }
 

@@ -67,6 +67,20 @@ void must_add_ioeventfd(Map *map, const char *region, uint64_t offset, uint32_t 
         must_edit(map, add_ioeventfd(region, ioeventfd));
 }
 
+void must_set_constant(Map *map, const char *region, uint64_t value) {
+        _cleanup_(handler_unrefp) Handler *handler = NULL;
+
+        must(handler_new_constant(&handler, value), "handler of", region, &(Detail){});
+        must_edit(map, set_handler(region, handler));
+}
+
+void must_set_latch(Map *map, const char *region, uint64_t value) {
+        _cleanup_(handler_unrefp) Handler *handler = NULL;
+
+        must(handler_new_latch(&handler, value), "handler of", region, &(Detail){});
+        must_edit(map, set_handler(region, handler));
+}
+
 Region *must_find(Map *map, const char *name) {
         Region *region = map_find_region(map, name);
 
@@ -135,11 +149,11 @@ static void print_region(FILE *f, const Region *region) {
 
         fprintf(f,
                 "%s: %s size %" PRIx64 " in %s at %" PRIx64 " priority %d place %" PRIu64
-                " target-offset %" PRIx64 " flags %x children %u aliases %u%s\n",
+                " target-offset %" PRIx64 " flags %x children %u aliases %u%s handler %p\n",
                 region->name, region_kind_to_string(region->kind), s->size,
                 s->parent ? s->parent->name : "nothing", s->offset, s->priority, s->place,
                 s->target_offset, s->flags, region->n_children, region->n_aliases,
-                region->view ? " root" : "");
+                region->view ? " root" : "", (void *)region->handler);
         print_ioeventfds(f, region);
         print_zones(f, region);
         for (Region *c = NULL; (c = region_child_any(region, c));)

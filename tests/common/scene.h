@@ -134,6 +134,10 @@ static inline Edit clear_coalesced(const char *region) {
         return (Edit){.verb = EDIT_CLEAR_COALESCED, .name = (char *)region};
 }
 
+static inline Edit set_handler(const char *region, Handler *handler) {
+        return (Edit){.verb = EDIT_SET_HANDLER, .name = (char *)region, .handler = handler};
+}
+
 /* A map with container "system" (2^64), seen as address space "memory", committed: generation 1. */
 Map *scene_new(void);
 /* A map with nothing in it. */
@@ -147,6 +151,9 @@ void must_commit(Map *map);
 IOEventFD *must_ioeventfd(uint64_t offset, uint32_t length, bool match, uint64_t data);
 void must_add_ioeventfd(Map *map, const char *region, uint64_t offset, uint32_t length, bool match,
                         uint64_t data);
+/* A constant or a latch for the region; uncommitted. */
+void must_set_constant(Map *map, const char *region, uint64_t value);
+void must_set_latch(Map *map, const char *region, uint64_t value);
 Region *must_find(Map *map, const char *name);
 
 /*

@@ -189,6 +189,7 @@ static EditVerb some_verb(Generator *g) {
                 EDIT_MOVE_REGION,   EDIT_MOVE_REGION,      EDIT_SET_REGION,    EDIT_SET_REGION,
                 EDIT_SET_REGION,    EDIT_SET_REGION,       EDIT_SET_REGION,    EDIT_ADD_IOEVENTFD,
                 EDIT_ADD_IOEVENTFD, EDIT_REMOVE_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_CLEAR_COALESCED,
+                EDIT_SET_HANDLER,
         };
 
         if (one_in(g, 16))
@@ -230,6 +231,11 @@ Edit generator_next(Generator *g) {
                 edit.name = region_name(g);
                 edit.offset = below(g, 16) * g->unit;
                 edit.size = (1 + below(g, 8)) * g->unit;
+                break;
+        case EDIT_SET_HANDLER:
+                edit.name = region_name(g);
+                if (handler_new_constant(&edit.handler, below(g, 2)) < 0)
+                        abort();
                 break;
         case EDIT_REMOVE_REGION:
         case EDIT_CLEAR_COALESCED:

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Each piece is found anew: a handler may wait, and for that the read-side section is left.
+ */
+
+#include <endian.h>
+#include <string.h>
+
+#include "lib/memory/access.h"
+#include "lib/memory/dispatch.h"
+
+enum { ACCESS_MAX = 8 };
+
+typedef struct Access Access;
+
+/* A piece of the guest's access, and its bytes. */
+struct Access {
+        Dispatcher *dispatcher;
+        Piece piece;
+        bool write;
+        uint8_t *data;
+        Detail *reason;
+};
+
+void dispatcher_init(Dispatcher *dispatcher, const Map *map, const char *space) {
+        *dispatcher = (Dispatcher){};
+        reader_init(&dispatcher->reader, map, space);
+}
+
+/* One thread counts, others may look. */
+static void count(uint64_t *n) {
+        __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+}
+
+static uint64_t value_of(const void *data, unsigned size) {
+        uint64_t value = 0;
+
+        memcpy(&value, data, size);
+        return le64toh(value);
+}
+
+static void put_value(void *data, unsigned size, uint64_t value) {
+        value = htole64(value);
+        memcpy(data, &value, size);
+}
+
+static void answer_nothing(const Access *access, void *data, unsigned size) {
+        count(&access->dispatcher->n_unassigned);
+        if (!access->write)
+                memset(data, 0xff, size);
+}
+
+static Piece find_piece(Dispatcher *dispatcher, Range range) {
+        const Section *section = reader_find(&dispatcher->reader, range.first);
+        Piece piece = {.range = range};
+        PieceCursor cursor;
+
+        if (section) {
+                piece.range.last = MIN_OF(range.last, section->range.last);
+                piece.section = section;
+                piece.offset = section->offset + (range.first - section->range.first);
+        } else if (dispatcher->reader.view) {
+                pieces_begin(&cursor, dispatcher->reader.view, range);
+                pieces_next(&cursor, &piece);
+        }
+        return piece;
+}
+
+/* As KVM compares: the value without a sign against all 64 bits. */
+static bool rings(const Announced *announced, const Access *access, unsigned size) {
+        const IOEventFD *ioeventfd = announced->ioeventfd;
+
+        if (!ioeventfd || (ioeventfd->length != 0 && ioeventfd->length != size))
+                return false;
+        return !ioeventfd->match || value_of(access->data, size) == ioeventfd->data;
+}
+
+/* Whether the write is one that an ioeventfd is for; then it has been signalled. */
+static bool ring(const Access *access, unsigned size) {
+        const FlatView *view = access->dispatcher->reader.view;
+        uint64_t address = access->piece.range.first, one = 1;
+        ViewCursor cursor;
+        const Announced *announced = flat_view_first_announced(view, &cursor, address);
+
+        while (announced && announced->range.first == address && !rings(announced, access, size))
+                announced = flat_view_next_announced(&cursor);
+        if (!announced || announced->range.first != address)
+                return false;
+        /* A counter that is full has been rung already. */
+        (void)!write(announced->ioeventfd->fd, &one, sizeof(one));
+        return true;
+}
+
+static int handle_part(const Access *access, Handler *handler, uint64_t offset, void *data,
+                       unsigned size) {
+        uint64_t value = 0;
+        int r;
+
+        if (size < handler->widths.min) {
+                answer_nothing(access, data, size);
+                return 0;
+        }
+        if (access->write)
+                return handler_write(handler, offset, size, value_of(data, size), access->reason);
+        r = handler_read(handler, offset, size, &value, access->reason);
+        if (r == 0)
+                put_value(data, size, value);
+        return r;
+}
+
+static int handle(const Access *access, Handler *handler) {
+        uint64_t n = range_size(access->piece.range), at = 0;
+        int r = 0;
+
+        while (r == 0 && at < n) {
+                uint64_t offset = access->piece.offset + at;
+                unsigned width = handler_width(handler, offset, n - at);
+
+                r = handle_part(access, handler, offset, access->data + at, width);
+                at += width;
+        }
+        return r;
+}
+
+/* Whose the registers are; a reference if it may wait. NULL: somebody else has served the piece. */
+static Handler *find_handler(const Access *access, unsigned size) {
+        const Section *section = access->piece.section;
+        Handler *handler = NULL;
+
+        if (section && (section->kind == REGION_MMIO || section->kind == REGION_ROMD)) {
+                if (access->write && ring(access, size))
+                        return NULL;
+                handler = handler_in_force(section->region, access->dispatcher->reader.generation);
+        } else if (section && access->write && section_is_memory(section)) {
+                count(&access->dispatcher->n_readonly);
+                return NULL;
+        }
+        if (!handler)
+                answer_nothing(access, access->data, size);
+        return handler;
+}
+
+/* What does not wait; otherwise the handler that does, to be called outside. */
+static int serve_inside(const Access *access, Handler **ret_waits) {
+        unsigned size = (unsigned)range_size(access->piece.range);
+        Handler *handler;
+
+        if (piece_is_memory(&access->piece, access->write))
+                return access->write ? piece_write(&access->piece, access->data)
+                                     : piece_read(&access->piece, access->data);
+        handler = find_handler(access, size);
+        if (!handler)
+                return 0;
+        if (!handler->ops->waits)
+                return handle(access, handler);
+        *ret_waits = handler_ref(handler);
+        return 0;
+}
+
+static int serve(Access *access, Range range) {
+        _cleanup_(handler_unrefp) Handler *waits = NULL;
+        int r;
+
+        rcu_enter();
+        access->piece = find_piece(access->dispatcher, range);
+        r = serve_inside(access, &waits);
+        rcu_leave();
+        return waits ? handle(access, waits) : r;
+}
+
+static int dispatch(Access *access, uint64_t address, unsigned size) {
+        uint64_t last = address + (size - 1);
+        int r;
+
+        for (;;) {
+                r = serve(access, (Range){address, last});
+                if (r != 0 || access->piece.range.last == last)
+                        return r;
+                access->data += range_size(access->piece.range);
+                address = access->piece.range.last + 1;
+        }
+}
+
+int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned size,
+                  Detail *reason) {
+        Access access = {.dispatcher = dispatcher, .data = data, .reason = reason};
+
+        return dispatch(&access, address, size);
+}
+
+int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
+                   Detail *reason) {
+        uint8_t copy[ACCESS_MAX];
+        Access access = {.dispatcher = dispatcher, .write = true, .data = copy, .reason = reason};
+
+        memcpy(copy, data, size);
+        return dispatch(&access, address, size);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Dispatch: what becomes of an access that left the guest
+ *
+ * The guest's access goes to whoever answers at its address in what is published at that moment. It
+ * is split where sections end, and what a handler gets is cut to widths that it takes.
+ *
+ *   memory that has no slot            its backing, as if there were one
+ *   mmio; romd unless it is read       the region's handler
+ *     directly
+ *   what a handler does not take,      reads give all-ones, writes are dropped, both are counted
+ *     reserved, no handler, nothing
+ *   writes to read-only memory         dropped and counted
+ *   writes that an ioeventfd is for    signalled, and nobody else gets them
+ *
+ * A Dispatcher belongs to one thread, that of a vCPU, registered with RCU. Its counts anybody may
+ * read.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/memory/reader.h"
+#include "lib/util/detail.h"
+
+typedef struct Dispatcher Dispatcher;
+
+struct Dispatcher {
+        Reader reader;
+        uint64_t n_unassigned; /* atomic: pieces that nobody answered */
+        uint64_t n_readonly;   /* atomic: writes that read-only memory did not take */
+};
+
+/* Accesses are those of an address space, which may come and go. Borrows map and name. */
+void dispatcher_init(Dispatcher *dispatcher, const Map *map, const char *space);
+
+/*
+ * An access of 1 to 8 bytes, not beyond 2^64. 0, or what a handler that cannot go on returned, with
+ * its reason: the vCPU stops. Outside of read-side sections.
+ */
+int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned size,
+                  Detail *reason);
+int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
+                   Detail *reason);
