@@ -54,6 +54,24 @@ static int vm_make_slots(VM *vm, Detail *detail) {
         return 0;
 }
 
+static int vm_make_bus(VM *vm, const char *space, bool ports, Bus **ret, Detail *detail) {
+        _cleanup_(bus_freep) Bus *bus = NULL;
+        int r;
+
+        r = bus_new(&bus, vm->accelerator, space, ports);
+        if (r == 0)
+                r = listener_register(bus_listener(bus), vm->map, detail);
+        if (r == 0)
+                *ret = TAKE_PTR(bus);
+        return r;
+}
+
+static Bus *vm_free_bus(VM *vm, Bus *bus) {
+        if (bus)
+                listener_unregister(bus_listener(bus), vm->map);
+        return bus_free(bus);
+}
+
 int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const char *accelerator,
            const char *memory_space, Detail *detail) {
         _cleanup_(vm_freep) VM *vm = NULL;
@@ -85,7 +103,11 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         r = vm_make_accelerator(vm, accelerator, detail);
         if (r != 0)
                 return r;
-        r = vm_make_slots(vm, detail);
+        r = vm_make_bus(vm, memory_space, false, &vm->memory_bus, detail);
+        if (r == 0)
+                r = vm_make_bus(vm, "io", true, &vm->port_bus, detail);
+        if (r == 0)
+                r = vm_make_slots(vm, detail);
         if (r != 0)
                 return r;
         r = vcpus_new(&vm->vcpus, vm->name, vm->memory_space, vm->map, vm->accelerator);
@@ -102,6 +124,8 @@ VM *vm_free(VM *vm) {
         if (vm->slots)
                 listener_unregister(slots_listener(vm->slots), vm->map);
         slots_free(vm->slots);
+        vm_free_bus(vm, vm->port_bus);
+        vm_free_bus(vm, vm->memory_bus);
         accelerator_free(vm->accelerator);
         map_free(vm->map);
         free(vm->memory_space);

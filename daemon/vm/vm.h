@@ -4,8 +4,9 @@
 /*
  * VM: what one guestmap-vmd owns
  *
- * The map, the accelerator with its slots, and the numbers that go up and never back: backing ids,
- * transaction ids. Knows nothing of D-Bus or JSON; the files that do get at everything from here.
+ * The map, the accelerator with its slots and buses, and the numbers that go up and never back:
+ * backing ids, transaction ids. Knows nothing of D-Bus or JSON; the files that do get at everything
+ * from here.
  *
  * Once it is set up, every change goes through a Change (change.h): edits are in the map, a commit
  * is made of them and applied, or they are rolled back.
@@ -17,6 +18,7 @@
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/kvm/accelerator.h"
+#include "lib/kvm/bus.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/commit.h"
 #include "lib/memory/map.h"
@@ -29,9 +31,11 @@ struct VM {
         char *name;
         char *id;           /* 32 hexadecimal digits */
         uint32_t owner;     /* uid */
-        char *memory_space; /* the address space that the slots follow */
+        char *memory_space; /* the address space that slots and memory bus follow */
         Map *map;
         Accelerator *accelerator;
+        Bus *memory_bus;
+        Bus *port_bus; /* follows the address space "io" */
         Slots *slots;
         VCPUs *vcpus;
         uint64_t last_backing;

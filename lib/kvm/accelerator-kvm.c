@@ -83,6 +83,36 @@ static int kvm_set_slot(Accelerator *accelerator, const SlotOp *op) {
         return ioctl(accelerator->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
+static int kvm_set_ioeventfd(Accelerator *accelerator, const BusOp *op) {
+        struct kvm_ioeventfd ioeventfd = {
+                .addr = op->address,
+                .len = op->length,
+                .fd = op->fd,
+                .datamatch = op->data,
+                .flags = (op->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0u) |
+                         (op->ports ? KVM_IOEVENTFD_FLAG_PIO : 0u) |
+                         (op->remove ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0u),
+        };
+
+        return ioctl(accelerator->vm_fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
+}
+
+static int kvm_set_zone(Accelerator *accelerator, const BusOp *op) {
+        struct kvm_coalesced_mmio_zone zone = {
+                .addr = op->address,
+                .size = op->length,
+                .pio = op->ports,
+        };
+        unsigned long request =
+                op->remove ? KVM_UNREGISTER_COALESCED_MMIO : KVM_REGISTER_COALESCED_MMIO;
+
+        return ioctl(accelerator->vm_fd, request, &zone) < 0 ? -errno : 0;
+}
+
+static int kvm_set_device(Accelerator *accelerator, const BusOp *op) {
+        return op->is_zone ? kvm_set_zone(accelerator, op) : kvm_set_ioeventfd(accelerator, op);
+}
+
 static Accelerator *kvm_free(Accelerator *accelerator) {
         safe_close(accelerator->vm_fd);
         free(accelerator);
@@ -92,6 +122,7 @@ static Accelerator *kvm_free(Accelerator *accelerator) {
 static const AcceleratorOps kvm_ops = {
         .name = "kvm",
         .set_slot = kvm_set_slot,
+        .set_device = kvm_set_device,
         .free = kvm_free,
 };
 
@@ -102,6 +133,8 @@ static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
         if (kvm->n_slots == 0)
                 return detail_set(detail, MAP_E_KVM, "/dev/kvm does not say how many slots it has");
         kvm->has_readonly = kvm_extension(kvm->vm_fd, KVM_CAP_READONLY_MEM);
+        kvm->ring_page = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
+        kvm->has_port_zones = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_PIO);
         kvm->address_last = kvm_address_last(kvm_fd);
         return 0;
 }

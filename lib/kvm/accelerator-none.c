@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * accelerator=none: a slot table, and no VM
+ * accelerator=none: a slot table, two bus tables, and no VM
  *
  * Its limits are those of a current x86 machine, the same everywhere, so that a map which is tried
  * here fares as it will under KVM.
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/kvm/accelerator.h"
+#include "lib/kvm/bus-table.h"
 #include "lib/kvm/slot-table.h"
 
 enum {
@@ -21,22 +22,35 @@ typedef struct AcceleratorNone AcceleratorNone;
 
 struct AcceleratorNone {
         Accelerator base; /* first: the ops cast */
-        SlotTable table;
+        SlotTable slots;
+        BusTable memory;
+        BusTable ports;
 };
 
 static int none_set_slot(Accelerator *accelerator, const SlotOp *op) {
-        return slot_table_set(&((AcceleratorNone *)accelerator)->table, op);
+        return slot_table_set(&((AcceleratorNone *)accelerator)->slots, op);
+}
+
+static int none_set_device(Accelerator *accelerator, const BusOp *op) {
+        AcceleratorNone *none = (AcceleratorNone *)accelerator;
+
+        return bus_table_set(op->ports ? &none->ports : &none->memory, op);
 }
 
 static Accelerator *none_free(Accelerator *accelerator) {
-        slot_table_deinit(&((AcceleratorNone *)accelerator)->table);
-        free(accelerator);
+        AcceleratorNone *none = (AcceleratorNone *)accelerator;
+
+        slot_table_deinit(&none->slots);
+        bus_table_deinit(&none->memory);
+        bus_table_deinit(&none->ports);
+        free(none);
         return NULL;
 }
 
 static const AcceleratorOps none_ops = {
         .name = "none",
         .set_slot = none_set_slot,
+        .set_device = none_set_device,
         .free = none_free,
 };
 
@@ -49,7 +63,11 @@ int accelerator_new_none(Accelerator **ret, uint32_t n_slots) {
         none->base.n_slots = n_slots ? n_slots : USUAL_SLOTS;
         none->base.address_last = (UINT64_C(1) << ADDRESS_BITS) - 1;
         none->base.has_readonly = true;
-        slot_table_init(&none->table, &none->base);
+        none->base.has_port_zones = true;
+        none->base.ring_page = 1;
+        slot_table_init(&none->slots, &none->base);
+        bus_table_init(&none->memory);
+        bus_table_init(&none->ports);
         *ret = &none->base;
         return 0;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Accelerator: where memory slots go
+ * Accelerator: where memory slots go, ioeventfds and coalesced zones
  *
- * Either a KVM VM (accelerator-kvm.c) or a table that follows the same rules (accelerator-none.c),
+ * Either a KVM VM (accelerator-kvm.c) or tables that follow the same rules (accelerator-none.c),
  * so that maps behave alike where there is no /dev/kvm. Its limits are asked for once, at
  * construction, and never assumed.
  *
@@ -20,12 +20,15 @@
 
 typedef struct Accelerator Accelerator;
 typedef struct AcceleratorOps AcceleratorOps;
+typedef struct BusOp BusOp;
 typedef struct SlotOp SlotOp;
 
 struct AcceleratorOps {
         const char *name; /* "kvm", "none" */
         /* One KVM_SET_USER_MEMORY_REGION. -errno as the kernel gives it. */
         int (*set_slot)(Accelerator *accelerator, const SlotOp *op);
+        /* One KVM_IOEVENTFD or KVM_(UN)REGISTER_COALESCED_MMIO. -errno as the kernel gives it. */
+        int (*set_device)(Accelerator *accelerator, const BusOp *op);
         Accelerator *(*free)(Accelerator *accelerator);
 };
 
@@ -36,7 +39,9 @@ struct Accelerator {
         uint64_t address_last;  /* last guest-physical address that a guest can reach */
         uint64_t page_size;     /* of the host */
         bool has_readonly;      /* KVM_MEM_READONLY */
-        int vm_fd;              /* the KVM VM; -1 for the table */
+        bool has_port_zones;    /* coalesced zones of I/O ports */
+        uint32_t ring_page;     /* of a vCPU's mapping: the coalesced writes; 0: no zones at all */
+        int vm_fd;              /* the KVM VM; -1 for the tables */
 };
 
 /* As KVM takes it: size 0 deletes; flags are KVM_MEM_READONLY and KVM_MEM_LOG_DIRTY_PAGES. */
@@ -48,6 +53,18 @@ struct SlotOp {
         uint64_t host;    /* virtual address in this process */
 };
 
+/* What KVM calls a device on a bus: an ioeventfd, or a coalesced zone. */
+struct BusOp {
+        bool remove; /* else add */
+        bool ports;  /* on the bus of I/O ports, else on that of memory */
+        bool is_zone;
+        bool match;      /* of an ioeventfd: only writes of `data` */
+        uint32_t length; /* bytes; of an ioeventfd 1, 2, 4, 8, or 0 for any */
+        int fd;          /* of an ioeventfd, also to remove it */
+        uint64_t address;
+        uint64_t data;
+};
+
 /* /dev/kvm, which speaks the API version. -errno. */
 int kvm_open(int *ret_fd);
 /* Whether it can be opened. 0, or -errno. */
@@ -55,7 +72,7 @@ int kvm_probe(void);
 
 /* A new VM. MAP_E_KVM with the failing call and errno in the detail. */
 int accelerator_new_kvm(Accelerator **ret, Detail *detail);
-/* A table of n_slots with the same rules; 0 for the usual number. */
+/* Tables with the same rules, n_slots slots; 0 for the usual number. */
 int accelerator_new_none(Accelerator **ret, uint32_t n_slots);
 Accelerator *accelerator_free(Accelerator *accelerator);
 DEFINE_CLEANUP(Accelerator *, accelerator_free);
@@ -63,11 +80,15 @@ DEFINE_CLEANUP(Accelerator *, accelerator_free);
 /* What is the same for every accelerator; for their constructors. */
 void accelerator_init(Accelerator *accelerator, const AcceleratorOps *ops);
 
-/* The KVM VM's descriptor, for what is not a slot; -1 for the table. Stays the accelerator's. */
+/* The KVM VM's descriptor, for what is not a slot; -1 for the tables. Stays the accelerator's. */
 static inline int accelerator_vm_fd(const Accelerator *accelerator) {
         return accelerator->vm_fd;
 }
 
 static inline int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op) {
         return accelerator->ops->set_slot(accelerator, op);
+}
+
+static inline int accelerator_set_device(Accelerator *accelerator, const BusOp *op) {
+        return accelerator->ops->set_device(accelerator, op);
 }

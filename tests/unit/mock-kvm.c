@@ -54,6 +54,10 @@ static int check_extension(int extension) {
                 return answer(mock_kvm.nr_memslots);
         case KVM_CAP_READONLY_MEM:
                 return answer(mock_kvm.readonly_mem);
+        case KVM_CAP_COALESCED_MMIO:
+                return answer(mock_kvm.coalesced_mmio);
+        case KVM_CAP_COALESCED_PIO:
+                return answer(mock_kvm.coalesced_pio);
         default:
                 fail_msg("KVM_CHECK_EXTENSION %d is not expected", extension);
                 return -1;
@@ -91,20 +95,62 @@ static void write_op(FILE *stream, const SlotOp *op) {
                         op->flags & KVM_MEM_LOG_DIRTY_PAGES ? " log" : "");
 }
 
+static bool fails_now(void) {
+        mock_kvm.n_calls++;
+        return mock_kvm.fail_at && mock_kvm.n_calls >= mock_kvm.fail_at &&
+               mock_kvm.n_calls - mock_kvm.fail_at <= mock_kvm.fail_more;
+}
+
 static int set_region(const struct kvm_userspace_memory_region *region) {
         SlotOp op = {region->slot, region->flags, region->guest_phys_addr, region->memory_size,
                      region->userspace_addr};
-        int r;
+        int r = fails_now() ? mock_kvm.fail_errno : slot_table_set(&mock_kvm.table, &op);
 
-        mock_kvm.n_calls++;
-        if (mock_kvm.fail_at && mock_kvm.n_calls >= mock_kvm.fail_at &&
-            mock_kvm.n_calls - mock_kvm.fail_at <= mock_kvm.fail_more)
-                r = mock_kvm.fail_errno;
-        else
-                r = slot_table_set(&mock_kvm.table, &op);
         write_op(mock_kvm.stream, &op);
         fprintf(mock_kvm.stream, r < 0 ? ": %s\n" : "\n", strerror(-r));
         return answer(r);
+}
+
+static void write_device(FILE *stream, const BusOp *op) {
+        fprintf(stream, "%c %s ", op->remove ? '-' : '+', op->ports ? "ports" : "memory");
+        if (op->is_zone)
+                fprintf(stream, "zone %" PRIx64 "-%" PRIx64, op->address,
+                        op->address + op->length - 1);
+        else
+                fprintf(stream, "%" PRIx64 "/%" PRIu32, op->address, op->length);
+        if (op->match)
+                fprintf(stream, " =%" PRIx64, op->data);
+}
+
+static int set_device(const BusOp *op) {
+        BusTable *table = op->ports ? &mock_kvm.ports : &mock_kvm.memory;
+        int r = fails_now() ? mock_kvm.fail_errno : bus_table_set(table, op);
+
+        write_device(mock_kvm.stream, op);
+        fprintf(mock_kvm.stream, r < 0 ? ": %s\n" : "\n", strerror(-r));
+        return answer(r);
+}
+
+static int set_ioeventfd(const struct kvm_ioeventfd *ioeventfd) {
+        return set_device(&(BusOp){
+                .remove = ioeventfd->flags & KVM_IOEVENTFD_FLAG_DEASSIGN,
+                .ports = ioeventfd->flags & KVM_IOEVENTFD_FLAG_PIO,
+                .match = ioeventfd->flags & KVM_IOEVENTFD_FLAG_DATAMATCH,
+                .length = ioeventfd->len,
+                .fd = ioeventfd->fd,
+                .address = ioeventfd->addr,
+                .data = ioeventfd->datamatch,
+        });
+}
+
+static int set_zone(const struct kvm_coalesced_mmio_zone *zone, bool remove) {
+        return set_device(&(BusOp){
+                .remove = remove,
+                .ports = zone->pio,
+                .is_zone = true,
+                .length = zone->size,
+                .address = zone->addr,
+        });
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...) {
@@ -127,6 +173,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
                 return supported_cpuid(argument);
         case KVM_SET_USER_MEMORY_REGION:
                 return set_region(argument);
+        case KVM_IOEVENTFD:
+                return set_ioeventfd(argument);
+        case KVM_REGISTER_COALESCED_MMIO:
+                return set_zone(argument, false);
+        case KVM_UNREGISTER_COALESCED_MMIO:
+                return set_zone(argument, true);
         default:
                 fail_msg("ioctl %#lx is not expected", request);
                 return -1;
@@ -139,6 +191,8 @@ int mock_kvm_setup(void **state) {
                 .user_memory = 1,
                 .nr_memslots = 32764,
                 .readonly_mem = 1,
+                .coalesced_mmio = 2,
+                .coalesced_pio = 1,
                 .cpuid_width = 0x3030,
                 .limits = {.n_slots = 32764,
                            .page_size = 4096,
@@ -146,12 +200,16 @@ int mock_kvm_setup(void **state) {
                            .address_last = (UINT64_C(1) << 52) - 1},
         };
         slot_table_init(&mock_kvm.table, &mock_kvm.limits);
+        bus_table_init(&mock_kvm.memory);
+        bus_table_init(&mock_kvm.ports);
         mock_kvm.stream = open_memstream(&mock_kvm.text, &mock_kvm.length);
         return mock_kvm.stream ? 0 : -1;
 }
 
 int mock_kvm_teardown(void **state) {
         slot_table_deinit(&mock_kvm.table);
+        bus_table_deinit(&mock_kvm.memory);
+        bus_table_deinit(&mock_kvm.ports);
         fclose(mock_kvm.stream);
         free(mock_kvm.text);
         return mock_kvm.n_fds;
@@ -180,6 +238,32 @@ char *mock_kvm_slots(void) {
                 write_op(stream, op);
                 fputc('\n', stream);
         }
+        fclose(stream);
+        return text;
+}
+
+static void write_bus(FILE *stream, const BusTable *table) {
+        const BusOp *op;
+
+        for (op = bus_table_next_ioeventfd(table, NULL); op;
+             op = bus_table_next_ioeventfd(table, op)) {
+                write_device(stream, op);
+                fputc('\n', stream);
+        }
+        for (op = bus_table_next_zone(table, NULL); op; op = bus_table_next_zone(table, op)) {
+                write_device(stream, op);
+                fputc('\n', stream);
+        }
+}
+
+char *mock_kvm_devices(void) {
+        size_t length;
+        char *text;
+        FILE *stream = open_memstream(&text, &length);
+
+        assert_non_null(stream);
+        write_bus(stream, &mock_kvm.memory);
+        write_bus(stream, &mock_kvm.ports);
         fclose(stream);
         return text;
 }

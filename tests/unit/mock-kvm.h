@@ -2,17 +2,20 @@
 #pragma once
 
 /*
- * A kernel for tests: /dev/kvm made of a slot table
+ * A kernel for tests: /dev/kvm made of a slot table and two bus tables
  *
- * Linked with --wrap for open64, ioctl and close. It answers as told, keeps slots by the rules and
- * writes down every KVM_SET_USER_MEMORY_REGION, a line each, so that a test compares what was asked
- * of it with what should have been:
+ * Linked with --wrap for open64, ioctl and close. It answers as told, keeps slots and what is on
+ * the buses by the rules and writes down every ioctl that changes one of them, a line each, so that
+ * a test compares what was asked of it with what should have been:
  *
  *   slot first-last host flags        "3 100000-1fffff 7000 ro log"
  *   slot delete                       "3 delete"
+ *   ioeventfd bus address/length      "+ memory fe000000/4 =7", "- ports 70/0"
+ *   zone bus first-last               "+ memory zone a0000-affff"
  *   … and then, where it was refused  "3 delete: Invalid argument"
  */
 
+#include "lib/kvm/bus-table.h"
 #include "lib/kvm/slot-table.h"
 
 typedef struct MockKVM MockKVM;
@@ -26,19 +29,23 @@ struct MockKVM {
         int user_memory;
         int nr_memslots;
         int readonly_mem;
+        int coalesced_mmio;
+        int coalesced_pio;
         int cpuid;            /* 0, or an errno */
         uint32_t cpuid_width; /* EAX of leaf 0x80000008; 0: there is no such leaf */
 
-        /* The n-th slot ioctl from now, from 1, fails, and so many behind it; 0: none. */
+        /* The n-th ioctl to be written down, from 1, fails, and so many behind it; 0: none. */
         unsigned fail_at;
         unsigned fail_more;
         int fail_errno;
 
-        unsigned n_calls; /* slot ioctls since mock_kvm_take() */
+        unsigned n_calls; /* of those since mock_kvm_take() */
         int n_fds;        /* open now: of /dev/kvm and VMs */
 
         Accelerator limits;
         SlotTable table;
+        BusTable memory;
+        BusTable ports;
         char *text;
         size_t length;
         FILE *stream;
@@ -55,3 +62,5 @@ int mock_kvm_teardown(void **state);
 char *mock_kvm_take(void);
 /* The slots there are, in the form of the calls that make them, ascending by address. */
 char *mock_kvm_slots(void);
+/* What is on the buses, likewise: ioeventfds of memory, its zones, then the same of ports. */
+char *mock_kvm_devices(void);
