@@ -320,6 +320,10 @@ uint32_t vcpu_index(const VCPU *vcpu) {
         return vcpu->index;
 }
 
+void *vcpu_mapping(const VCPU *vcpu) {
+        return vcpu->run;
+}
+
 VCPUState vcpu_state(const VCPU *vcpu) {
         return vcpu->state;
 }

@@ -69,6 +69,8 @@ VCPU *vcpu_free(VCPU *vcpu);
 DEFINE_CLEANUP(VCPU *, vcpu_free);
 
 uint32_t vcpu_index(const VCPU *vcpu);
+/* What the kernel shares with it: struct kvm_run, and pages behind that. Until it is freed. */
+void *vcpu_mapping(const VCPU *vcpu);
 /* It counts as running until the end of its run was taken. */
 VCPUState vcpu_state(const VCPU *vcpu);
 /* Exits of a kind, vcpu-exit.h, since it was made or reset. */

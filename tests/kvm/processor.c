@@ -32,7 +32,7 @@ static void on_ended(void *userdata) {
         (void)eventfd_write(processor->ended_fd, 1);
 }
 
-static const VCPUOps ops = {.trap = on_trap, .ended = on_ended};
+const VCPUOps processor_ops = {.trap = on_trap, .ended = on_ended};
 
 int processor_setup(void **state) {
         Processor *processor = calloc(1, sizeof(*processor));
@@ -50,8 +50,8 @@ int processor_setup(void **state) {
         must_commit(processor->map);
         processor->ram = must_host(processor->map, "ram");
         assert_int_equal(run_gate_init(&processor->gate), 0);
-        if (vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 0, &ops, processor,
-                     &processor->detail) != 0)
+        if (vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 0, &processor_ops,
+                     processor, &processor->detail) != 0)
                 fail_msg("%s", processor->detail.text);
         *state = processor;
         return 0;

@@ -43,6 +43,9 @@ struct Processor {
         unsigned n_traps; /* atomic; also those that are not written down */
 };
 
+/* What its vCPU calls, with itself. */
+extern const VCPUOps processor_ops;
+
 /* For cmocka's setup and teardown. Every failure ends the test. */
 int processor_setup(void **state);
 int processor_teardown(void **state);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The ring of coalesced writes, with a test in the place of KVM
+ */
+
+#include <linux/kvm.h>
+#include <string.h>
+
+#include "lib/kvm/coalesced.h"
+#include "lib/memory/commit.h"
+#include "tests/common/scene.h"
+#include "tests/common/unit.h"
+
+typedef struct World World;
+
+enum { PAGE = 4096, SIZE = 170, RING_PAGE = 2 };
+
+struct World {
+        Accelerator *none;
+        CoalescedRing *ring;
+        union {
+                char mapping[(RING_PAGE + 1) * PAGE];
+                uint64_t aligned;
+        };
+        uint64_t made[4 * SIZE];
+        unsigned n_made;
+        Trap last;
+};
+
+static struct kvm_coalesced_mmio_ring *shared(World *world) {
+        return (void *)(world->mapping + RING_PAGE * PAGE);
+}
+
+/* False: it is full. */
+static bool put(World *world, uint64_t value) {
+        struct kvm_coalesced_mmio_ring *ring = shared(world);
+        uint32_t next = (ring->last + 1) % SIZE;
+
+        if (next == ring->first)
+                return false;
+        ring->coalesced_mmio[ring->last] = (struct kvm_coalesced_mmio){
+                .phys_addr = 0xfe000000 + value, .len = 8, .pio = value & 1};
+        memcpy(ring->coalesced_mmio[ring->last].data, &value, sizeof(value));
+        ring->last = next;
+        return true;
+}
+
+static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+        World *world = userdata;
+        uint64_t value;
+
+        assert_true(world->n_made < ELEMENTS_OF(world->made));
+        memcpy(&value, trap->data, sizeof(value));
+        world->made[world->n_made++] = value;
+        world->last = *trap;
+        coalesced_ring_drain(world->ring); /* as each access does that traps */
+        if (value % 3 == 0)
+                (void)put(world, value + 1000);
+        return detail_set(reason, 1, "nobody cares");
+}
+
+static const VCPUOps ops = {.trap = on_trap};
+
+static int setup(void **state) {
+        World *world = calloc(1, sizeof(*world));
+
+        assert_non_null(world);
+        assert_int_equal(accelerator_new_none(&world->none, 0), 0);
+        world->none->ring_page = RING_PAGE;
+        assert_int_equal(coalesced_ring_new(&world->ring, world->none), 0);
+        coalesced_ring_attach(world->ring, world->mapping, &ops, world);
+        *state = world;
+        return 0;
+}
+
+static int teardown(void **state) {
+        World *world = *state;
+
+        coalesced_ring_free(world->ring);
+        accelerator_free(world->none);
+        free(world);
+        return 0;
+}
+
+static void assert_made(World *world, const uint64_t *values, unsigned n) {
+        assert_int_equal(world->n_made, n);
+        for (unsigned i = 0; i < n; i++)
+                assert_int_equal(world->made[i], values[i]);
+        assert_int_equal(shared(world)->first, shared(world)->last);
+        world->n_made = 0;
+}
+
+static void test_order(void **state) {
+        World *world = *state;
+
+        coalesced_ring_drain(world->ring);
+        assert_made(world, NULL, 0);
+        assert_true(put(world, 5));
+        assert_true(put(world, 4));
+        assert_true(put(world, 7));
+        coalesced_ring_drain(world->ring);
+        assert_made(world, (uint64_t[]){5, 4, 7}, 3);
+        assert_true(world->last.is_port);
+        assert_true(world->last.is_write);
+        assert_int_equal(world->last.length, 8);
+        assert_int_equal(world->last.address, 0xfe000007);
+}
+
+/* Full, and round and round; what comes while it is drained is taken along. */
+static void test_wrap(void **state) {
+        World *world = *state;
+        uint64_t expected[SIZE];
+
+        for (unsigned round = 0; round < 5; round++) {
+                for (unsigned i = 0; i < SIZE - 1; i++) {
+                        expected[i] = 3 * (round * SIZE + i) + 1;
+                        assert_true(put(world, expected[i]));
+                }
+                assert_false(put(world, 1));
+                coalesced_ring_drain(world->ring);
+                assert_made(world, expected, SIZE - 1);
+        }
+        assert_true(put(world, 3));
+        assert_true(put(world, 4));
+        coalesced_ring_drain(world->ring);
+        assert_made(world, (uint64_t[]){3, 4, 1003}, 3);
+}
+
+/* A commit that changes any view drains it; one of the tree alone does not. */
+static void test_commit(void **state) {
+        World *world = *state;
+        Listener *listener = coalesced_ring_listener(world->ring);
+        Map *map = scene_new();
+
+        assert_int_equal(listener_register(listener, map, NULL), 0);
+        assert_true(put(world, 4));
+        must_edit_commit(map, add_region(REGION_MMIO, "nic", 0x1000, NULL, 0, 0));
+        assert_int_equal(world->n_made, 0);
+        must_edit_commit(map, move_region("nic", "system", 0, 0));
+        assert_made(world, (uint64_t[]){4}, 1);
+        listener_unregister(listener, map);
+        map_free(map);
+}
+
+static void test_not_attached(void **state) {
+        World *world = *state;
+        CoalescedRing *ring = NULL;
+
+        assert_int_equal(coalesced_ring_new(&ring, world->none), 0);
+        coalesced_ring_drain(ring);
+        coalesced_ring_free(ring);
+
+        /* KVM without zones has no ring, and what would be in its place is something else. */
+        world->none->ring_page = 0;
+        memset(world->mapping, 0x77, PAGE);
+        assert_int_equal(coalesced_ring_new(&ring, world->none), 0);
+        coalesced_ring_attach(ring, world->mapping, &ops, world);
+        coalesced_ring_drain(ring);
+        assert_int_equal(world->n_made, 0);
+        coalesced_ring_free(ring);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+UNIT_TESTS(TEST(test_order), TEST(test_wrap), TEST(test_commit), TEST(test_not_attached));
