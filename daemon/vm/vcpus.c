@@ -7,12 +7,20 @@
 
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm-error.h"
-#include "lib/memory/access.h"
+#include "lib/memory/dispatch.h"
 #include "lib/util/array.h"
 #include "lib/util/rcu.h"
 
+/* What a vCPU's own thread works with. */
+typedef struct Guest {
+        Dispatcher memory;
+        Dispatcher ports;
+        int ended_fd; /* borrowed */
+} Guest;
+
 typedef struct VCPUEntry {
         VCPU *vcpu;
+        Guest *guest; /* outlives its thread */
         bool present;
 } VCPUEntry;
 
@@ -32,40 +40,20 @@ struct VCPUs {
 /* The address space that ports are looked up in. */
 static const char port_space[] = "io";
 
-static int read_ones(void *userdata, const Piece *piece, void *data) {
-        memset(data, 0xff, range_size(piece->range));
-        return 0;
-}
-
-static int drop(void *userdata, const Piece *piece, const void *data) {
-        return 0;
-}
-
-static const AccessOps unserved = {.read = read_ones, .write = drop};
-
 /* By the vCPU's thread. The kernel cuts accesses at the end of the address space. */
 static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
-        const Range range = {trap->address, trap->address + (trap->length - 1)};
-        const VCPUs *vcpus = userdata;
-        const FlatView *view;
-        int r;
+        Guest *guest = userdata;
+        Dispatcher *dispatcher = trap->is_port ? &guest->ports : &guest->memory;
 
-        rcu_enter();
-        view = snapshot_find(map_snapshot(vcpus->map),
-                             trap->is_port ? port_space : vcpus->memory_space);
-        if (!view && !trap->is_write)
-                memset(trap->data, 0xff, trap->length);
-        r = !view            ? 0
-            : trap->is_write ? access_write(view, range, trap->data, &unserved, NULL)
-                             : access_read(view, range, trap->data, &unserved, NULL);
-        rcu_leave();
-        return r == 0 ? 0 : detail_set(reason, r, "memory: %s", strerror(-r));
+        if (trap->is_write)
+                return dispatch_write(dispatcher, trap->address, trap->data, trap->length, reason);
+        return dispatch_read(dispatcher, trap->address, trap->data, trap->length, reason);
 }
 
 static void on_ended(void *userdata) {
-        const VCPUs *vcpus = userdata;
+        const Guest *guest = userdata;
 
-        (void)eventfd_write(vcpus->ended_fd, 1);
+        (void)eventfd_write(guest->ended_fd, 1);
 }
 
 static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
@@ -95,8 +83,10 @@ int vcpus_new(VCPUs **ret, const char *vm, const char *memory_space, const Map *
 VCPUs *vcpus_free(VCPUs *vcpus) {
         if (!vcpus)
                 return NULL;
-        for (size_t i = 0; i < vcpus->n; i++)
+        for (size_t i = 0; i < vcpus->n; i++) {
                 vcpu_free(vcpus->items[i].vcpu);
+                free(vcpus->items[i].guest);
+        }
         free(vcpus->items);
         run_gate_deinit(&vcpus->gate);
         safe_close(vcpus->ended_fd);
@@ -146,20 +136,34 @@ static int check_index(const VCPUs *vcpus, uint32_t index, Detail *detail) {
         return 0;
 }
 
+static Guest *guest_new(const VCPUs *vcpus) {
+        Guest *guest = calloc(1, sizeof(*guest));
+
+        if (!guest)
+                return NULL;
+        dispatcher_init(&guest->memory, vcpus->map, vcpus->memory_space);
+        dispatcher_init(&guest->ports, vcpus->map, port_space);
+        guest->ended_fd = vcpus->ended_fd;
+        return guest;
+}
+
 /* A new vCPU, not present yet. */
 static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
+        _cleanup_(freep) Guest *guest = guest_new(vcpus);
         size_t at = position(vcpus, index);
         VCPU *vcpu;
         int r;
 
+        if (!guest)
+                return -ENOMEM;
         r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
         if (r < 0)
                 return r;
-        r = vcpu_new(&vcpu, vcpus->accelerator, &vcpus->gate, index, &vcpu_ops, vcpus, detail);
+        r = vcpu_new(&vcpu, vcpus->accelerator, &vcpus->gate, index, &vcpu_ops, guest, detail);
         if (r != 0)
                 return r;
         memmove(&vcpus->items[at + 1], &vcpus->items[at], (vcpus->n - at) * sizeof(*vcpus->items));
-        vcpus->items[at] = (VCPUEntry){.vcpu = vcpu};
+        vcpus->items[at] = (VCPUEntry){.vcpu = vcpu, .guest = TAKE_PTR(guest)};
         vcpus->n++;
         *ret = &vcpus->items[at];
         return 0;

@@ -8,9 +8,7 @@
  * asleep, and put back into its first state when its index is added again.
  *
  * What a guest's access traps at is looked up in the published views, by the vCPU's own thread: in
- * the address space that the slots follow, or in "io" for ports. RAM that no slot covers is served
- * from its backing. Where nobody answers, and where no handler is, guests read all-ones, and what
- * they write is dropped.
+ * the address space that the slots follow, or in "io" for ports (dispatch.h).
  *
  * All functions are for the loop's thread.
  */
