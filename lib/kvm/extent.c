@@ -100,6 +100,10 @@ bool extent_same_memory(const Extent *a, const Extent *b) {
                ((a->flags ^ b->flags) & KVM_MEM_READONLY) == 0;
 }
 
+bool extent_equal(const Extent *a, const Extent *b) {
+        return range_equal(a->range, b->range) && a->host == b->host && a->flags == b->flags;
+}
+
 int extents_append(Extents *extents, const Extent *extent) {
         int r;
 

@@ -58,6 +58,7 @@ void extents_deinit(Extents *extents);
 
 /* The part of an extent that lies in `part`, which must be inside it. */
 Extent extent_cut(const Extent *extent, Range part);
+bool extent_equal(const Extent *a, const Extent *b);
 /* Whether an address that both have leads to the same memory, with the same rights. */
 bool extent_same_translation(const Extent *a, const Extent *b);
 /* Whether one slot of at most `size_max` bytes could map both: b goes on where a ends. */

@@ -145,6 +145,27 @@ static uint64_t slots_needed(const Slots *slots, const SlotList *old, const Exte
         return slots->n_used - old->n + wanted->n;
 }
 
+/* Leaves out of both sides the slots that stay as they are: a plan need not know them. */
+static void leave_out_same(SlotList *old, Extents *wanted) {
+        size_t i = 0, j = 0, n_old = 0, n_wanted = 0;
+
+        while (i < old->n || j < wanted->n) {
+                const Extent *slot = i < old->n ? &old->items[i].extent : NULL;
+                const Extent *want = j < wanted->n ? &wanted->items[j] : NULL;
+
+                if (slot && want && extent_equal(slot, want)) {
+                        i++;
+                        j++;
+                } else if (slot && (!want || slot->range.first <= want->range.first)) {
+                        old->items[n_old++] = old->items[i++];
+                } else {
+                        wanted->items[n_wanted++] = wanted->items[j++];
+                }
+        }
+        old->n = n_old;
+        wanted->n = n_wanted;
+}
+
 /* Joins pieces if slots run short. */
 static int slots_coalesce(const Slots *slots, SlotList *old, Extents *wanted) {
         uint64_t needed = slots_needed(slots, old, wanted);
@@ -156,7 +177,10 @@ static int slots_coalesce(const Slots *slots, SlotList *old, Extents *wanted) {
         r = slots_gather_rest(slots, old, wanted);
         if (r < 0)
                 return r;
-        return extents_join(wanted, old, needed - limit, slots->accelerator->slot_size_max);
+        r = extents_join(wanted, old, needed - limit, slots->accelerator->slot_size_max);
+        if (r == 0)
+                leave_out_same(old, wanted);
+        return r;
 }
 
 /*
