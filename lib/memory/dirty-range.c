@@ -42,6 +42,7 @@ void dirty_ranges_sort(DirtyRanges *ranges) {
 void dirty_ranges_clear(DirtyRanges *ranges) {
         ranges->n = 0;
         ranges->everything = false;
+        array_relax(&ranges->items, &ranges->allocated);
 }
 
 bool dirty_ranges_is_empty(const DirtyRanges *ranges) {

@@ -223,6 +223,7 @@ void map_rollback(Map *map, size_t mark) {
         }
         if (mark > 0)
                 return;
+        array_relax(&map->undo, &map->n_undo_allocated);
         cds_list_for_each_entry(view, &map->views, link)
                 dirty_ranges_clear(&view->dirty);
 }
@@ -238,6 +239,7 @@ void map_forget_undo(Map *map) {
                 drop(undo);
         }
         map->n_undo = 0;
+        array_relax(&map->undo, &map->n_undo_allocated);
 }
 
 const Undo *map_next_changed(Map *map, size_t *i) {

@@ -33,3 +33,19 @@ static inline int array_reserve_bytes(void **items, size_t *allocated, size_t us
         *allocated = want;
         return 0;
 }
+
+enum { ARRAY_KEPT = 1024 };
+
+/*
+ * For an array that is empty again and will be used again: gives back the memory that it took for
+ * once, keeps what is usual.
+ */
+#define array_relax(items, allocated) array_relax_bytes((void **)(items), allocated)
+
+static inline void array_relax_bytes(void **items, size_t *allocated) {
+        if (*allocated <= ARRAY_KEPT)
+                return;
+        free(*items);
+        *items = NULL;
+        *allocated = 0;
+}

@@ -51,5 +51,21 @@ static void test_no_memory(void **state) {
         free(items);
 }
 
+static void test_relaxes(void **state) {
+        size_t allocated = 0;
+        int *items = NULL;
+
+        array_relax(&items, &allocated);
+        assert_int_equal(array_reserve(&items, &allocated, 0, ARRAY_KEPT), 0);
+        array_relax(&items, &allocated);
+        assert_int_equal(allocated, ARRAY_KEPT);
+        assert_int_equal(array_reserve(&items, &allocated, 0, ARRAY_KEPT + 1), 0);
+        array_relax(&items, &allocated);
+        assert_int_equal(allocated, 0);
+        assert_null(items);
+        assert_int_equal(array_reserve(&items, &allocated, 0, 1), 0);
+        free(items);
+}
+
 UNIT_TESTS(cmocka_unit_test(test_grows), cmocka_unit_test(test_many_at_once),
-           cmocka_unit_test(test_no_memory));
+           cmocka_unit_test(test_no_memory), cmocka_unit_test(test_relaxes));
