@@ -60,9 +60,16 @@ static void update_upwards(Region *region) {
 }
 
 static void children_add(Region *parent, Region *child) {
+        Region *above = RB_ROOT(&parent->children);
+
         child->subtree_last = last_in_parent(child);
+        /* On the way down: the nodes beside the way need not be looked at. */
+        while (above) {
+                above->subtree_last = MAX_OF(above->subtree_last, child->subtree_last);
+                above = compare_offset(child, above) < 0 ? RB_LEFT(above, by_offset)
+                                                         : RB_RIGHT(above, by_offset);
+        }
         RB_INSERT(RegionsByOffset, &parent->children, child);
-        update_upwards(child);
         parent->n_children++;
 }
 

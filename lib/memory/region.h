@@ -71,7 +71,7 @@ struct RegionState {
 RB_HEAD(RegionsByName, Region);
 RB_HEAD(RegionsByOffset, Region);
 
-/* What rendering looks at stands together, in as few cache lines as it can. */
+/* What rendering looks at stands together, and what a search for a name: in few cache lines. */
 struct Region {
         struct urcu_ref ref;
         RegionKind kind;
@@ -90,10 +90,11 @@ struct Region {
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
         Handler *handler; /* as the edits have it; owned; NULL: nobody ever */
         Handler *serving; /* rcu_publish()ed: as readers have it, handler_in_force(); owned */
-        RB_ENTRY(Region) by_name;
         struct cds_list_head aliases; /* of Region.alias_link */
         struct cds_list_head alias_link;
         bool climbed; /* an alias on the way of the climb that is on, see climb.h */
+
+        RB_ENTRY(Region) by_name;
         char name[];
 };
 
