@@ -2,15 +2,42 @@
 #pragma once
 
 /*
- * What the benchmarks share: a clock, an array of times, and its percentiles
+ * What the benchmarks share: options, a clock, an array of times, and its percentiles
  *
  * Every benchmark prints one JSON object a line, times in nanoseconds.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+typedef struct BenchOption {
+        const char *name; /* NULL ends the list */
+        size_t *value;
+} BenchOption;
+
+static inline void bench_option(const char *word, const BenchOption *options) {
+        for (; options->name; options++) {
+                size_t length = strlen(options->name);
+
+                if (strncmp(word, "--", 2) == 0 && strncmp(word + 2, options->name, length) == 0 &&
+                    word[2 + length] == '=') {
+                        *options->value = strtoull(word + 3 + length, NULL, 0);
+                        return;
+                }
+        }
+        fprintf(stderr, "what is %s?\n", word);
+        exit(EXIT_FAILURE);
+}
+
+/* Options of the form --name=number. Any other word ends the program. */
+static inline void bench_options(int argc, char **argv, const BenchOption *options) {
+        for (int i = 1; i < argc; i++)
+                bench_option(argv[i], options);
+}
 
 typedef struct Times {
         uint64_t *items;

@@ -24,17 +24,23 @@ static size_t place_of(size_t i, size_t n, Placement placement) {
         }
 }
 
-void siblings_add(Map *map, size_t n, Placement placement, bool background) {
+const char *siblings_add(Map *map, const Siblings *siblings, void (*edit)(Map *, Edit)) {
+        const char *parent = siblings->alias ? "behind" : "system";
         char name[32];
 
-        if (background)
-                must_edit(map, add_region(REGION_MMIO, "background", n * SIBLING_SPACING, "system",
-                                          0, -1));
-        for (size_t i = 0; i < n; i++) {
-                uint64_t place = place_of(i, n, placement);
+        if (siblings->alias) {
+                edit(map, add_region(REGION_CONTAINER, parent, SIZE_WHOLE, NULL, 0, 0));
+                edit(map, add_alias("window", parent, 0, SIZE_WHOLE, "system", 0, 0));
+        }
+        if (siblings->background)
+                edit(map, add_region(REGION_MMIO, "background", siblings->n * SIBLING_SPACING,
+                                          parent, 0, -1));
+        for (size_t i = 0; i < siblings->n; i++) {
+                uint64_t place = place_of(i, siblings->n, siblings->placement);
 
                 snprintf(name, sizeof(name), "region%zu", i);
-                must_edit(map, add_region(REGION_RAM, name, SIBLING_SIZE, "system",
+                edit(map, add_region(siblings->kind, name, SIBLING_SIZE, parent,
                                           place * SIBLING_SPACING, 0));
         }
+        return parent;
 }
