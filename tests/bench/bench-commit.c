@@ -7,8 +7,8 @@
  *
  * In-process, no accelerator, one address space. The siblings were placed ascending, descending or
  * at random; stand behind an alias; have a background below them. The region comes and goes all
- * over the map, so that little of what it meets is in a cache. Times are those of edit, commit_new(),
- * commit_apply() and commit_free() together. Without --n: 100, 1,000, … 1,000,000.
+ * over the map, so that little of what it meets is in a cache. Times are those of edit,
+ * commit_new(), commit_apply() and commit_free() together. Without --n: 100, 1,000, … 1,000,000.
  */
 
 #include <inttypes.h>
