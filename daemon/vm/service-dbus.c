@@ -15,6 +15,7 @@
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpu-dbus.h"
+#include "daemon/vm/vcpus.h"
 #include "daemon/vm/watch-dbus.h"
 
 int service_new(Service **ret, sd_event *event) {

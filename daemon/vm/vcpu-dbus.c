@@ -12,6 +12,7 @@
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpu-dbus.h"
+#include "daemon/vm/vcpus.h"
 
 struct VCPUCall {
         struct cds_list_head link; /* in Service.vcpu_calls */

@@ -6,6 +6,7 @@
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpu-dbus.h"
 #include "daemon/vm/vcpus-dbus.h"
+#include "daemon/vm/vcpus.h"
 
 enum { PAGE_TABLES_GIVEN = 1 << 0, MAPPED_SIZE_GIVEN = 1 << 1 };
 
@@ -146,8 +147,8 @@ int method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 int get_pause_usec(sd_bus *bus, const char *path, const char *interface, const char *property,
                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        const Service *service = userdata;
-        PauseStatistics pauses = run_gate_pauses(vcpus_gate(service->vm->vcpus));
+        Service *service = userdata;
+        PauseStatistics pauses = run_gate_pauses(&service->vm->gate);
 
         return sd_bus_message_append(reply, "a{st}", 3, "count", pauses.count, "total",
                                      pauses.total_usec, "max", pauses.max_usec);

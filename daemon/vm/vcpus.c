@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "daemon/vm/vcpus.h"
-#include "daemon/vm/vm-error.h"
+#include "daemon/vm/vm.h"
 #include "lib/memory/dispatch.h"
 #include "lib/util/array.h"
 #include "lib/util/rcu.h"
@@ -25,11 +25,7 @@ typedef struct VCPUEntry {
 } VCPUEntry;
 
 struct VCPUs {
-        const char *vm; /* name, for details */
-        const char *memory_space;
-        const Map *map;
-        const Accelerator *accelerator;
-        RunGate gate;
+        VM *vm;
         int ended_fd;
         bool paused;
         VCPUEntry *items; /* ascending by index */
@@ -58,25 +54,18 @@ static void on_ended(void *userdata) {
 
 static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
 
-int vcpus_new(VCPUs **ret, const char *vm, const char *memory_space, const Map *map,
-              const Accelerator *accelerator) {
+int vcpus_new(VCPUs **ret, VM *vm) {
         _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        _cleanup_(freep) VCPUs *vcpus = calloc(1, sizeof(*vcpus));
-        int r;
+        VCPUs *vcpus;
 
         if (fd < 0)
                 return -errno;
+        vcpus = calloc(1, sizeof(*vcpus));
         if (!vcpus)
                 return -ENOMEM;
         vcpus->vm = vm;
-        vcpus->memory_space = memory_space;
-        vcpus->map = map;
-        vcpus->accelerator = accelerator;
-        r = run_gate_init(&vcpus->gate);
-        if (r < 0)
-                return r;
         vcpus->ended_fd = TAKE_FD(fd);
-        *ret = TAKE_PTR(vcpus);
+        *ret = vcpus;
         return 0;
 }
 
@@ -88,14 +77,9 @@ VCPUs *vcpus_free(VCPUs *vcpus) {
                 free(vcpus->items[i].guest);
         }
         free(vcpus->items);
-        run_gate_deinit(&vcpus->gate);
         safe_close(vcpus->ended_fd);
         free(vcpus);
         return NULL;
-}
-
-RunGate *vcpus_gate(VCPUs *vcpus) {
-        return &vcpus->gate;
 }
 
 int vcpus_ended_fd(const VCPUs *vcpus) {
@@ -103,10 +87,10 @@ int vcpus_ended_fd(const VCPUs *vcpus) {
 }
 
 int vcpus_check_supported(const VCPUs *vcpus, Detail *detail) {
-        if (accelerator_vm_fd(vcpus->accelerator) >= 0)
+        if (accelerator_vm_fd(vcpus->vm->accelerator) >= 0)
                 return 0;
         return detail_set(detail, VM_E_NOT_SUPPORTED, "VM \"%s\": accelerator \"%s\" runs no vCPUs",
-                          vcpus->vm, vcpus->accelerator->ops->name);
+                          vcpus->vm->name, vcpus->vm->accelerator->ops->name);
 }
 
 /* Where the index is, or would be. */
@@ -131,7 +115,7 @@ static int check_index(const VCPUs *vcpus, uint32_t index, Detail *detail) {
                 return detail_set(detail, MAP_E_INVALID_RANGE, "vCPU %u: the highest index is %d",
                                   index, VCPUS_MAX - 1);
         if (entry && entry->present)
-                return detail_set(detail, MAP_E_IN_USE, "VM \"%s\" has a vCPU %u", vcpus->vm,
+                return detail_set(detail, MAP_E_IN_USE, "VM \"%s\" has a vCPU %u", vcpus->vm->name,
                                   index);
         return 0;
 }
@@ -141,8 +125,8 @@ static Guest *guest_new(const VCPUs *vcpus) {
 
         if (!guest)
                 return NULL;
-        dispatcher_init(&guest->memory, vcpus->map, vcpus->memory_space);
-        dispatcher_init(&guest->ports, vcpus->map, port_space);
+        dispatcher_init(&guest->memory, vcpus->vm->map, vcpus->vm->memory_space);
+        dispatcher_init(&guest->ports, vcpus->vm->map, port_space);
         guest->ended_fd = vcpus->ended_fd;
         return guest;
 }
@@ -159,7 +143,8 @@ static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
         r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
         if (r < 0)
                 return r;
-        r = vcpu_new(&vcpu, vcpus->accelerator, &vcpus->gate, index, &vcpu_ops, guest, detail);
+        r = vcpu_new(&vcpu, vcpus->vm->accelerator, &vcpus->vm->gate, index, &vcpu_ops, guest,
+                     detail);
         if (r != 0)
                 return r;
         memmove(&vcpus->items[at + 1], &vcpus->items[at], (vcpus->n - at) * sizeof(*vcpus->items));
@@ -174,10 +159,11 @@ static int write_tables(const VCPUs *vcpus, const VCPUSetup *setup, Detail *deta
         int r;
 
         rcu_enter();
-        view = snapshot_find(map_snapshot(vcpus->map), vcpus->memory_space);
+        view = snapshot_find(map_snapshot(vcpus->vm->map), vcpus->vm->memory_space);
         r = view ? vcpu_mode_write_tables(setup, view, detail)
                  : detail_set(detail, MAP_E_INVALID_RANGE,
-                              "page-tables: there is no address space \"%s\"", vcpus->memory_space);
+                              "page-tables: there is no address space \"%s\"",
+                              vcpus->vm->memory_space);
         rcu_leave();
         return r;
 }
@@ -208,8 +194,8 @@ int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail) {
         const VCPUEntry *entry = find_entry(vcpus, index);
 
         if (!entry || !entry->present)
-                return detail_set(detail, VM_E_NO_SUCH_VCPU, "VM \"%s\" has no vCPU %u", vcpus->vm,
-                                  index);
+                return detail_set(detail, VM_E_NO_SUCH_VCPU, "VM \"%s\" has no vCPU %u",
+                                  vcpus->vm->name, index);
         *ret = entry->vcpu;
         return 0;
 }
@@ -236,12 +222,12 @@ VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after) {
 
 void vcpus_pause(VCPUs *vcpus) {
         vcpus->paused = true;
-        run_gate_close(&vcpus->gate);
+        run_gate_close(&vcpus->vm->gate);
 }
 
 void vcpus_resume(VCPUs *vcpus) {
         vcpus->paused = false;
-        run_gate_open(&vcpus->gate);
+        run_gate_open(&vcpus->vm->gate);
 }
 
 bool vcpus_are_paused(const VCPUs *vcpus) {

@@ -17,22 +17,19 @@
 #include <stdint.h>
 
 #include "lib/kvm/vcpu.h"
-#include "lib/memory/map.h"
 #include "lib/util/detail.h"
 
 typedef struct VCPUs VCPUs;
+typedef struct VM VM;
 
 enum { VCPUS_MAX = 256 };
 
-/* Name, address space, map and accelerator are borrowed. -errno. */
-int vcpus_new(VCPUs **ret, const char *vm, const char *memory_space, const Map *map,
-              const Accelerator *accelerator);
+/* Of a VM that has its map and its accelerator. -errno. */
+int vcpus_new(VCPUs **ret, VM *vm);
 /* Ends all runs. */
 VCPUs *vcpus_free(VCPUs *vcpus);
 DEFINE_CLEANUP(VCPUs *, vcpus_free);
 
-/* The gate that all of them pass. */
-RunGate *vcpus_gate(VCPUs *vcpus);
 /* An eventfd that becomes readable when a run has ended. */
 int vcpus_ended_fd(const VCPUs *vcpus);
 

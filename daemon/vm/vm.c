@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
+#include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm.h"
 #include "lib/util/utf8.h"
 
@@ -47,6 +48,7 @@ static int vm_make_slots(VM *vm, Detail *detail) {
         r = slots_new(&slots, vm->accelerator, vm->memory_space);
         if (r != 0)
                 return r;
+        slots_set_gate(slots, &vm->gate);
         r = listener_register(slots_listener(slots), vm->map, detail);
         if (r != 0)
                 return r;
@@ -90,6 +92,9 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         vm = calloc(1, sizeof(*vm));
         if (!vm)
                 return -ENOMEM;
+        r = run_gate_init(&vm->gate);
+        if (r < 0)
+                return r;
         vm->owner = owner;
         vm->descriptors_max = descriptors_max();
         vm->name = strdup(name);
@@ -110,7 +115,7 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
                 r = vm_make_slots(vm, detail);
         if (r != 0)
                 return r;
-        r = vcpus_new(&vm->vcpus, vm->name, vm->memory_space, vm->map, vm->accelerator);
+        r = vcpus_new(&vm->vcpus, vm);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(vm);
@@ -126,6 +131,7 @@ VM *vm_free(VM *vm) {
         slots_free(vm->slots);
         vm_free_bus(vm, vm->port_bus);
         vm_free_bus(vm, vm->memory_bus);
+        run_gate_deinit(&vm->gate);
         accelerator_free(vm->accelerator);
         map_free(vm->map);
         free(vm->memory_space);

@@ -15,16 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/bus.h"
+#include "lib/kvm/run-gate.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/commit.h"
 #include "lib/memory/map.h"
 #include "lib/memory/transaction.h"
 #include "lib/util/detail.h"
 
+typedef struct VCPUs VCPUs;
 typedef struct VM VM;
 
 struct VM {
@@ -37,6 +38,7 @@ struct VM {
         Bus *memory_bus;
         Bus *port_bus; /* follows the address space "io" */
         Slots *slots;
+        RunGate gate; /* that the vCPUs pass */
         VCPUs *vcpus;
         uint64_t last_backing;
         int descriptors_max; /* number from which on they are kept for other things than the map */

@@ -256,6 +256,10 @@ SlotPlan *slot_plan_free(SlotPlan *plan) {
         return NULL;
 }
 
+bool slot_plan_takes_memory(const SlotPlan *plan) {
+        return plan->counts[SLOT_DELETE] > 0 || plan->counts[SLOT_MOVE] > 0;
+}
+
 PlannedOp *slot_plan_creates(SlotPlan *plan) {
         return plan->ops + (plan->n_ops - plan->counts[SLOT_CREATE]);
 }

@@ -22,6 +22,7 @@
  *     against them before the first ioctl.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,12 @@ int slot_plan_new(SlotPlan **ret, const Slot *slots, size_t n_slots, const Exten
                   size_t n_wanted);
 SlotPlan *slot_plan_free(SlotPlan *plan);
 DEFINE_CLEANUP(SlotPlan *, slot_plan_free);
+
+/*
+ * Whether any guest memory that is mapped goes, for good or until a later operation. While such a
+ * plan is carried out a guest would see what is neither before it nor after it.
+ */
+bool slot_plan_takes_memory(const SlotPlan *plan);
 
 /* The creates: the last counts[SLOT_CREATE] operations. */
 PlannedOp *slot_plan_creates(SlotPlan *plan);

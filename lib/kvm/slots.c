@@ -8,8 +8,8 @@
  * and taking it back fail for the accelerator's reasons only. The array's pages that no slot has
  * used were never touched.
  *
- * I4: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
- * I5: the nodes in `by_address` are what the accelerator has, at every moment: also when it refuses
+ * I5: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
+ * I6: the nodes in `by_address` are what the accelerator has, at every moment: also when it refuses
  *     an operation half way, or refuses to take one back.
  */
 
@@ -37,6 +37,7 @@ struct SlotNode {
 struct Slots {
         Listener listener;
         Accelerator *accelerator;
+        RunGate *gate;
         struct SlotsByAddress by_address;
         struct cds_list_head unused; /* of SlotNode.unused_link: numbers given back, latest first */
         SlotNode *nodes;
@@ -52,6 +53,7 @@ struct Slots {
         uint64_t trapped_after;
         SlotStats stats_before;
         bool repairs; /* the plan is about everything, because of `torn` */
+        bool holds;   /* the gate */
         char space[];
 };
 
@@ -248,6 +250,19 @@ static const SpaceChange *slots_change(const Slots *slots, const Commit *commit)
         return NULL;
 }
 
+static void slots_hold(Slots *slots) {
+        if (!slots->gate || !slot_plan_takes_memory(slots_plan(slots)))
+                return;
+        run_gate_hold(slots->gate);
+        slots->holds = true;
+}
+
+static void slots_release(Slots *slots) {
+        if (slots->holds)
+                run_gate_release(slots->gate);
+        slots->holds = false;
+}
+
 static void slots_settle(Listener *listener, const Commit *commit) {
         Slots *slots = slots_of(listener);
 
@@ -357,16 +372,18 @@ static void slots_count(SlotStats *stats, const SlotPlan *plan) {
         stats->bytes_unchanged += plan->bytes_unchanged;
 }
 
-/* All of the plan, or nothing. This is where vCPUs would have to be held while live slots go. */
+/* All of the plan, or nothing. */
 static int slots_apply(Listener *listener, const Commit *commit, Detail *detail) {
         Slots *slots = slots_of(listener);
 
+        slots_hold(slots);
         for (size_t i = 0; slots->plan && i < slots->plan->n_ops; i++) {
                 const PlannedOp *op = &slots->plan->ops[i];
                 int r = slots_do(slots, op);
 
                 if (r < 0) {
                         slots_take_back(slots, i);
+                        slots_release(slots);
                         r = planned_op_refused(op, r, detail);
                         detail_name_region(detail, slots_change(slots, commit), op);
                         return r;
@@ -384,9 +401,15 @@ static void slots_undo(Listener *listener, const Commit *commit) {
 
         if (slots->plan)
                 slots_take_back(slots, slots->plan->n_ops);
+        slots_release(slots);
         slots->trapped = slots->trapped_before;
         slots->stats = slots->stats_before;
         slots->torn |= slots->repairs;
+}
+
+/* The first to be told: the views have just been published. */
+static void slots_begin(Listener *listener) {
+        slots_release(slots_of(listener));
 }
 
 static const ListenerOps slots_ops = {
@@ -394,6 +417,7 @@ static const ListenerOps slots_ops = {
         .apply = slots_apply,
         .undo = slots_undo,
         .settle = slots_settle,
+        .begin = slots_begin,
 };
 
 int slots_new(Slots **ret, Accelerator *accelerator, const char *space) {
@@ -433,6 +457,10 @@ Slots *slots_free(Slots *slots) {
         free(slots->nodes);
         free(slots);
         return NULL;
+}
+
+void slots_set_gate(Slots *slots, RunGate *gate) {
+        slots->gate = gate;
 }
 
 Listener *slots_listener(Slots *slots) {

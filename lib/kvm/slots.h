@@ -15,10 +15,13 @@
  * I2: after a commit the slots cover exactly what extent_from_section() gives for all sections,
  *     with the same host addresses and flags; they are cut where changes happened (slot-cut.h). If
  *     the kernel has refused to take something back, the next commit restores this.
- * I3: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot.
+ * I3: no vCPU runs from the first operation of a plan that takes memory away, if only for a moment,
+ *     until the new views are published: guests see all of a commit or nothing.
+ * I4: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot.
  */
 
 #include "lib/kvm/accelerator.h"
+#include "lib/kvm/run-gate.h"
 #include "lib/kvm/slot-plan.h"
 #include "lib/memory/listener.h"
 
@@ -37,6 +40,8 @@ int slots_new(Slots **ret, Accelerator *accelerator, const char *space);
 /* The listener must have been unregistered. Deletes what slots are left. */
 Slots *slots_free(Slots *slots);
 DEFINE_CLEANUP(Slots *, slots_free);
+/* The gate that vCPUs pass, which must outlive the slots. Without one there are no vCPUs. */
+void slots_set_gate(Slots *slots, RunGate *gate);
 
 /* To be registered with the map. */
 Listener *slots_listener(Slots *slots);

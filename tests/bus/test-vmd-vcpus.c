@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "daemon/vm/vcpus.h"
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
 

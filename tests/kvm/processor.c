@@ -44,12 +44,13 @@ int processor_setup(void **state) {
                 fail_msg("%s", processor->detail.text);
         processor->map = scene_new();
         assert_int_equal(slots_new(&processor->slots, processor->kvm, "memory"), 0);
+        assert_int_equal(run_gate_init(&processor->gate), 0);
+        slots_set_gate(processor->slots, &processor->gate);
         assert_int_equal(listener_register(slots_listener(processor->slots), processor->map, NULL),
                          0);
         must_add_memory(processor->map, add_region(REGION_RAM, "ram", MIB, "system", 0, 0));
         must_commit(processor->map);
         processor->ram = must_host(processor->map, "ram");
-        assert_int_equal(run_gate_init(&processor->gate), 0);
         if (vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 0, &processor_ops,
                      processor, &processor->detail) != 0)
                 fail_msg("%s", processor->detail.text);
@@ -61,9 +62,9 @@ int processor_teardown(void **state) {
         Processor *processor = *state;
 
         vcpu_free(processor->vcpu);
-        run_gate_deinit(&processor->gate);
         listener_unregister(slots_listener(processor->slots), processor->map);
         slots_free(processor->slots);
+        run_gate_deinit(&processor->gate);
         accelerator_free(processor->kvm);
         map_free(processor->map);
         safe_close(processor->ended_fd);
