@@ -81,34 +81,28 @@ void history_deinit(History *history) {
 
 /* Rows */
 
-/* Order of rows that no two sections of one view share. */
-static int row_compare(const void *a, const void *b) {
-        const DeltaRow *x = a, *y = b;
-        int r;
-
-        if (x->range.first != y->range.first)
-                return x->range.first < y->range.first ? -1 : 1;
-        if (x->range.last != y->range.last)
-                return x->range.last < y->range.last ? -1 : 1;
-        if (x->offset != y->offset)
-                return x->offset < y->offset ? -1 : 1;
-        if (x->backing != y->backing)
-                return x->backing < y->backing ? -1 : 1;
-        if (x->kind != y->kind)
-                return x->kind < y->kind ? -1 : 1;
-        if (x->flags != y->flags)
-                return x->flags < y->flags ? -1 : 1;
-        r = strcmp(x->region, y->region);
-        if (r != 0)
-                return r;
-        return x->sign - y->sign;
+/* Which section it is: no two of one view are the same. */
+static int compare_sections(const DeltaRow *a, const DeltaRow *b) {
+        if (a->range.first != b->range.first)
+                return a->range.first < b->range.first ? -1 : 1;
+        if (a->range.last != b->range.last)
+                return a->range.last < b->range.last ? -1 : 1;
+        if (a->offset != b->offset)
+                return a->offset < b->offset ? -1 : 1;
+        if (a->backing != b->backing)
+                return a->backing < b->backing ? -1 : 1;
+        if (a->kind != b->kind)
+                return a->kind < b->kind ? -1 : 1;
+        if (a->flags != b->flags)
+                return a->flags < b->flags ? -1 : 1;
+        return strcmp(a->region, b->region);
 }
 
-static bool row_same(const DeltaRow *a, const DeltaRow *b) {
-        DeltaRow x = *a;
+static int compare_rows(const void *a, const void *b) {
+        const DeltaRow *x = a, *y = b;
+        int order = compare_sections(x, y);
 
-        x.sign = b->sign;
-        return row_compare(&x, b) == 0;
+        return order != 0 ? order : x->sign - y->sign;
 }
 
 /* Remembering */
@@ -173,7 +167,7 @@ static void delta_fill(Delta *delta, const Diff *diff, size_t n_rows) {
         }
         delta->n_rows = n_rows;
         if (diff->n_relogged > 0)
-                qsort(delta->rows, n_rows, sizeof(*delta->rows), row_compare);
+                qsort(delta->rows, n_rows, sizeof(*delta->rows), compare_rows);
 }
 
 static Delta *delta_new(const Diff *diff, size_t size_max) {
@@ -267,77 +261,102 @@ size_t history_n_rows(const History *history, uint64_t generation) {
         return n_rows;
 }
 
-/* How many rows of a space follow a generation, if all that changed since is here. */
-static int count_rows(const History *history, const PastSpace *space, uint64_t since,
-                      size_t *ret_n_rows) {
-        uint64_t reached = history->floor;
-        size_t n_rows = 0;
-        Delta *delta;
+/* A net change, as far back as it has been looked at. */
 
-        cds_list_for_each_entry_reverse(delta, &space->deltas, siblings) {
-                if (delta->generation <= since)
-                        break;
-                if (delta->n_rows == 0)
-                        return HISTORY_E_FORGOTTEN;
-                n_rows += delta->n_rows;
-                reached = MIN_OF(reached, delta->since);
-        }
-        *ret_n_rows = n_rows;
-        return reached <= since ? 0 : HISTORY_E_FORGOTTEN;
+typedef struct Net Net;
+typedef struct NetRow NetRow;
+
+struct NetRow {
+        RB_ENTRY(NetRow) entry;
+        DeltaRow row;
+};
+
+RB_HEAD(NetRows, NetRow);
+
+struct Net {
+        struct NetRows rows;
+        size_t n;
+};
+
+static int compare_net_rows(const NetRow *a, const NetRow *b) {
+        return compare_sections(&a->row, &b->row);
 }
 
-static void copy_rows(const PastSpace *space, DeltaRow *rows, size_t n_rows) {
-        Delta *delta;
+RB_GENERATE_STATIC(NetRows, NetRow, entry, compare_net_rows)
 
-        cds_list_for_each_entry_reverse(delta, &space->deltas, siblings) {
-                if (n_rows == 0)
-                        break;
-                n_rows -= delta->n_rows;
-                memcpy(rows + n_rows, delta->rows, delta->n_rows * sizeof(*rows));
-        }
+static void net_remove(Net *net, NetRow *row) {
+        RB_REMOVE(NetRows, &net->rows, row);
+        net->n--;
+        free(row);
+}
+
+static void net_deinit(Net *net) {
+        NetRow *row, *next;
+
+        RB_FOREACH_SAFE(row, NetRows, &net->rows, next)
+                net_remove(net, row);
 }
 
 /*
- * An identical section is in a view or not, so that its comings and goings alternate: their sum
- * says whether it came, went, or is as it was.
+ * One and the same section is in a view or not, so that it comes and goes by turns: if it is there
+ * already it went or came later on, and the two are nothing.
  */
-static size_t rows_reduce(DeltaRow *rows, size_t n_rows) {
-        size_t n = 0;
+static int net_add_row(Net *net, const DeltaRow *row) {
+        NetRow *added, *inverse;
 
-        for (size_t i = 0, next; i < n_rows; i = next) {
-                int sum = 0;
+        added = malloc(sizeof(*added));
+        if (!added)
+                return -ENOMEM;
+        added->row = *row;
+        inverse = RB_INSERT(NetRows, &net->rows, added);
+        if (inverse) {
+                free(added);
+                net_remove(net, inverse);
+        } else
+                net->n++;
+        return net->n > HISTORY_NET_ROWS_MAX ? HISTORY_E_FORGOTTEN : 0;
+}
 
-                for (next = i; next < n_rows && row_same(&rows[i], &rows[next]); next++)
-                        sum += rows[next].sign;
-                if (sum == 0)
-                        continue;
-                rows[n] = rows[i];
-                rows[n++].sign = (int8_t)sum;
-        }
-        return n;
+/* Backwards: in a commit, too, what goes does so before anything comes. */
+static int net_add_delta(Net *net, const Delta *delta) {
+        int r = delta->n_rows > 0 ? 0 : HISTORY_E_FORGOTTEN;
+
+        for (size_t i = delta->n_rows; r == 0 && i > 0; i--)
+                r = net_add_row(net, &delta->rows[i - 1]);
+        return r;
+}
+
+static int net_add_space(Net *net, const History *history, const char *name, uint64_t since) {
+        const PastSpace *space = find_space(history, name);
+        uint64_t reached = history->floor;
+        Delta *delta;
+        int r = 0;
+
+        if (space)
+                cds_list_for_each_entry_reverse(delta, &space->deltas, siblings) {
+                        if (r != 0 || delta->generation <= since)
+                                break;
+                        r = net_add_delta(net, delta);
+                        reached = MIN_OF(reached, delta->since);
+                }
+        return r == 0 && reached > since ? HISTORY_E_FORGOTTEN : r;
 }
 
 int history_compose(const History *history, const char *space, uint64_t since, DeltaRow **ret_rows,
                     size_t *ret_n_rows) {
-        const PastSpace *past = find_space(history, space);
-        DeltaRow *rows = NULL;
-        size_t n_rows = 0;
-        int r = 0;
+        _cleanup_(net_deinit) Net net = {};
+        NetRow *row;
+        size_t n = 0;
+        int r;
 
-        if (past)
-                r = count_rows(history, past, since, &n_rows);
-        else if (since < history->floor)
-                r = HISTORY_E_FORGOTTEN;
+        r = net_add_space(&net, history, space, since);
         if (r != 0)
                 return r;
-        if (n_rows > 0) {
-                rows = reallocarray(NULL, n_rows, sizeof(*rows));
-                if (!rows)
-                        return -ENOMEM;
-                copy_rows(past, rows, n_rows);
-                qsort(rows, n_rows, sizeof(*rows), row_compare);
-        }
-        *ret_rows = rows;
-        *ret_n_rows = rows_reduce(rows, n_rows);
+        *ret_rows = reallocarray(NULL, net.n + 1, sizeof(**ret_rows));
+        if (!*ret_rows)
+                return -ENOMEM;
+        RB_FOREACH(row, NetRows, &net.rows)
+                (*ret_rows)[n++] = row->row;
+        *ret_n_rows = n;
         return 0;
 }

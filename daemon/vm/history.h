@@ -33,10 +33,12 @@ typedef struct DeltaRow DeltaRow;
 typedef struct History History;
 typedef struct PastSpace PastSpace;
 
-/* What a VM's process spends: some 60,000 changes of one section, 150,000 sections at once. */
-enum { HISTORY_BYTES_MAX = 8 * 1024 * 1024 };
+enum {
+        HISTORY_BYTES_MAX = 8 * 1024 * 1024, /* some 60,000 changes of one section */
+        HISTORY_NET_ROWS_MAX = 20000,        /* twice what a reply holds */
+};
 
-/* Outcome of history_compose(): the change was not kept, or not for so long. */
+/* Outcome of history_compose(): the change was not kept, or not for so long, or is too large. */
 enum { HISTORY_E_FORGOTTEN = 1 };
 
 /* A section that went (sign -1) or came (sign +1). */
@@ -93,7 +95,8 @@ size_t history_n_rows(const History *history, uint64_t generation);
 
 /*
  * The net change of an address space since a generation: an array from malloc(), ascending by
- * address. Its names are valid until the next history_add(). HISTORY_E_FORGOTTEN; -ENOMEM.
+ * address. Its names are valid until the next history_add(). HISTORY_E_FORGOTTEN, also if the
+ * change, counted back from now, comes to more than HISTORY_NET_ROWS_MAX on the way; -ENOMEM.
  */
 int history_compose(const History *history, const char *space, uint64_t since, DeltaRow **ret_rows,
                     size_t *ret_n_rows);

@@ -259,6 +259,29 @@ static void test_too_large(void **state) {
         past_free(past);
 }
 
+/* A change that would never fit a reply is not worked out to its end. */
+static void test_too_many_rows(void **state) {
+        Past *past = past_new(HISTORY_BYTES_MAX);
+        DeltaRow *rows;
+        size_t n_rows;
+
+        for (unsigned i = 0; i <= HISTORY_NET_ROWS_MAX / 2; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "%u", i);
+                must_edit(past->map, mmio(name, 0x1000, 0x2000 * (uint64_t)i));
+        }
+        commit(past);
+        assert_int_equal(history_compose(&past->history, "memory", 1, &rows, &n_rows), 0);
+        assert_int_equal(n_rows, HISTORY_NET_ROWS_MAX / 2 + 1);
+        free(rows);
+        edit_commit(past, set_flags("system", REGION_NONVOLATILE, REGION_NONVOLATILE));
+        assert_int_equal(history_n_rows(&past->history, 3), HISTORY_NET_ROWS_MAX + 2);
+        assert_text(memory_net(past, 2), "forgotten");
+        assert_text(memory_net(past, 1), "forgotten");
+        past_free(past);
+}
+
 /* Pieces of one region, side by side, share a name. */
 static void test_names_are_shared(void **state) {
         Past *past = past_new(HISTORY_BYTES_MAX);
@@ -313,4 +336,5 @@ UNIT_TESTS(cmocka_unit_test(test_net), cmocka_unit_test(test_cut_and_rejoined),
            cmocka_unit_test(test_memory_goes), cmocka_unit_test(test_spaces_apart),
            cmocka_unit_test(test_space_comes_back), cmocka_unit_test(test_oldest_is_forgotten),
            cmocka_unit_test(test_quiet_space), cmocka_unit_test(test_too_large),
-           cmocka_unit_test(test_names_are_shared), cmocka_unit_test(test_no_memory));
+           cmocka_unit_test(test_too_many_rows), cmocka_unit_test(test_names_are_shared),
+           cmocka_unit_test(test_no_memory));
