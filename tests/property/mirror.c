@@ -40,7 +40,7 @@ static int on_prepare(Listener *listener, const Commit *commit, Detail *detail) 
         bool refuses = mirror->refuse_prepare;
 
         mirror->refuse_prepare = false;
-        return refuses ? detail_set(detail, MAP_E_NO_SLOTS, "refused on purpose") : 0;
+        return refuses ? detail_set(detail, MAP_E_NO_MEMORY, "refused on purpose") : 0;
 }
 
 static int on_apply(Listener *listener, const Commit *commit, Detail *detail) {

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "lib/kvm/slots.h"
+#include "lib/memory/render.h"
 #include "lib/memory/transaction.h"
 #include "tests/common/scene.h"
 #include "tests/common/slot-check.h"
@@ -85,7 +86,8 @@ static void begin_life(Life *life, uint64_t seed) {
 
         mirror_init(&life->mirrors[0], 0);
         mirror_init(&life->mirrors[1], 20);
-        r = accelerator_new_none(&life->accelerator, life->generator.large ? 4096 : 64);
+        /* Of slots there are so few in a small map that pieces must be joined. */
+        r = accelerator_new_none(&life->accelerator, life->generator.large ? 4096 : 12);
         if (r == 0)
                 r = slots_new(&life->slots, life->accelerator, "memory");
         if (r == 0)
@@ -219,6 +221,19 @@ static int apply(Life *life, Commit *commit) {
         return r;
 }
 
+/* Whether not even a slot for each section would do. */
+static bool lacks_slots(Life *life) {
+        _cleanup_(sections_deinit) Sections sections = {};
+        size_t n = 0;
+        Extent extent;
+
+        if (render(map_find_space(life->map, "memory")->view->root, RANGE_WHOLE, &sections, NULL))
+                return false;
+        for (size_t i = 0; i < sections.n; i++)
+                n += extent_from_section(&sections.items[i], life->accelerator, &extent);
+        return n > life->accelerator->n_slots;
+}
+
 static int commit(Life *life) {
         _cleanup_(commit_freep) Commit *commit = NULL;
         Detail detail = {};
@@ -226,6 +241,7 @@ static int commit(Life *life) {
 
         r = commit_new(&commit, life->map, &detail);
         expect(life, r >= 0, "a commit failed unexpectedly");
+        expect(life, r != MAP_E_NO_SLOTS || lacks_slots(life), "slots run short too early");
         expect(life, r == 0 || detail.text[0], "a refusal without words");
         return r == 0 ? apply(life, commit) : r;
 }
