@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
         }
         rcu_register();
         map = scene_new();
-        siblings_add(map, SIBLINGS, PLACE_ASCENDING, false);
+        siblings_add(map, &(Siblings){.n = SIBLINGS, .kind = REGION_MMIO}, must_edit);
         must_edit_commit(map,
                          add_region(REGION_MMIO, "one", SIBLING_SIZE, "system", SIBLING_SIZE, 0));
         history_init(&history, map->generation, HISTORY_BYTES_MAX);
