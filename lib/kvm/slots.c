@@ -3,46 +3,27 @@
 /*
  * Slots: the listener
  *
- * Every slot that the accelerator can have has its node in one array, made at construction and
- * indexed by number: nothing is allocated between prepare() and settle(), so carrying a plan out
- * and taking it back fail for the accelerator's reasons only. The array's pages that no slot has
- * used were never touched.
+ * Nothing is allocated between prepare() and settle(), so carrying a plan out and taking it back
+ * fail for the accelerator's reasons only.
  *
- * I5: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
- * I6: the nodes in `by_address` are what the accelerator has, at every moment: also when it refuses
- *     an operation half way, or refuses to take one back.
+ * I5: `set` is what the accelerator has, at every moment: also when it refuses an operation half
+ *     way, or refuses to take one back.
  */
 
 #include <inttypes.h>
 #include <string.h>
-#include <urcu/list.h>
 
 #include "lib/kvm/slot-cut.h"
 #include "lib/kvm/slot-join.h"
+#include "lib/kvm/slot-set.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/map-error.h"
-#include "lib/util/tree.h"
-
-typedef struct SlotNode SlotNode;
-
-RB_HEAD(SlotsByAddress, SlotNode);
-
-struct SlotNode {
-        Slot slot; /* first: slots_next() casts; if used, with a reference to the backing */
-        bool used;
-        RB_ENTRY(SlotNode) by_address;
-        struct cds_list_head unused_link;
-};
 
 struct Slots {
         Listener listener;
         Accelerator *accelerator;
         RunGate *gate;
-        struct SlotsByAddress by_address;
-        struct cds_list_head unused; /* of SlotNode.unused_link: numbers given back, latest first */
-        SlotNode *nodes;
-        uint32_t n_touched;
-        uint32_t n_used;
+        SlotSet set;
         uint64_t trapped;
         SlotStats stats;
         bool torn; /* I2 does not hold: the accelerator refused to take something back */
@@ -57,29 +38,8 @@ struct Slots {
         char space[];
 };
 
-static int compare_address(const SlotNode *a, const SlotNode *b) {
-        uint64_t first = a->slot.extent.range.first, other = b->slot.extent.range.first;
-
-        return (first > other) - (first < other);
-}
-
-RB_GENERATE_STATIC(SlotsByAddress, SlotNode, by_address, compare_address)
-
 static Slots *slots_of(Listener *listener) {
         return caa_container_of(listener, Slots, listener);
-}
-
-/* The slots that meet a range, but for the last one found already. */
-static int slots_find(const Slots *slots, Range range, SlotList *found) {
-        const Slot *slot = slots_first(slots, range.first);
-        int r = 0;
-
-        if (slot && found->n > 0 && found->items[found->n - 1].number == slot->number)
-                slot = slots_next(slots, slot);
-        for (; r == 0 && slot && slot->extent.range.first <= range.last;
-             slot = slots_next(slots, slot))
-                r = slot_list_append(found, slot);
-        return r;
 }
 
 /* What all slots map, whatever the view had. */
@@ -117,7 +77,7 @@ static int slots_gather(const Slots *slots, const SpaceChange *change, SlotList 
         if (r == 0)
                 r = remaps_compare(&remaps, &had, &now);
         for (size_t i = 0; r == 0 && i < remaps.n; i++)
-                r = slots_find(slots, remaps.items[i].range, old);
+                r = slot_set_find(&slots->set, remaps.items[i].range, old);
         if (r == 0)
                 r = extents_cut(wanted, old, &remaps, slots->accelerator->slot_size_max);
         return r;
@@ -144,7 +104,7 @@ static int slots_gather_rest(const Slots *slots, SlotList *old, Extents *wanted)
 }
 
 static uint64_t slots_needed(const Slots *slots, const SlotList *old, const Extents *wanted) {
-        return slots->n_used - old->n + wanted->n;
+        return slots->set.n_used - old->n + wanted->n;
 }
 
 /* Leaves out of both sides the slots that stay as they are: a plan need not know them. */
@@ -185,29 +145,6 @@ static int slots_coalesce(const Slots *slots, SlotList *old, Extents *wanted) {
         return r;
 }
 
-/*
- * Gives each create a number: first those of the plan's own deletes, then numbers given back, then
- * fresh ones. Takes nothing yet: slots_record() does.
- */
-static void slots_number(Slots *slots, SlotPlan *plan) {
-        struct cds_list_head *unused = slots->unused.next;
-        PlannedOp *creates = slot_plan_creates(plan);
-        uint32_t fresh = slots->n_touched;
-
-        for (size_t i = 0; i < plan->counts[SLOT_CREATE]; i++) {
-                if (i < plan->counts[SLOT_DELETE]) {
-                        creates[i].slot = plan->ops[i].slot;
-                } else if (unused != &slots->unused) {
-                        SlotNode *node = caa_container_of(unused, SlotNode, unused_link);
-
-                        creates[i].slot = node->slot.number;
-                        unused = unused->next;
-                } else {
-                        creates[i].slot = fresh++;
-                }
-        }
-}
-
 static int slots_check_limit(const Slots *slots, uint64_t needed, Detail *detail) {
         uint32_t limit = slots->accelerator->n_slots;
 
@@ -236,7 +173,7 @@ static int slots_plan_change(Slots *slots, const SpaceChange *change, SlotPlan *
                 r = slot_plan_new(&plan, old.items, old.n, wanted.items, wanted.n);
         if (r != 0)
                 return r;
-        slots_number(slots, plan);
+        slot_set_number(&slots->set, plan);
         r = slot_plan_check(plan, old.items, old.n, slots->accelerator, detail);
         if (r == 0)
                 *ret = TAKE_PTR(plan);
@@ -289,47 +226,6 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
         return r;
 }
 
-static void slots_insert(Slots *slots, SlotNode *node, const Extent *extent) {
-        node->slot.extent = *extent;
-        backing_ref(extent->backing);
-        RB_INSERT(SlotsByAddress, &slots->by_address, node);
-}
-
-static void slots_remove(Slots *slots, SlotNode *node) {
-        RB_REMOVE(SlotsByAddress, &slots->by_address, node);
-        backing_unref(node->slot.extent.backing);
-}
-
-/* Writes down what the accelerator has just done. */
-static void slots_record(Slots *slots, const PlannedOp *op) {
-        SlotNode *node = &slots->nodes[op->slot];
-
-        switch (op->kind) {
-        case SLOT_CREATE:
-                if (op->slot < slots->n_touched)
-                        cds_list_del(&node->unused_link);
-                else
-                        slots->n_touched = op->slot + 1;
-                node->slot.number = op->slot;
-                node->used = true;
-                slots_insert(slots, node, &op->after);
-                slots->n_used++;
-                break;
-        case SLOT_DELETE:
-                slots_remove(slots, node);
-                cds_list_add(&node->unused_link, &slots->unused);
-                node->used = false;
-                slots->n_used--;
-                break;
-        case SLOT_MOVE:
-                slots_remove(slots, node);
-                slots_insert(slots, node, &op->after);
-                break;
-        default:
-                node->slot.extent.flags = op->after.flags;
-        }
-}
-
 static int slots_do(Slots *slots, const PlannedOp *op) {
         SlotOp request = planned_op_request(op);
         int r;
@@ -337,7 +233,7 @@ static int slots_do(Slots *slots, const PlannedOp *op) {
         r = accelerator_set_slot(slots->accelerator, &request);
         if (r < 0)
                 return r;
-        slots_record(slots, op);
+        slot_set_record(&slots->set, op);
         return 0;
 }
 
@@ -350,7 +246,7 @@ static void slots_take_back(Slots *slots, size_t n) {
                 PlannedOp inverse = planned_op_inverse(&slots->plan->ops[n]);
 
                 /* To "create" what was not deleted might be a move to the kernel. */
-                if ((inverse.kind == SLOT_CREATE && slots->nodes[inverse.slot].used) ||
+                if ((inverse.kind == SLOT_CREATE && slot_set_has(&slots->set, inverse.slot)) ||
                     slots_do(slots, &inverse) < 0)
                         slots->torn = true;
         }
@@ -422,6 +318,7 @@ static const ListenerOps slots_ops = {
 
 int slots_new(Slots **ret, Accelerator *accelerator, const char *space) {
         _cleanup_(slots_freep) Slots *slots = calloc(1, sizeof(*slots) + strlen(space) + 1);
+        int r;
 
         if (!slots)
                 return -ENOMEM;
@@ -432,29 +329,26 @@ int slots_new(Slots **ret, Accelerator *accelerator, const char *space) {
                 .space = slots->space,
         };
         slots->accelerator = accelerator;
-        RB_INIT(&slots->by_address);
-        CDS_INIT_LIST_HEAD(&slots->unused);
-        slots->nodes = calloc(accelerator->n_slots, sizeof(*slots->nodes));
-        if (!slots->nodes)
-                return -ENOMEM;
+        r = slot_set_init(&slots->set, accelerator->n_slots);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(slots);
         return 0;
 }
 
 Slots *slots_free(Slots *slots) {
-        SlotNode *node;
+        const Slot *slot;
 
         if (!slots)
                 return NULL;
-        while ((node = RB_MIN(SlotsByAddress, &slots->by_address))) {
-                PlannedOp op = {SLOT_DELETE, node->slot.number, .before = node->slot.extent};
+        for (slot = slots_first(slots, 0); slot; slot = slots_next(slots, slot)) {
+                PlannedOp op = {SLOT_DELETE, slot->number, .before = slot->extent};
                 SlotOp request = planned_op_request(&op);
 
                 (void)accelerator_set_slot(slots->accelerator, &request);
-                slots_remove(slots, node);
         }
         slot_plan_free(slots->plan);
-        free(slots->nodes);
+        slot_set_deinit(&slots->set);
         free(slots);
         return NULL;
 }
@@ -468,7 +362,7 @@ Listener *slots_listener(Slots *slots) {
 }
 
 uint32_t slots_used(const Slots *slots) {
-        return slots->n_used;
+        return slots->set.n_used;
 }
 
 const SlotStats *slots_stats(const Slots *slots) {
@@ -480,23 +374,11 @@ uint64_t slots_trapped(const Slots *slots) {
 }
 
 const Slot *slots_first(const Slots *slots, uint64_t from) {
-        SlotNode *node = RB_ROOT(&slots->by_address), *first = NULL;
-
-        while (node) {
-                if (node->slot.extent.range.last >= from) {
-                        first = node;
-                        node = RB_LEFT(node, by_address);
-                } else {
-                        node = RB_RIGHT(node, by_address);
-                }
-        }
-        return first ? &first->slot : NULL;
+        return slot_set_first(&slots->set, from);
 }
 
 const Slot *slots_next(const Slots *slots, const Slot *slot) {
-        SlotNode *next = RB_NEXT(SlotsByAddress, NULL, (SlotNode *)slot);
-
-        return next ? &next->slot : NULL;
+        return slot_set_next(slot);
 }
 
 const SlotPlan *slots_plan(const Slots *slots) {
