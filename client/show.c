@@ -58,6 +58,9 @@ static const Property properties[] = {
         {"Aliases", "aliases"},
         {"NAliases", "n-aliases", FORMAT_PLAIN, true},
         {"Backing", "backing", FORMAT_PLAIN, true},
+        {"Handler", "handler"},
+        {"HandlerReads", "handler-reads", FORMAT_PLAIN, true},
+        {"HandlerWrites", "handler-writes", FORMAT_PLAIN, true},
         {"MappedAt", "mapped-at"},
 };
 

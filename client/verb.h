@@ -59,6 +59,7 @@ int verb_ioeventfd_remove(Client *client, char **arguments);
 int verb_ioeventfd_list(Client *client, char **arguments);
 int verb_coalesced_add(Client *client, char **arguments);
 int verb_coalesced_clear(Client *client, char **arguments);
+int verb_handler(Client *client, char **arguments);
 
 int verb_apply(Client *client, char **arguments);
 int verb_diff(Client *client, char **arguments);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Verbs about what makes guest writes cheap: ioeventfds and coalesced zones
+ * Verbs about a device's registers: ioeventfds, coalesced zones, who answers
  */
 
 #include <inttypes.h>
@@ -94,4 +94,26 @@ int verb_coalesced_add(Client *client, char **arguments) {
 
 int verb_coalesced_clear(Client *client, char **arguments) {
         return edit_make(client, arguments[0], "ClearCoalesced", "s", arguments[1]);
+}
+
+int verb_handler(Client *client, char **arguments) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        uint64_t value = 0;
+        int r = 0;
+
+        if (arguments[3])
+                r = client_number(arguments[3], "value", &value);
+        if (r == 0)
+                r = edit_open(client, arguments[0], "SetHandler", &message);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(message, "ss", arguments[1], arguments[2]);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = edit_options(client, message);
+        if (r < 0)
+                return r;
+        if (arguments[3])
+                r = sd_bus_message_append(message, "{sv}", "value", "t", value);
+        return r < 0 ? client_cannot_ask(r) : edit_close(client, message);
 }

@@ -28,6 +28,7 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_MAP, "RemoveIOEventFD", "stubta{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "AddCoalesced", "stta{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "ClearCoalesced", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "SetHandler", "ssa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "ApplyFD", "ha{sv}", GUESTMAP_RIGHT_MODIFY},
 

@@ -8,6 +8,7 @@
 #include "api/names.h"
 #include "daemon/vm/apply-dbus.h"
 #include "daemon/vm/error-dbus.h"
+#include "daemon/vm/handler-spec.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
@@ -278,6 +279,26 @@ static int read_add_coalesced(sd_bus_message *m, Request *request, Detail *detai
         return read_expect(m, request, detail);
 }
 
+static int read_set_handler(sd_bus_message *m, Request *request, Detail *detail) {
+        HandlerSpec spec = HANDLER_SPEC_USUAL;
+        const Option options[] = {
+                {"value", 't', &spec.value, 0, &spec.has_value, 1},
+                {"min-width", 'u', &spec.min_width},
+                {"max-width", 'u', &spec.max_width},
+                {"unaligned", 'b', &spec.unaligned},
+                OPTION_EXPECT(request),
+        };
+        int r;
+
+        r = sd_bus_message_read(m, "s", &spec.kind);
+        if (r < 0)
+                return r;
+        r = options_read(m, options, ELEMENTS_OF(options), detail);
+        if (r != 0)
+                return r;
+        return handler_from_spec(&request->edit.handler, &spec, request->edit.name, detail);
+}
+
 static const Verb verbs[] = {
         {"AddRegion", EDIT_ADD_REGION, read_add_region},
         {"AddAlias", EDIT_ADD_ALIAS, read_add_alias},
@@ -291,6 +312,7 @@ static const Verb verbs[] = {
         {"RemoveIOEventFD", EDIT_REMOVE_IOEVENTFD, read_remove_ioeventfd},
         {"AddCoalesced", EDIT_ADD_COALESCED, read_add_coalesced},
         {"ClearCoalesced", EDIT_CLEAR_COALESCED, read_expect},
+        {"SetHandler", EDIT_SET_HANDLER, read_set_handler},
 };
 
 static int request_read(sd_bus_message *m, Request *request, Detail *detail) {
@@ -397,6 +419,7 @@ const sd_bus_vtable map_vtable[] = {
         VERB("RemoveIOEventFD", "s", region, "t", offset, "u", length, "b", match, "t", data),
         VERB("AddCoalesced", "s", region, "t", offset, "t", size),
         VERB("ClearCoalesced", "s", region),
+        VERB("SetHandler", "s", region, "s", handler),
         SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("s", document, "a{sv}", options),
                                 SD_BUS_RESULT("t", generation, "s", report), method_apply,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -44,6 +44,7 @@ static void object_change_begin(ObjectChange *change, const Map *map) {
         region_ref(change->region);
         change->before = change->region->state;
         change->kind_before = region_reported_kind(change->region);
+        change->handler_before = region_handler_kind(change->region);
 }
 
 int object_changes_note(ObjectChanges *changes, const Map *map, const Edit *edit) {
@@ -85,6 +86,8 @@ static uint32_t changed_properties(const ObjectChange *change, const Region *reg
                (old->priority != new->priority ? OBJECT_PRIORITY : 0) |
                (old->target_offset != new->target_offset ? OBJECT_TARGET_OFFSET : 0) |
                (change->kind_before != region_reported_kind(region) ? OBJECT_KIND : 0) |
+               (strcmp(change->handler_before, region_handler_kind(region)) != 0 ? OBJECT_HANDLER
+                                                                                 : 0) |
                flags_to_properties(old->flags ^ new->flags);
 }
 

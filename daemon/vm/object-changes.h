@@ -32,6 +32,7 @@ enum {
         OBJECT_READONLY = 1 << 7,
         OBJECT_NONVOLATILE = 1 << 8,
         OBJECT_UNMERGEABLE = 1 << 9,
+        OBJECT_HANDLER = 1 << 10,
 };
 
 struct ObjectChange {
@@ -44,6 +45,7 @@ struct ObjectChange {
         AddressSpace *space; /* the same */
         RegionState before;
         RegionKind kind_before;
+        const char *handler_before; /* of its kinds */
 };
 
 struct ObjectChanges {

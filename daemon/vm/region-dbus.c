@@ -85,6 +85,23 @@ static int get_backing(sd_bus *bus, const char *path, const char *interface, con
                                      region->backing ? region->backing->id : UINT64_C(0));
 }
 
+static int get_handler(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", region_handler_kind(userdata));
+}
+
+static int get_handled(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Handler *handler = ((const Region *)userdata)->handler;
+        uint64_t n = 0;
+
+        if (handler)
+                n = __atomic_load_n(strcmp(property, "HandlerReads") == 0 ? &handler->n_reads
+                                                                          : &handler->n_writes,
+                                    __ATOMIC_RELAXED);
+        return sd_bus_message_append(reply, "t", n);
+}
+
 static int get_flag(sd_bus *bus, const char *path, const char *interface, const char *property,
                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         static const struct {
@@ -282,6 +299,9 @@ const sd_bus_vtable region_vtable[] = {
         SD_BUS_PROPERTY("Aliases", "as", get_aliases, 0, 0),
         SD_BUS_PROPERTY("NAliases", "u", NULL, AT(n_aliases), 0),
         SD_BUS_PROPERTY("Backing", "t", get_backing, 0, CONST),
+        SD_BUS_PROPERTY("Handler", "s", get_handler, 0, CHANGES),
+        SD_BUS_PROPERTY("HandlerReads", "t", get_handled, 0, 0),
+        SD_BUS_PROPERTY("HandlerWrites", "t", get_handled, 0, 0),
         SD_BUS_PROPERTY("MappedAt", "a(st)", get_mapped_at, 0, 0),
         SD_BUS_VTABLE_END,
 };

@@ -128,7 +128,7 @@ static Handler *find_handler(const Access *access, unsigned size) {
         const Section *section = access->piece.section;
         Handler *handler = NULL;
 
-        if (section && (section->kind == REGION_MMIO || section->kind == REGION_ROMD)) {
+        if (section && region_kind_has_registers(section->kind)) {
                 if (access->write && ring(access, size))
                         return NULL;
                 handler = handler_in_force(section->region, access->dispatcher->reader.generation);

@@ -14,7 +14,7 @@ static int find_device(Map *map, const Edit *edit, Region **ret, Detail *detail)
         r = edit_find_region(map, edit->name, &region, detail);
         if (r != 0)
                 return r;
-        if (region->kind != REGION_MMIO && region->kind != REGION_ROMD)
+        if (!region_kind_has_registers(region->kind))
                 return detail_set(detail, MAP_E_INVALID_KIND,
                                   "region \"%s\": this is for mmio and romd, not for %s",
                                   region->name,

@@ -10,7 +10,8 @@ typedef struct Register Register;
 /* Eight bytes that repeat through a region. */
 struct Register {
         Handler handler;
-        uint64_t value; /* atomic; of a constant and of none never written */
+        uint64_t initial;
+        uint64_t value; /* atomic */
 };
 
 enum { REGISTER_SIZE = 8 };
@@ -61,13 +62,9 @@ static int register_write(Handler *handler, uint64_t offset, unsigned size, uint
         return 0;
 }
 
+/* What was written to a latch since is not what it was set to. */
 static bool register_same(const Handler *a, const Handler *b) {
-        return as_register(a)->value == as_register(b)->value;
-}
-
-/* Whatever a latch was given to begin with is history. */
-static bool latch_same(const Handler *a, const Handler *b) {
-        return true;
+        return as_register(a)->initial == as_register(b)->initial;
 }
 
 static void register_free(Handler *handler) {
@@ -94,7 +91,7 @@ static const HandlerOps latch_ops = {
         .kind = "latch",
         .read = register_read,
         .write = register_write,
-        .same = latch_same,
+        .same = register_same,
         .free = register_free,
 };
 
@@ -104,7 +101,7 @@ static int register_new(Handler **ret, const HandlerOps *ops, uint64_t value) {
         if (!new)
                 return -ENOMEM;
         handler_init(&new->handler, ops);
-        new->value = value;
+        new->initial = new->value = value;
         *ret = &new->handler;
         return 0;
 }
@@ -142,6 +139,13 @@ Handler *handler_unref(Handler *handler) {
         if (handler)
                 urcu_ref_put(&handler->ref, handler_release);
         return NULL;
+}
+
+bool handler_value(const Handler *handler, uint64_t *ret) {
+        if (handler->ops != &constant_ops && handler->ops != &latch_ops)
+                return false;
+        *ret = as_register(handler)->initial;
+        return true;
 }
 
 static bool is_width(unsigned width) {

@@ -86,6 +86,8 @@ Handler *handler_ref(Handler *handler);
 Handler *handler_unref(Handler *handler);
 DEFINE_CLEANUP(Handler *, handler_unref);
 
+/* The value that a constant or latch was made with; false: it is neither. */
+bool handler_value(const Handler *handler, uint64_t *ret);
 /* Whether min and max are such widths. */
 bool handler_widths_are_valid(const HandlerWidths *widths);
 /* NULL is nobody, and the same as none. */

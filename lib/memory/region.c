@@ -188,6 +188,10 @@ bool region_is_leaf(const Region *region) {
         return region->kind != REGION_CONTAINER && region->kind != REGION_ALIAS;
 }
 
+bool region_kind_has_registers(RegionKind kind) {
+        return kind == REGION_MMIO || kind == REGION_ROMD;
+}
+
 bool region_kind_has_backing(RegionKind kind) {
         return kind == REGION_RAM || kind == REGION_ROM || kind == REGION_ROMD;
 }
@@ -274,4 +278,10 @@ bool region_precedes(const Region *a, const Region *b) {
         if (a->state.place != b->state.place)
                 return a->state.place > b->state.place;
         return compare_name(a, b) > 0;
+}
+
+const char *region_handler_kind(const Region *region) {
+        if (!region_kind_has_registers(region->kind))
+                return "";
+        return region->handler ? region->handler->ops->kind : "none";
 }

@@ -119,6 +119,8 @@ RegionKind region_reported_kind(const Region *region);
 bool region_is_leaf(const Region *region);
 /* Whether it is a kind that has host memory behind it. */
 bool region_kind_has_backing(RegionKind kind);
+/* Whether it is a kind that traps accesses for somebody: ioeventfds, a handler. */
+bool region_kind_has_registers(RegionKind kind);
 /* The flags of a new region of that kind of which nothing else was said. */
 uint32_t region_default_flags(RegionKind kind);
 /* The region's own extent [0, size - 1]; false for size 0. */
@@ -137,6 +139,9 @@ Region *region_child_next(const Region *child, Range window);
 Region *region_child_any(const Region *region, const Region *after);
 /* Whether a comes before (wins over) b among the children of one parent. */
 bool region_precedes(const Region *a, const Region *b);
+
+/* The kind of its handler: "none" where there is nobody, "" where none could be. */
+const char *region_handler_kind(const Region *region);
 
 const char *region_kind_to_string(RegionKind kind);
 int region_kind_from_string(const char *word);

@@ -360,6 +360,11 @@ END
                 read mem memory 0xffffffffffffffff 2
         refuses "read into nowhere" "cannot open /nonexistent/x: *" \
                 read mem memory 0 1 --out=/nonexistent/x
+
+        does "set handler" handler mem dev constant 0x1f
+        json "handler" 'd["handler"] == "constant" and d["handler-reads"] == 0' show mem dev
+        refuses "set no handler" 'InvalidArgs: *handler "magic" is none of *' handler mem dev magic
+        does "no handler" handler mem dev none
         does "destroy it with its memory" destroy mem
 }
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Handlers in words: how callers and documents say who shall answer a region's trapped accesses
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/memory/handler.h"
+#include "lib/util/detail.h"
+
+typedef struct HandlerSpec HandlerSpec;
+
+struct HandlerSpec {
+        const char *kind;
+        uint64_t value;
+        uint32_t has_value;
+        uint32_t min_width; /* bytes */
+        uint32_t max_width;
+        bool unaligned;
+};
+
+/* Of which nothing was said. */
+#define HANDLER_SPEC_USUAL ((HandlerSpec){.min_width = 1, .max_width = 8})
+
+/* VM_E_INVALID_ARGUMENTS: there is no such kind, width, or value. -ENOMEM. */
+int handler_from_spec(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail);

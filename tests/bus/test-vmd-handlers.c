@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Map.SetHandler: what it answers, what is told of it, what is refused; and, where there is
+ * /dev/kvm, what a guest reads and writes
+ */
+
+#include <string.h>
+
+#include "tests/bus/rig.h"
+#include "tests/common/unit.h"
+
+#define ID      "0123456789abcdef0123456789abcdef"
+#define DEV     RIG_VM "/region/dev"
+#define PORT    RIG_VM "/region/port"
+#define VCPU_0  RIG_VM "/vcpu/0"
+#define REGION  "org.guestmap1.Region"
+#define PROGRAM UINT64_C(0x1000)
+
+static const char *set_none(Rig *rig, const char *path, const char *region) {
+        return rig_call(rig, path, "Map.SetHandler", "ssa{sv}", region, "none", 0);
+}
+
+static const char *set_value(Rig *rig, const char *path, const char *region, const char *handler,
+                             uint64_t value) {
+        return rig_call(rig, path, "Map.SetHandler", "ssa{sv}", region, handler, 1, "value", "t",
+                        value);
+}
+
+static void test_verb(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "none");
+        free(rig_log(rig));
+        assert_string_equal(set_value(rig, RIG_VM, "dev", "constant", 7), "3");
+        assert_text(rig_log(rig), "reply\n"
+                                  "PropertiesChanged @/region/dev org.guestmap1.Region "
+                                  "{Handler: constant} []\n"
+                                  "Committed 3 2 [] {edits: 1, slot-operations: 0}\n");
+        /* The same again, and nobody in place of nobody, are no change. */
+        assert_string_equal(set_value(rig, RIG_VM, "dev", "constant", 7), "3");
+        assert_text(rig_log(rig), "reply\n");
+        assert_string_equal(set_value(rig, RIG_VM, "dev", "constant", 8), "4");
+        assert_text(rig_log(rig), "reply\nCommitted 4 3 [] {edits: 1, slot-operations: 0}\n");
+        assert_string_equal(set_none(rig, RIG_VM, "dev"), "5");
+        assert_string_equal(set_none(rig, RIG_VM, "dev"), "5");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "none");
+        assert_string_equal(rig_get(rig, DEV, REGION, "HandlerReads"), "0");
+        assert_string_equal(rig_get(rig, DEV, REGION, "HandlerWrites"), "0");
+        assert_string_equal(rig_get(rig, RIG_VM "/region/system", REGION, "Handler"), "");
+        rig_free(rig);
+}
+
+static void test_transaction(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        assert_string_equal(set_value(rig, RIG_VM "/transaction/1", "dev", "latch", 1), "0");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "none");
+        rig_call(rig, RIG_VM "/transaction/1", "Transaction.Commit", "a{sv}", 0);
+        assert_string_equal(rig->text, "3");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "latch");
+
+        /* Another commit has set what the transaction sets. */
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        set_value(rig, RIG_VM "/transaction/2", "dev", "latch", 2);
+        assert_string_equal(set_none(rig, RIG_VM, "dev"), "4");
+        rig_call(rig, RIG_VM "/transaction/2", "Transaction.Commit", "a{sv}", 0);
+        assert_string_equal(rig->text,
+                            "Conflict: edit 1: region \"dev\" was changed by the commit of "
+                            "generation 4, the transaction began at 3");
+        rig_free(rig);
+}
+
+static void test_refused(void **state) {
+        Rig *rig = rig_new_vm();
+        char *before;
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0x1000);
+        before = rig_state(rig);
+        assert_string_equal(set_none(rig, RIG_VM, "nobody"),
+                            "NoSuchRegion: there is no region \"nobody\"");
+        assert_string_equal(set_none(rig, RIG_VM, "ram"),
+                            "InvalidKind: region \"ram\": this is for mmio and romd, not for ram");
+        assert_string_equal(set_value(rig, RIG_VM, "dev", "magic", 1),
+                            "InvalidArgs: region \"dev\": handler \"magic\" is none of none, "
+                            "constant, latch");
+        assert_string_equal(set_value(rig, RIG_VM, "dev", "none", 1),
+                            "InvalidArgs: region \"dev\": handler \"none\" takes no value");
+        assert_string_equal(
+                rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "constant", 0),
+                "InvalidArgs: region \"dev\": handler \"constant\" needs a value");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "latch", 1,
+                                     "max-width", "u", UINT32_C(3)),
+                            "InvalidArgs: region \"dev\": widths from 1 to 3: each is 1, 2, 4 or "
+                            "8, and the first no more than the second");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "latch", 1,
+                                     "min-width", "u", UINT32_C(264)),
+                            "InvalidArgs: region \"dev\": widths from 264 to 8: each is 1, 2, 4 or "
+                            "8, and the first no more than the second");
+        assert_text(rig_state(rig), before);
+        free(before);
+        rig_free(rig);
+}
+
+/* A VM with RAM, registers and a port, and a vCPU; NULL where there is no KVM. */
+static Rig *rig_new_guest(void) {
+        Rig *rig;
+
+        if (kvm_probe() < 0)
+                return NULL;
+        rig = rig_new();
+        rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 1,
+                 "accelerator", "s", "kvm");
+        rig_add(rig, RIG_VM, "ram", "ram", 0x100000, "system", 0);
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0x200000);
+        rig_add(rig, RIG_VM, "port", "mmio", 0x10, "io", 0x70);
+        rig_call(rig, RIG_VM, "VM.AddVCPU", "ua{sv}", UINT32_C(0), 1, "mode", "s", "flat");
+        assert_string_equal(rig->text, "/vcpu/0");
+        return rig;
+}
+
+/* Executes the bytes, up to their HLT. */
+static void run(Rig *rig, const uint8_t *program, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay",
+                                             PROGRAM + i, 1, program[i]),
+                                    "");
+        rig_call(rig, VCPU_0, "VCPU.SetRegisters", "a{st}", 1, "rip", PROGRAM);
+        free(rig_log(rig));
+        rig_call(rig, VCPU_0, "VCPU.Start", "");
+        while (!rig->log || !strstr(rig->log, "Stopped"))
+                assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
+}
+
+static void assert_register(Rig *rig, const char *name, uint64_t value) {
+        char words[64];
+
+        snprintf(words, sizeof(words), "%s: %llu", name, (unsigned long long)value);
+        rig_call(rig, VCPU_0, "VCPU.GetRegisters", "");
+        if (!strstr(rig->text, words))
+                fail_msg("there is no \"%s\" in %s", words, rig->text);
+}
+
+static void test_guest(void **state) {
+        static const uint8_t program[] = {
+                0xb9, 0x44, 0x33, 0x22, 0x11,       /* mov ecx, 0x11223344 */
+                0x8b, 0x1d, 0x00, 0x00, 0x20, 0x00, /* mov ebx, [0x200000] */
+                0x89, 0x0d, 0x08, 0x00, 0x20, 0x00, /* mov [0x200008], ecx */
+                0x8a, 0x15, 0x02, 0x00, 0x20, 0x00, /* mov dl, [0x200002] */
+                0xe4, 0x71,                         /* in al, 0x71 */
+                0xf4,                               /* hlt */
+        };
+        Rig *rig = rig_new_guest();
+
+        if (!rig) {
+                print_message("# /dev/kvm cannot be used here\n");
+                skip();
+        }
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 0xffffffff);
+        assert_register(rig, "rdx", 0xff);
+        assert_register(rig, "rax", 0xff);
+
+        set_value(rig, RIG_VM, "dev", "constant", 0xa1b2c3d4);
+        set_value(rig, RIG_VM, "port", "constant", 0x5a00);
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 0xa1b2c3d4);
+        assert_register(rig, "rdx", 0xb2);
+        assert_register(rig, "rax", 0x5a);
+
+        set_value(rig, RIG_VM, "dev", "latch", 5);
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 5);
+        assert_register(rig, "rdx", 0x22);
+        assert_string_equal(rig_get(rig, DEV, REGION, "HandlerReads"), "2");
+        assert_string_equal(rig_get(rig, DEV, REGION, "HandlerWrites"), "1");
+        assert_string_equal(rig_get(rig, PORT, REGION, "HandlerReads"), "2");
+        rig_free(rig);
+}
+
+/* In, out and in again of direct-read mode: the contents stay, the handler hears the commands. */
+static void test_rom_device(void **state) {
+        static const uint8_t program[] = {
+                0x8b, 0x1d, 0x00, 0x00, 0x30, 0x00,       /* mov ebx, [0x300000] */
+                0xc6, 0x05, 0x00, 0x00, 0x30, 0x00, 0x90, /* mov byte [0x300000], 0x90 */
+                0x8b, 0x15, 0x00, 0x00, 0x30, 0x00,       /* mov edx, [0x300000] */
+                0xf4,                                     /* hlt */
+        };
+        Rig *rig = rig_new_guest();
+
+        if (!rig) {
+                print_message("# /dev/kvm cannot be used here\n");
+                skip();
+        }
+        rig_add(rig, RIG_VM, "flash", "romd", 0x1000, "system", 0x300000);
+        set_value(rig, RIG_VM, "flash", "latch", 0);
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 0);
+        assert_register(rig, "rdx", 0);
+        rig_call(rig, RIG_VM, "Map.SetRegion", "sa{sv}a{sv}", "flash", 1, "romd", "b", false, 0);
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 0x90);
+        assert_register(rig, "rdx", 0x90);
+        rig_call(rig, RIG_VM, "Map.SetRegion", "sa{sv}a{sv}", "flash", 1, "romd", "b", true, 0);
+        run(rig, program, sizeof(program));
+        assert_register(rig, "rbx", 0);
+        assert_string_equal(rig_get(rig, RIG_VM "/region/flash", REGION, "HandlerWrites"), "3");
+        rig_free(rig);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_verb), cmocka_unit_test(test_transaction),
+           cmocka_unit_test(test_refused), cmocka_unit_test(test_guest),
+           cmocka_unit_test(test_rom_device));
