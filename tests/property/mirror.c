@@ -48,7 +48,7 @@ static int on_apply(Listener *listener, const Commit *commit, Detail *detail) {
         bool fails = mirror->fail_apply;
 
         mirror->fail_apply = false;
-        return fails ? detail_set(detail, MAP_E_KVM, "failed on purpose") : 0;
+        return fails ? detail_set(detail, MAP_E_KVM, MIRROR_FAILURE) : 0;
 }
 
 static void on_begin(Listener *listener) {

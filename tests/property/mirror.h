@@ -17,6 +17,8 @@ typedef struct MirrorSpace MirrorSpace;
 
 enum { MIRROR_SPACES_MAX = 8 };
 
+#define MIRROR_FAILURE "failed on purpose" /* the words of fail_apply */
+
 struct MirrorSpace {
         char name[16];
         Sections sections;
