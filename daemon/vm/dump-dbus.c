@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/names.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/dump.h"
 #include "daemon/vm/error-dbus.h"
@@ -12,10 +13,19 @@
 
 typedef struct DumpKind DumpKind;
 
+/* What of a tree is written in its place: some milliseconds of work. */
+enum { IN_PLACE_REGIONS_MAX = 4096 };
+
+typedef enum DumpSource {
+        DUMP_VIEWS,
+        DUMP_TREE,
+        DUMP_SLOTS,
+} DumpSource;
+
 struct DumpKind {
         const char *what;
-        void (*report)(JSONWriter *writer, const DumpCall *dump);
-        bool on_thread;
+        DumpSource source;
+        void (*write)(JSONWriter *writer, const DumpCall *dump);
 };
 
 struct DumpCall {
@@ -24,8 +34,11 @@ struct DumpCall {
         const DumpKind *kind;
         Snapshot *snapshot; /* counted reference, until it has been written */
         uint32_t uid;       /* who asked */
+        bool in_message;    /* for GetLayout: `text` is the answer, else `fd` */
+        bool borrows;       /* the tree is lent to it */
+        char *text;
         int fd;
-        Job *job;                  /* NULL: made at once */
+        Job *job;                  /* NULL: made in its place */
         struct cds_list_head link; /* in Service.dumps */
 };
 
@@ -45,6 +58,7 @@ static DumpCall *dump_free(DumpCall *dump) {
         }
         snapshot_unref(dump->snapshot);
         sd_bus_message_unref(dump->m);
+        free(dump->text);
         safe_close(dump->fd);
         free(dump);
         return NULL;
@@ -72,12 +86,19 @@ static void write_memory_table(JSONWriter *writer, const DumpCall *dump) {
 }
 
 static const DumpKind kinds[] = {
-        {"layout", write_layout},
-        {"flat", write_flat, true},
-        {"regions", write_regions},
-        {"slots", write_slots},
-        {"memory-table", write_memory_table, true},
+        {"layout", DUMP_TREE, write_layout},
+        {"flat", DUMP_VIEWS, write_flat},
+        {"regions", DUMP_TREE, write_regions},
+        {"slots", DUMP_SLOTS, write_slots},
+        {"memory-table", DUMP_VIEWS, write_memory_table},
 };
+
+bool dump_needs_tree(const char *what) {
+        for (size_t i = 0; i < ELEMENTS_OF(kinds); i++)
+                if (strcmp(kinds[i].what, what) == 0)
+                        return kinds[i].source == DUMP_TREE;
+        return false;
+}
 
 static int find_kind(const char *what, const DumpKind **ret, Detail *detail) {
         for (size_t i = 0; i < ELEMENTS_OF(kinds); i++)
@@ -97,33 +118,47 @@ static int dump_run(const Cancel *cancel, void *userdata) {
         DumpCall *dump = userdata;
         int r;
 
-        json_writer_init_file(&writer, dump->fd, cancel);
-        dump->kind->report(&writer, dump);
+        if (dump->in_message)
+                json_writer_init(&writer, GUESTMAP_DOCUMENT_MAX);
+        else
+                json_writer_init_file(&writer, dump->fd, cancel);
+        dump->kind->write(&writer, dump);
         dump->snapshot = snapshot_unref(dump->snapshot);
+        if (dump->in_message)
+                return json_writer_take(&writer, &dump->text);
         r = json_writer_finish(&writer);
         return r < 0 ? r : dump_seal(dump->fd);
 }
 
 static void answer_error(const DumpCall *dump, int error) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        const char *vm = dump->service->vm->name;
         Detail detail;
         int r;
 
-        r = detail_set(&detail, MAP_E_NO_MEMORY,
-                       "dump of %s of VM \"%s\": it cannot be written: %s", dump->kind->what,
-                       dump->service->vm->name, strerror(-error));
-        (void)error_from_outcome(&e, r, &detail);
-        (void)sd_bus_reply_method_error(dump->m, &e);
+        if (error == -E2BIG)
+                r = detail_set(&detail, MAP_E_TOO_LARGE,
+                               "the layout of VM \"%s\" has more than %u bytes, the limit of one "
+                               "reply: use Dump",
+                               vm, GUESTMAP_DOCUMENT_MAX);
+        else
+                r = detail_set(&detail, MAP_E_NO_MEMORY,
+                               "dump of %s of VM \"%s\": it cannot be written: %s",
+                               dump->kind->what, vm, strerror(-error));
+        error_reply(dump->m, r, &detail);
 }
 
 /* An answer that cannot be sent is lost with its connection. */
 static void dump_done(int result, void *userdata) {
         _cleanup_(dump_freep) DumpCall *dump = userdata;
 
-        if (result == 0)
-                (void)sd_bus_reply_method_return(dump->m, "h", dump->fd);
-        else if (result != -ECANCELED)
+        if (result < 0 && result != -ECANCELED)
                 answer_error(dump, result);
+        else if (result == 0 && dump->in_message)
+                (void)sd_bus_reply_method_return(dump->m, "s", dump->text);
+        else if (result == 0)
+                (void)sd_bus_reply_method_return(dump->m, "h", dump->fd);
+        if (dump->borrows)
+                gate_take_back(&dump->service->gate);
 }
 
 static int check_new(const Service *service, uint32_t uid, Detail *detail) {
@@ -136,7 +171,7 @@ static int check_new(const Service *service, uint32_t uid, Detail *detail) {
 }
 
 static int dump_new(DumpCall **ret, Service *service, sd_bus_message *m, const DumpKind *kind,
-                    Detail *detail) {
+                    bool in_message, Detail *detail) {
         _cleanup_(dump_freep) DumpCall *dump = NULL;
         uint32_t uid = service_caller_uid(service, m);
         int r;
@@ -151,9 +186,11 @@ static int dump_new(DumpCall **ret, Service *service, sd_bus_message *m, const D
         dump->m = sd_bus_message_ref(m);
         dump->kind = kind;
         dump->uid = uid;
+        dump->in_message = in_message;
         dump->snapshot = snapshot_ref(service->vm->map->snapshot);
         dump->fd = -1;
-        r = dump_open(kind->what, &dump->fd);
+        if (!in_message)
+                r = dump_open(kind->what, &dump->fd);
         if (r < 0)
                 return detail_set(detail, MAP_E_NO_MEMORY,
                                   "dump of %s of VM \"%s\": no memfd to be had: %s", kind->what,
@@ -164,45 +201,74 @@ static int dump_new(DumpCall **ret, Service *service, sd_bus_message *m, const D
         return 0;
 }
 
-static int read_call(sd_bus_message *m, const DumpKind **ret, Detail *detail) {
-        const char *what;
+static int start_job(DumpCall *dump, Detail *detail) {
+        Service *service = dump->service;
         int r;
 
-        r = sd_bus_message_read(m, "s", &what);
-        if (r < 0)
-                return r;
-        r = options_read_none(m, detail);
-        return r != 0 ? r : find_kind(what, ret, detail);
+        if (dump->kind->source == DUMP_TREE) {
+                r = gate_lend(&service->gate, dump->m);
+                if (r < 0)
+                        return r;
+                dump->borrows = true;
+        }
+        r = job_start(&service->jobs, &dump->job, dump_run, dump_done, dump, detail);
+        if (r != 0 && dump->borrows)
+                gate_take_back(&service->gate);
+        return r;
+}
+
+static bool is_small(const DumpCall *dump) {
+        return dump->kind->source == DUMP_SLOTS ||
+               (dump->kind->source == DUMP_TREE &&
+                dump->service->vm->map->n_regions <= IN_PLACE_REGIONS_MAX);
 }
 
 /* Answers sooner or later. */
-static int dump_start(Service *service, sd_bus_message *m, Detail *detail) {
+static int dump_start(Service *service, sd_bus_message *m, const DumpKind *kind, bool in_message,
+                      Detail *detail) {
         _cleanup_(dump_freep) DumpCall *dump = NULL;
-        const DumpKind *kind = NULL;
         int r;
 
-        r = read_call(m, &kind, detail);
-        if (r == 0)
-                r = dump_new(&dump, service, m, kind, detail);
+        r = dump_new(&dump, service, m, kind, in_message, detail);
         if (r != 0)
                 return r;
-        if (!kind->on_thread) {
+        if (kind->source == DUMP_TREE)
                 map_check_in(service->vm->map);
+        if (is_small(dump)) {
                 r = dump_run(NULL, dump);
                 dump_done(r, TAKE_PTR(dump));
                 return 0;
         }
-        r = job_start(&service->jobs, &dump->job, dump_run, dump_done, dump, detail);
+        r = start_job(dump, detail);
         if (r == 0)
                 TAKE_PTR(dump);
         return r;
 }
 
 int method_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const DumpKind *kind = NULL;
+        const char *what;
         Detail detail = {};
         int r;
 
-        r = dump_start(userdata, m, &detail);
+        r = sd_bus_message_read(m, "s", &what);
+        if (r < 0)
+                return r;
+        r = options_read_none(m, &detail);
+        if (r == 0)
+                r = find_kind(what, &kind, &detail);
+        if (r == 0)
+                r = dump_start(userdata, m, kind, false, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : 1;
+}
+
+int method_get_layout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Detail detail = {};
+        int r;
+
+        r = options_read_none(m, &detail);
+        if (r == 0)
+                r = dump_start(userdata, m, &kinds[0], true, &detail);
         return r != 0 ? error_from_outcome(error, r, &detail) : 1;
 }
 
@@ -212,7 +278,7 @@ void dumps_drop(Service *service, const char *caller) {
         cds_list_for_each_entry(dump, &service->dumps, link) {
                 const char *sender = sd_bus_message_get_sender(dump->m);
 
-                if (!caller || (sender && strcmp(sender, caller) == 0))
+                if (dump->job && (!caller || (sender && strcmp(sender, caller) == 0)))
                         job_cancel(dump->job);
         }
 }

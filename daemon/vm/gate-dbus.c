@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/gate-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
@@ -41,13 +42,13 @@ static bool is_not_in_tree(const Service *service, sd_bus_message *m) {
                !is_below(path, service->transaction_prefix);
 }
 
-static bool is_dump_of_views(const Service *service, sd_bus_message *m) {
+static bool is_dump_without_tree(const Service *service, sd_bus_message *m) {
         const char *what = "";
 
         if (sd_bus_message_read(m, "s", &what) < 0)
                 return false;
         (void)sd_bus_message_rewind(m, true);
-        return strcmp(what, "flat") == 0 || strcmp(what, "memory-table") == 0;
+        return !dump_needs_tree(what);
 }
 
 static const FreeCall free_calls[] = {
@@ -62,7 +63,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_VCPU, NULL},
         {GUESTMAP_INTERFACE_VM, "AddVCPU"},
         {GUESTMAP_INTERFACE_VM, "Destroy"},
-        {GUESTMAP_INTERFACE_VM, "Dump", is_dump_of_views},
+        {GUESTMAP_INTERFACE_VM, "Dump", is_dump_without_tree},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
         {GUESTMAP_INTERFACE_VM, "GetSlots"},
         {GUESTMAP_INTERFACE_VM, "Pause"},

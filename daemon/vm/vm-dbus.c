@@ -43,36 +43,6 @@ static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return sd_bus_reply_method_return(m, "o", open->path);
 }
 
-static int get_layout(Service *service, sd_bus_message *m, char **ret, Detail *detail) {
-        _cleanup_(json_writer_deinit) JSONWriter writer = {};
-        int r;
-
-        r = options_read_none(m, detail);
-        if (r != 0)
-                return r;
-        map_check_in(service->vm->map);
-        json_writer_init(&writer, GUESTMAP_DOCUMENT_MAX);
-        report_layout(&writer, service->vm->map);
-        r = json_writer_take(&writer, ret);
-        if (r == -E2BIG)
-                return detail_set(detail, MAP_E_TOO_LARGE,
-                                  "the layout of VM \"%s\" has more than %u bytes, the limit of "
-                                  "one reply: use Dump",
-                                  service->vm->name, GUESTMAP_DOCUMENT_MAX);
-        return r;
-}
-
-static int method_get_layout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(freep) char *document = NULL;
-        Detail detail = {};
-        int r;
-
-        r = get_layout(userdata, m, &document, &detail);
-        if (r != 0)
-                return error_from_outcome(error, r, &detail);
-        return sd_bus_reply_method_return(m, "s", document);
-}
-
 static int append_region(sd_bus_message *reply, const Region *region) {
         const RegionState *state = &region->state;
 

@@ -259,6 +259,26 @@ const char *rig_alias(Rig *rig, const char *path, const char *name, const char *
                         size, parent, offset, 0, 0);
 }
 
+void rig_add_many(Rig *rig, const char *name, unsigned n, uint64_t at) {
+        char *document = NULL;
+        size_t length;
+        FILE *out = open_memstream(&document, &length);
+
+        assert_non_null(out);
+        fputs("{\"guestmap\": 1, \"edits\": [", out);
+        for (unsigned i = 0; i < n; i++)
+                fprintf(out,
+                        "%s{\"add-region\": {\"name\": \"%s%05u\", \"kind\": \"mmio\", "
+                        "\"size\": 4096, \"parent\": \"system\", \"offset\": %llu}}",
+                        i ? "," : "", name, i, (unsigned long long)(at + 8192ull * i));
+        fputs("]}", out);
+        fclose(out);
+        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
+        if (sd_bus_message_is_method_error(rig->reply, NULL))
+                fail_msg("%s", rig->text);
+        free(document);
+}
+
 const char *rig_remove(Rig *rig, const char *path, const char *name) {
         return rig_call(rig, path, "Map.RemoveRegion", "sa{sv}", name, 0);
 }

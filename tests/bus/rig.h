@@ -62,6 +62,8 @@ const char *rig_add(Rig *rig, const char *path, const char *name, const char *ki
                     const char *parent, uint64_t offset);
 const char *rig_alias(Rig *rig, const char *path, const char *name, const char *target,
                       uint64_t target_offset, uint64_t size, const char *parent, uint64_t offset);
+/* n mmio regions of a page in "system", a hole after each, in one commit: NAME00000 and so on. */
+void rig_add_many(Rig *rig, const char *name, unsigned n, uint64_t at);
 const char *rig_remove(Rig *rig, const char *path, const char *name);
 const char *rig_enable(Rig *rig, const char *path, const char *name, bool enabled);
 /* A flat view as GetFlatView gives it. */

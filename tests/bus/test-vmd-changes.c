@@ -46,27 +46,6 @@ static void test_same_name_other_memory(void **state) {
         rig_free(rig);
 }
 
-/* Makes n regions of a page with a hole after each, in one commit. */
-static void add_many(Rig *rig, const char *name, unsigned n, uint64_t at) {
-        char *document = NULL;
-        size_t length;
-        FILE *out = open_memstream(&document, &length);
-
-        assert_non_null(out);
-        fputs("{\"guestmap\": 1, \"edits\": [", out);
-        for (unsigned i = 0; i < n; i++)
-                fprintf(out,
-                        "%s{\"add-region\": {\"name\": \"%s%05u\", \"kind\": \"mmio\", "
-                        "\"size\": 4096, \"parent\": \"system\", \"offset\": %llu}}",
-                        i ? "," : "", name, i, (unsigned long long)(at + 8192ull * i));
-        fputs("]}", out);
-        fclose(out);
-        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
-        if (sd_bus_message_is_method_error(rig->reply, NULL))
-                fail_msg("%s", rig->text);
-        free(document);
-}
-
 static const char *io_changes(Rig *rig, uint64_t since) {
         return rig_call(rig, RIG_VM "/space/io", "AddressSpace.GetChanges", "t", since);
 }
@@ -80,7 +59,7 @@ static void test_beyond_history(void **state) {
         assert_string_equal(changes(rig, 0), "2 false [] [(0 4095 a 0 mmio 0)]");
         assert_string_equal(changes(rig, 3), "2 false [] [(0 4095 a 0 mmio 0)]");
         /* All goes and comes, half a megabyte each time, until the first are forgotten. */
-        add_many(rig, "b", 9999, 1 << 20);
+        rig_add_many(rig, "b", 9999, 1 << 20);
         for (unsigned i = 0; i < 16; i++)
                 rig_enable(rig, RIG_VM, "system", i % 2);
         assert_int_equal(strncmp(changes(rig, 2), whole, strlen(whole)), 0);
@@ -95,7 +74,7 @@ static void test_quiet_space(void **state) {
         Rig *rig = rig_new_vm();
 
         rig_add(rig, RIG_VM, "p", "mmio", 1, "io", 0);
-        add_many(rig, "b", 10000, 1 << 20);
+        rig_add_many(rig, "b", 10000, 1 << 20);
         for (unsigned i = 0; i < 16; i++)
                 rig_enable(rig, RIG_VM, "system", i % 2);
         assert_string_equal(io_changes(rig, 2), "19 true [] []");
@@ -109,12 +88,12 @@ static void test_truncated(void **state) {
         Rig *rig = rig_new_vm();
         char *log;
 
-        add_many(rig, "a", 64, 0);
+        rig_add_many(rig, "a", 64, 0);
         log = rig_log(rig);
         assert_null(strstr(log, "truncated"));
         assert_non_null(strstr(log, "InterfacesAdded /region/a00063\n"));
         free(log);
-        add_many(rig, "b", 65, 1 << 20);
+        rig_add_many(rig, "b", 65, 1 << 20);
         assert_text(rig_log(rig), "reply\nCommitted 3 2 [] {edits: 65, slot-operations: 0, "
                                   "truncated: true, objects-changed: true}\n");
         rig_free(rig);
@@ -126,7 +105,7 @@ static void test_caps(void **state) {
         const char *text;
         int more;
 
-        add_many(rig, "a", 10001, 0);
+        rig_add_many(rig, "a", 10001, 0);
         assert_string_equal(changes(rig, 0), "2 false [] []");
         assert_string_equal(changes(rig, 1), "2 false [] []");
         assert_int_equal(strncmp(rig_flat(rig, RIG_MEMORY),
@@ -156,7 +135,7 @@ static void test_memory_table(void **state) {
         Rig *rig = rig_new_vm();
 
         rig_add(rig, RIG_VM, "ram", "ram", 8192 * 10001, "system", 0);
-        add_many(rig, "a", 10000, 4096);
+        rig_add_many(rig, "a", 10000, 4096);
         rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", "");
         assert_string_equal(rig->text, "TooLarge: address space \"memory\" has more than 10000 "
                                        "sections of memory, the limit of one reply: use Dump of "

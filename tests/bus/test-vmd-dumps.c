@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Dumps of views, made on threads: what they show, how many there may be, what ends them
+ * Dumps, made on threads: what they show, who waits, how many there may be, what ends them
  */
 
 #include <string.h>
@@ -10,48 +10,8 @@
 
 #include "daemon/vm/dump-dbus.h"
 #include "tests/bus/rig.h"
+#include "tests/bus/slow-jobs.h"
 #include "tests/common/unit.h"
-
-/* Jobs that take all turns, so that dumps wait for theirs until the test lets them go. */
-typedef struct Blockers {
-        int pipe[2];
-        unsigned n_done;
-} Blockers;
-
-static int block(const Cancel *cancel, void *userdata) {
-        const Blockers *blockers = userdata;
-        char byte;
-
-        return read(blockers->pipe[0], &byte, 1) == 1 ? 0 : -EIO;
-}
-
-static void unblocked(int result, void *userdata) {
-        Blockers *blockers = userdata;
-
-        blockers->n_done += result == 0;
-}
-
-static void blockers_init(Blockers *blockers, Rig *rig) {
-        Detail detail;
-
-        *blockers = (Blockers){};
-        assert_int_equal(pipe(blockers->pipe), 0);
-        for (unsigned i = 0; i < JOBS_RUNNING_MAX; i++)
-                assert_int_equal(
-                        job_start(&rig->service->jobs, NULL, block, unblocked, blockers, &detail),
-                        0);
-}
-
-static void blockers_go(Blockers *blockers) {
-        assert_int_equal(write(blockers->pipe[1], "....", JOBS_RUNNING_MAX), JOBS_RUNNING_MAX);
-}
-
-/* After all have gone. */
-static void blockers_deinit(Blockers *blockers) {
-        assert_int_equal(blockers->n_done, JOBS_RUNNING_MAX);
-        close(blockers->pipe[0]);
-        close(blockers->pipe[1]);
-}
 
 /* The text that a reply's descriptor holds. The caller frees. */
 static char *reply_dump(sd_bus_message *reply) {
@@ -75,18 +35,22 @@ static int on_dumped(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 /* A dump in the name of rig->sender, beside the rig's own calls. */
-static void start_dump(Rig *rig, sd_bus_message **ret) {
+static void start_dump_of(Rig *rig, const char *what, sd_bus_message **ret) {
         sd_bus_message *m = NULL;
 
         *ret = NULL;
         assert_true(sd_bus_message_new_method_call(rig->bus, &m, NULL, RIG_VM, "org.guestmap1.VM",
                                                    "Dump") >= 0);
-        assert_true(sd_bus_message_append(m, "sa{sv}", "flat", 0) >= 0);
+        assert_true(sd_bus_message_append(m, "sa{sv}", what, 0) >= 0);
         if (rig->sender)
                 assert_true(sd_bus_message_set_sender(m, rig->sender) >= 0);
         assert_true(sd_bus_call_async(rig->bus, NULL, m, on_dumped, ret, UINT64_MAX) >= 0);
         sd_bus_message_unref(m);
         rig_settle(rig);
+}
+
+static void start_dump(Rig *rig, sd_bus_message **ret) {
+        start_dump_of(rig, "flat", ret);
 }
 
 static void wait_for_dumps(Rig *rig) {
@@ -99,10 +63,9 @@ static void wait_for_dumps(Rig *rig) {
 static void test_snapshot(void **state) {
         Rig *rig = rig_new_vm();
         sd_bus_message *answer;
-        Blockers blockers;
 
         rig_add(rig, RIG_VM, "a", "ram", 0x1000, "system", 0);
-        blockers_init(&blockers, rig);
+        slow_jobs_begin(&rig->service->jobs);
         start_dump(rig, &answer);
         rig_remove(rig, RIG_VM, "a");
         rig_add(rig, RIG_VM, "b", "mmio", 0x1000, "system", 0);
@@ -110,7 +73,7 @@ static void test_snapshot(void **state) {
         rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "memory", 0);
         assert_string_equal(rig->text, "6");
         assert_null(answer);
-        blockers_go(&blockers);
+        slow_jobs_end();
         wait_for_dumps(rig);
         assert_non_null(answer);
         assert_text(reply_dump(answer),
@@ -118,16 +81,61 @@ static void test_snapshot(void **state) {
                     "    {\"first\":\"0x0\",\"last\":\"0xfff\",\"region\":\"a\",\"offset\":\"0x0\","
                     "\"kind\":\"ram\",\"flags\":[]}]}}\n");
         sd_bus_message_unref(answer);
-        blockers_deinit(&blockers);
+        rig_free(rig);
+}
+
+/* So many regions that the tree is lent for writing them. */
+enum { MANY = 5000 };
+
+/* Who edits waits, who looks at views does not. */
+static void test_tree_is_lent(void **state) {
+        static const char first[] = "{\"generation\":2,\"regions\":[\n  {\"name\":\"a00000\",";
+        Rig *rig = rig_new_vm();
+        sd_bus_message *answer;
+        char *text;
+
+        rig_add_many(rig, "a", MANY, 0);
+        rig_announce(rig, ":1.1", 1000);
+        rig->sender = ":1.1";
+        slow_jobs_begin(&rig->service->jobs);
+        start_dump_of(rig, "regions", &answer);
+        assert_true(rig->service->gate.is_lent);
+        rig->sender = NULL;
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Find", "t", UINT64_C(0)),
+                            "2 (0 4095 a00000 0 mmio 0)");
+        rig_send(rig, RIG_VM, "Map.RemoveRegion", "sa{sv}", "a00000", 0);
+        assert_false(rig->answered);
+        slow_jobs_end();
+        assert_string_equal(rig_wait(rig), "3");
+        assert_non_null(answer);
+        text = reply_dump(answer);
+        assert_int_equal(strncmp(text, first, strlen(first)), 0);
+        free(text);
+        sd_bus_message_unref(answer);
+        assert_false(rig->service->gate.is_lent);
+        rig_free(rig);
+}
+
+/* A large one is written beside the loop, too, and comes in the message. */
+static void test_layout(void **state) {
+        static const char nothing[] = "2 {\"generation\":2,\"edits\":0,";
+        Rig *rig = rig_new_vm();
+        char *layout;
+
+        rig_add_many(rig, "a", MANY, 0);
+        rig_send(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0);
+        layout = strdup(rig_wait(rig));
+        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", layout, 0);
+        assert_int_equal(strncmp(rig->text, nothing, strlen(nothing)), 0);
+        free(layout);
         rig_free(rig);
 }
 
 static void test_quota(void **state) {
         Rig *rig = rig_new_vm();
         sd_bus_message *answers[DUMPS_USER_MAX], *refusal, *owner;
-        Blockers blockers;
 
-        blockers_init(&blockers, rig);
+        slow_jobs_begin(&rig->service->jobs);
         rig_announce(rig, ":1.1", 2000);
         rig->sender = ":1.1";
         for (unsigned i = 0; i < DUMPS_USER_MAX; i++)
@@ -141,7 +149,7 @@ static void test_quota(void **state) {
         rig->sender = NULL;
         start_dump(rig, &owner);
         assert_int_equal(rig->service->n_dumps, DUMPS_USER_MAX + 1);
-        blockers_go(&blockers);
+        slow_jobs_end();
         wait_for_dumps(rig);
         for (unsigned i = 0; i < DUMPS_USER_MAX; i++) {
                 assert_false(sd_bus_message_is_method_error(answers[i], NULL));
@@ -149,7 +157,6 @@ static void test_quota(void **state) {
         }
         assert_false(sd_bus_message_is_method_error(owner, NULL));
         sd_bus_message_unref(owner);
-        blockers_deinit(&blockers);
         rig_free(rig);
 }
 
@@ -157,34 +164,31 @@ static void test_quota(void **state) {
 static void test_caller_goes(void **state) {
         Rig *rig = rig_new_vm();
         sd_bus_message *answer;
-        Blockers blockers;
 
-        blockers_init(&blockers, rig);
+        slow_jobs_begin(&rig->service->jobs);
         rig_announce(rig, ":1.1", 2000);
         rig->sender = ":1.1";
         start_dump(rig, &answer);
         rig->sender = NULL;
         rig_call(rig, RIG_PRIVATE, "Private.CallerGone", "s", ":1.1");
-        blockers_go(&blockers);
+        slow_jobs_end();
         wait_for_dumps(rig);
         assert_null(answer);
-        blockers_deinit(&blockers);
         rig_free(rig);
 }
 
 static void test_service_goes(void **state) {
         Rig *rig = rig_new_vm();
         sd_bus_message *answer;
-        Blockers blockers;
 
         rig_add(rig, RIG_VM, "a", "ram", 0x1000, "system", 0);
-        blockers_init(&blockers, rig);
+        slow_jobs_begin(&rig->service->jobs);
         start_dump(rig, &answer);
-        blockers_go(&blockers);
+        slow_jobs_end();
         rig_free(rig);
         assert_null(answer);
-        blockers_deinit(&blockers);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_snapshot), cmocka_unit_test(test_quota),
+UNIT_TESTS(cmocka_unit_test(test_snapshot), cmocka_unit_test(test_tree_is_lent),
+           cmocka_unit_test(test_layout), cmocka_unit_test(test_quota),
            cmocka_unit_test(test_caller_goes), cmocka_unit_test(test_service_goes));
