@@ -30,7 +30,8 @@ int service_new(Service **ret, sd_event *event) {
         RB_INIT(&service->callers);
         gate_init(&service->gate, service);
         CDS_INIT_LIST_HEAD(&service->transactions);
-        CDS_INIT_LIST_HEAD(&service->watches);
+        RB_INIT(&service->watches);
+        CDS_INIT_LIST_HEAD(&service->watches_due);
         CDS_INIT_LIST_HEAD(&service->dumps);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
@@ -219,6 +220,7 @@ int service_commit(Service *service, Change *change, const char *transaction,
         if (!change->commit->tree_changed)
                 return 0;
         history_add(&service->history, change->commit);
+        watches_note(service, change);
         announcement = (Announcement){
                 .generation = change->commit->generation,
                 .n_edits = (uint32_t)change->n_edits,

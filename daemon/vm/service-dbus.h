@@ -28,6 +28,7 @@
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/vm.h"
+#include "daemon/vm/watch-dbus.h"
 
 typedef struct OpenTransaction OpenTransaction;
 typedef struct Service Service;
@@ -52,7 +53,8 @@ struct Service {
         Announcer announcer;
         struct cds_list_head transactions; /* of OpenTransaction.link, oldest first */
         uint64_t last_transaction;
-        struct cds_list_head watches; /* of Watch.link */
+        struct Watches watches;           /* that wait; by address space */
+        struct cds_list_head watches_due; /* of Watch.due */
         size_t n_watches;
         struct cds_list_head dumps; /* of DumpCall.link */
         size_t n_dumps;

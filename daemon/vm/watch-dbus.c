@@ -17,12 +17,22 @@ enum { TIME_LIMIT_ACCURACY_USEC = 1000 };
 struct Watch {
         Service *service;
         sd_bus_message *m;
-        sd_event_source *timer;    /* NULL: no time limit */
-        struct cds_list_head link; /* in Service.watches */
+        sd_event_source *timer; /* NULL: no time limit */
+        RB_ENTRY(Watch) by_space;
+        struct cds_list_head due; /* in Service.watches_due; then it is not in the tree */
+        bool waits;               /* in the tree */
         uint64_t since;
         uint32_t uid; /* who waits */
         char space[];
 };
+
+static int compare_watches(const Watch *a, const Watch *b) {
+        int order = strcmp(a->space, b->space);
+
+        return order != 0 ? order : (a > b) - (a < b);
+}
+
+RB_GENERATE_STATIC(Watches, Watch, by_space, compare_watches)
 
 static const Share watch_share = {
         .what = "wait for changes",
@@ -31,13 +41,32 @@ static const Share watch_share = {
         .user_max = WATCHES_USER_MAX,
 };
 
+static void watch_link(Watch *watch) {
+        RB_INSERT(Watches, &watch->service->watches, watch);
+        watch->waits = true;
+        watch->service->n_watches++;
+}
+
+static void watch_make_due(Watch *watch) {
+        RB_REMOVE(Watches, &watch->service->watches, watch);
+        watch->waits = false;
+        cds_list_add_tail(&watch->due, &watch->service->watches_due);
+}
+
+static void watch_unlink(Watch *watch) {
+        if (watch->waits)
+                RB_REMOVE(Watches, &watch->service->watches, watch);
+        else if (watch->due.next)
+                cds_list_del(&watch->due);
+        else
+                return;
+        watch->service->n_watches--;
+}
+
 static Watch *watch_free(Watch *watch) {
         if (!watch)
                 return NULL;
-        if (watch->link.next) {
-                cds_list_del(&watch->link);
-                watch->service->n_watches--;
-        }
+        watch_unlink(watch);
         sd_event_source_disable_unref(watch->timer);
         sd_bus_message_unref(watch->m);
         free(watch);
@@ -157,11 +186,11 @@ static int watch_start_timer(Watch *watch, uint64_t timeout_usec) {
                                  watch);
 }
 
-static int check_new(const Service *service, uint32_t uid, Detail *detail) {
-        const Watch *other;
+static int check_new(Service *service, uint32_t uid, Detail *detail) {
+        Watch *other;
         size_t n = 0;
 
-        cds_list_for_each_entry(other, &service->watches, link)
+        RB_FOREACH(other, Watches, &service->watches)
                 n += other->uid == uid;
         return share_check(&watch_share, service->vm, service->n_watches, uid, n, detail);
 }
@@ -189,30 +218,73 @@ int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, ui
         r = watch_start_timer(watch, timeout_usec);
         if (r < 0)
                 return r;
-        cds_list_add_tail(&watch->link, &service->watches);
-        service->n_watches++;
-        TAKE_PTR(watch);
+        watch_link(TAKE_PTR(watch));
         return 0;
+}
+
+/* The first that waits for a space, or for one behind it. */
+static Watch *first_for(const Service *service, const char *space) {
+        Watch *watch = RB_ROOT(&service->watches), *found = NULL;
+
+        while (watch)
+                if (strcmp(watch->space, space) >= 0) {
+                        found = watch;
+                        watch = RB_LEFT(watch, by_space);
+                } else
+                        watch = RB_RIGHT(watch, by_space);
+        return found;
+}
+
+/* From the watch on, those that wait for the space, or for any: due where it changed or has gone. */
+static void make_due(Service *service, Watch *watch, const char *name) {
+        uint64_t generation = service->vm->map->generation;
+        Watch *next;
+
+        for (; watch && (!name || strcmp(watch->space, name) == 0); watch = next) {
+                const AddressSpace *space = find_space(service, watch->space);
+
+                next = RB_NEXT(Watches, &service->watches, watch);
+                if (!space || space->generation == generation)
+                        watch_make_due(watch);
+        }
+}
+
+void watches_note(Service *service, const Change *change) {
+        const ObjectChanges *objects = &change->objects;
+        const Commit *commit = change->commit;
+
+        for (size_t i = 0; i < commit->n_changes; i++)
+                make_due(service, first_for(service, commit->changes[i].space),
+                         commit->changes[i].space);
+        /* One that was empty is not among these when it goes. */
+        for (size_t i = 0; i < objects->n; i++)
+                if (objects->items[i].is_space)
+                        make_due(service, first_for(service, objects->items[i].name),
+                                 objects->items[i].name);
+        if (objects->many)
+                make_due(service, RB_MIN(Watches, &service->watches), NULL);
 }
 
 void watches_wake(Service *service) {
         Watch *watch, *next;
 
-        cds_list_for_each_entry_safe(watch, next, &service->watches, link) {
-                const AddressSpace *space = find_space(service, watch->space);
+        cds_list_for_each_entry_safe(watch, next, &service->watches_due, due)
+                watch_answer(watch);
+}
 
-                if (!space || has_news(service, space, watch->since))
-                        watch_answer(watch);
-        }
+static bool is_of(const Watch *watch, const char *caller) {
+        const char *sender = sd_bus_message_get_sender(watch->m);
+
+        return !caller || (sender && strcmp(sender, caller) == 0);
 }
 
 void watches_drop(Service *service, const char *caller) {
         Watch *watch, *next;
 
-        cds_list_for_each_entry_safe(watch, next, &service->watches, link) {
-                const char *sender = sd_bus_message_get_sender(watch->m);
-
-                if (!caller || (sender && strcmp(sender, caller) == 0))
+        RB_FOREACH_SAFE(watch, Watches, &service->watches, next)
+                if (is_of(watch, caller))
                         watch_free(watch);
-        }
+        cds_list_for_each_entry_safe(watch, next, &service->watches_due, due)
+                if (is_of(watch, caller))
+                        watch_free(watch);
 }

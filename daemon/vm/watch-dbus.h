@@ -7,6 +7,10 @@
  * A Watch is a WaitChanges that has not been answered. It names its address space, which may go
  * meanwhile, and is answered exactly once: by a commit that changed the space, by its time limit,
  * or not at all when its caller has gone.
+ *
+ * Those who wait are sorted by space: a commit looks for the spaces that it changed, and costs
+ * nothing for those who wait for others. Who has something to be told is due, until the commit's
+ * caller was answered and the signals are out.
  */
 
 #include <stdint.h>
@@ -14,9 +18,13 @@
 
 #include "lib/memory/address-space.h"
 #include "lib/util/detail.h"
+#include "lib/util/tree.h"
 
+typedef struct Change Change;
 typedef struct Service Service;
 typedef struct Watch Watch;
+
+RB_HEAD(Watches, Watch);
 
 enum {
         WATCHES_MAX = 1024,     /* of one VM */
@@ -29,7 +37,9 @@ int changes_reply(Service *service, sd_bus_message *m, const AddressSpace *space
 /* Answers now if there is something newer, else later. MAP_E_QUOTA_EXCEEDED. */
 int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, uint64_t since,
               uint64_t timeout_usec, Detail *detail);
-/* After a commit: answers those that have something to be told. */
+/* A change is in force: who has something to be told of it is due. */
+void watches_note(Service *service, const Change *change);
+/* Answers those who are due. */
 void watches_wake(Service *service);
 /* `caller` left; NULL: everybody, with the connection. */
 void watches_drop(Service *service, const char *caller);

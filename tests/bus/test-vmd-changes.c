@@ -236,6 +236,29 @@ static void test_wait_ends_otherwise(void **state) {
         rig_free(rig);
 }
 
+/* A commit of so many edits that what they are about is not remembered one by one. */
+static void test_wait_for_one_of_many(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus_message *memory, *io, *io_again;
+
+        assert_null(start_wait(rig, &io, RIG_VM "/space/io", 1, UINT64_MAX));
+        assert_null(start_wait(rig, &memory, RIG_MEMORY, 1, UINT64_MAX));
+        assert_null(start_wait(rig, &io_again, RIG_VM "/space/io", 1, UINT64_MAX));
+        rig_add_many(rig, "a", 100, 0);
+        assert_non_null(memory);
+        assert_null(io);
+        assert_null(io_again);
+        assert_int_equal(rig->service->n_watches, 2);
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "io", 0);
+        assert_true(sd_bus_message_is_method_error(io, NULL));
+        assert_true(sd_bus_message_is_method_error(io_again, NULL));
+        assert_int_equal(rig->service->n_watches, 0);
+        sd_bus_message_unref(memory);
+        sd_bus_message_unref(io);
+        sd_bus_message_unref(io_again);
+        rig_free(rig);
+}
+
 static void test_wait_quota(void **state) {
         Rig *rig = rig_new_vm();
         sd_bus_message *answers[2];
@@ -395,6 +418,6 @@ UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_histo
            cmocka_unit_test(test_truncated), cmocka_unit_test(test_caps),
            cmocka_unit_test(test_memory_table), cmocka_unit_test(test_wait),
            cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
-           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_wait_quota_of_others),
-           cmocka_unit_test(test_seen_too_often), cmocka_unit_test(test_overtaken),
-           cmocka_unit_test(test_folded));
+           cmocka_unit_test(test_wait_for_one_of_many), cmocka_unit_test(test_wait_quota),
+           cmocka_unit_test(test_wait_quota_of_others), cmocka_unit_test(test_seen_too_often),
+           cmocka_unit_test(test_overtaken), cmocka_unit_test(test_folded));
