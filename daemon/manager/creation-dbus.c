@@ -77,6 +77,15 @@ static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
                 ask_first_properties(vm);
 }
 
+static int ask_description(VM *vm, uint64_t usec, LinkDone done) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Describe");
+        return r < 0 ? r : link_call(vm->link, NULL, m, usec, done, NULL);
+}
+
 static int set_up(VM *vm) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         CreationOptions options;
@@ -107,12 +116,27 @@ int creation_connect(VM *vm) {
         return link_new(&vm->link, vm, fd, relay_signal, departure_link_closed);
 }
 
+static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {
+        int r;
+
+        if (!reply)
+                return;
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                creation_failed(vm, sd_bus_message_get_error(reply));
+                return;
+        }
+        r = set_up(vm);
+        if (r < 0)
+                failed_errno(vm, r, "can't talk to its process");
+}
+
+/* The first call carries no descriptor: to send one sd-bus would wait until the process answers. */
 static void begin_setup(VM *vm) {
         int r;
 
         r = creation_connect(vm);
         if (r >= 0)
-                r = set_up(vm);
+                r = ask_description(vm, SETUP_USEC, on_first_answer);
         if (r < 0)
                 failed_errno(vm, r, "can't talk to its process");
 }
@@ -256,15 +280,6 @@ static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
         ask_first_properties(vm);
 }
 
-static int ask_description(VM *vm) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r;
-
-        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                          "Describe");
-        return r < 0 ? r : link_call(vm->link, NULL, m, DESCRIBE_USEC, on_description, NULL);
-}
-
 static int take_back(VM *vm) {
         int r;
 
@@ -277,7 +292,7 @@ static int take_back(VM *vm) {
                 if (r < 0 && r != -ESRCH)
                         return r;
         }
-        return ask_description(vm);
+        return ask_description(vm, DESCRIBE_USEC, on_description);
 }
 
 static int on_socket(const char *instance, void *userdata) {

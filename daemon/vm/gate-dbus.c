@@ -111,7 +111,7 @@ static bool is_behind_itself(const Gate *gate, sd_bus_message *m) {
 
         if (is_private(m))
                 return false;
-        if (gate->is_lent && is_same_caller(gate->borrower, sender))
+        if (gate->is_lent && !gate->callers_left && is_same_caller(gate->borrower, sender))
                 return true;
         cds_list_for_each_entry(waiting, &gate->line, link)
                 if (!is_private(waiting->m) &&

@@ -128,8 +128,7 @@ static int check_first(const Service *service, sd_bus_error *error) {
 
         if (!service->vm && !service->is_setting_up)
                 return 0;
-        r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "VM \"%s\" was set up before",
-                       service->vm ? service->vm->name : "");
+        r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "this process was set up before");
         return error_from_outcome(error, r, &detail);
 }
 

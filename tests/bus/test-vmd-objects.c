@@ -36,7 +36,7 @@ static void test_setup(void **state) {
                             "Regions: 2, RAMBytes: 0, TrappedBytes: 0, "
                             "PauseUSec: {count: 0, total: 0, max: 0}}");
         rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 0);
-        assert_string_equal(rig->text, "InvalidArgs: VM \"test\" was set up before");
+        assert_string_equal(rig->text, "InvalidArgs: this process was set up before");
         /* The slots follow the address space that was named. */
         rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 0);
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[]");
