@@ -14,6 +14,7 @@ struct Wanted {
         size_t n_ioeventfds;
         Range *zones;
         size_t n_zones;
+        bool handler; /* anybody */
 };
 
 static void wanted_deinit(Wanted *wanted) {
@@ -56,6 +57,8 @@ static int wanted_init(Wanted *wanted, const EditList *list) {
 
                 if (edit->verb == EDIT_ADD_IOEVENTFD)
                         wanted->ioeventfds[wanted->n_ioeventfds++] = edit->ioeventfd;
+                else if (edit->verb == EDIT_SET_HANDLER)
+                        wanted->handler = true;
                 else if (range_place(edit->offset, edit->size, &range))
                         wanted->zones[wanted->n_zones++] = range;
         }
@@ -74,13 +77,22 @@ static bool has_zone_to_clear(const Region *region, const Wanted *wanted) {
         return false;
 }
 
+/* Nobody in the place of somebody. */
+static int remove_handler(EditList *edits, const Region *region) {
+        Edit *edit;
+        int r;
+
+        r = edit_list_add(edits, EDIT_SET_HANDLER, region->name, &edit);
+        return r < 0 ? r : handler_new_none(&edit->handler);
+}
+
 int converge_devices_remove(EditList *edits, const Region *region, const EditList *list) {
         IOEventFD *present = ioeventfds_first(&region->ioeventfds, 0);
         _cleanup_(wanted_deinit) Wanted wanted = {};
         Edit *edit;
         int r;
 
-        if (!present && !zones_first(&region->coalesced, 0))
+        if (!present && !zones_first(&region->coalesced, 0) && handler_same(region->handler, NULL))
                 return 0;
         r = wanted_init(&wanted, list);
         for (; r == 0 && present; present = ioeventfd_next(present)) {
@@ -92,15 +104,19 @@ int converge_devices_remove(EditList *edits, const Region *region, const EditLis
         }
         if (r == 0 && has_zone_to_clear(region, &wanted))
                 r = edit_list_add(edits, EDIT_CLEAR_COALESCED, region->name, &edit);
+        if (r == 0 && !wanted.handler && !handler_same(region->handler, NULL))
+                r = remove_handler(edits, region);
         return r;
 }
 
-/* Whether the region has what the edit would add, once its zones are cleared or not. */
+/* Whether the region has what the edit would give it, once its zones are cleared or not. */
 static bool has_device(const Region *region, bool cleared, const Edit *edit) {
         Range range;
 
         if (edit->verb == EDIT_ADD_IOEVENTFD)
                 return ioeventfds_find(&region->ioeventfds, edit->ioeventfd);
+        if (edit->verb == EDIT_SET_HANDLER)
+                return handler_same(region->handler, edit->handler);
         return !cleared && range_place(edit->offset, edit->size, &range) &&
                zones_find(&region->coalesced, range);
 }

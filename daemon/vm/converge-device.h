@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Converging one region's ioeventfds and coalesced zones
+ * Converging one region's ioeventfds, coalesced zones, and who answers for it
  *
- * Both are sets: what is on both sides stays. A zone cannot be removed alone, so if any has to go
+ * The first two are sets: what is on both sides stays. A zone cannot be removed alone, so if any has to go
  * all are cleared, and those wanted are added again.
  */
 

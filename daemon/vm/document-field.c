@@ -19,6 +19,7 @@ static const struct {
         [FIELD_NAME] = {"a string", json_type_string},
         [FIELD_PARENT] = {"a string", json_type_string},
         [FIELD_KIND] = {"a string", json_type_string},
+        [FIELD_WORD] = {"a string", json_type_string},
         [FIELD_SIZE] = {"a size: an integer, or a string such as \"4GiB\", \"0x1000\", \"2^64\"",
                         .range = "0 to 2^64"},
         [FIELD_NUMBER] = {"an integer, or a string such as \"4GiB\" or \"0x1000\"",
@@ -101,6 +102,9 @@ static int read_value(Entry *entry, const Field *field, json_object *value, cons
                 return read_name(value, path, to, detail);
         case FIELD_KIND:
                 return read_kind(value, path, to, detail);
+        case FIELD_WORD:
+                *(const char **)to = json_object_get_string(value);
+                return 0;
         case FIELD_SIZE:
                 return document_size(value, to);
         case FIELD_NUMBER:

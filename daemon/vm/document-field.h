@@ -14,6 +14,7 @@
 
 #include <json-c/json_object.h>
 
+#include "daemon/vm/handler-spec.h"
 #include "daemon/vm/json-scan.h"
 #include "lib/memory/edit.h"
 
@@ -24,6 +25,7 @@ typedef enum FieldType {
         FIELD_NAME,   /* char *, of a region or address space */
         FIELD_PARENT, /* char *; "" is NULL: not placed */
         FIELD_KIND,
+        FIELD_WORD, /* const char *, borrowed from the document */
         FIELD_SIZE,
         FIELD_NUMBER, /* uint64_t */
         FIELD_U32,
@@ -40,9 +42,11 @@ struct Entry {
         uint32_t length; /* these three of an ioeventfd */
         bool match;
         uint64_t data;
+        HandlerSpec handler;
         json_object *properties;
         json_object *ioeventfds;
         json_object *coalesced;
+        json_object *handler_object;
 };
 
 /* A row; a row without a key ends the table. At most 32 rows. */

@@ -9,6 +9,7 @@
 #include "api/names.h"
 #include "daemon/vm/document-field.h"
 #include "daemon/vm/document-internal.h"
+#include "daemon/vm/document-settle.h"
 #include "daemon/vm/json-scan.h"
 #include "daemon/vm/vm-error.h"
 
@@ -58,6 +59,7 @@ static const Field layout_region_fields[] = {
         FLAG_FIELDS,
         FIELD("ioeventfds", ARRAY, ioeventfds, 0),
         FIELD("coalesced", ARRAY, coalesced, 0),
+        FIELD("handler", OBJECT, handler_object, 0),
         {},
 };
 
@@ -111,6 +113,26 @@ static const Field space_fields[] = {
         {},
 };
 
+/* Whether the value was given is told by the bit. */
+#define HANDLER_FIELDS                                                                             \
+        FIELD("value", NUMBER, handler.value, PROPERTY_HANDLER),                                   \
+                FIELD("min-width", U32, handler.min_width, 0),                                     \
+                FIELD("max-width", U32, handler.max_width, 0),                                     \
+                FIELD("unaligned", BOOL, handler.unaligned, 0)
+
+static const Field handler_fields[] = {
+        FIELD("kind", WORD, handler.kind, 0, REQUIRED),
+        HANDLER_FIELDS,
+        {},
+};
+
+static const Field handler_edit_fields[] = {
+        FIELD("region", NAME, edit.name, 0, REQUIRED),
+        FIELD("handler", WORD, handler.kind, 0, REQUIRED),
+        HANDLER_FIELDS,
+        {},
+};
+
 static const Field region_fields[] = {FIELD("region", NAME, edit.name, 0, REQUIRED), {}};
 static const Field ioeventfd_fields[] = {IOEVENTFD_FIELDS, {}};
 static const Field coalesced_fields[] = {COALESCED_FIELDS, {}};
@@ -146,6 +168,7 @@ static const Verb verbs[] = {
         {"remove-ioeventfd", EDIT_REMOVE_IOEVENTFD, ioeventfd_edit_fields},
         {"add-coalesced", EDIT_ADD_COALESCED, coalesced_edit_fields},
         {"clear-coalesced", EDIT_CLEAR_COALESCED, region_fields},
+        {"set-handler", EDIT_SET_HANDLER, handler_edit_fields},
 };
 
 struct Parser {
@@ -157,57 +180,6 @@ struct Parser {
         bool has_regions;
         bool has_edits;
 };
-
-/* A rom is ram that is read-only, and says so; what was not given is the kind's default. */
-static int settle_flags(Edit *edit, const JSONPath *path, Detail *detail) {
-        uint32_t defaults = region_default_flags(edit->kind);
-
-        edit->flags |= defaults & ~edit->flags_mask;
-        if (edit->kind == REGION_ROM && !(edit->flags & REGION_READONLY))
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
-                                       "kind rom with \"readonly\" false is kind ram");
-        edit->flags_mask = 0;
-        edit->mask = 0;
-        return 0;
-}
-
-/* What is in no other region has no place there: whoever gave one forgot the parent. */
-static int check_place(const Edit *edit, const JSONPath *path, Detail *detail) {
-        const char *key = edit->mask & PROPERTY_OFFSET ? "offset" : "priority";
-        JSONPath member = json_path_member(path, key);
-
-        if (edit->parent || !(edit->mask & (PROPERTY_OFFSET | PROPERTY_PRIORITY)))
-                return 0;
-        return json_path_error(&member, VM_E_INVALID_DOCUMENT, detail, "only with a \"parent\"");
-}
-
-static int settle_new(Edit *edit, const JSONPath *path, Detail *detail) {
-        int r;
-
-        r = check_place(edit, path, detail);
-        return r ? r : settle_flags(edit, path, detail);
-}
-
-static int settle_move(Edit *edit, const JSONPath *path, Detail *detail) {
-        int r;
-
-        r = check_place(edit, path, detail);
-        edit->mask = 0;
-        return r;
-}
-
-static int settle_ioeventfd(Entry *entry, const JSONPath *path, Detail *detail) {
-        int r;
-
-        r = ioeventfd_new(&entry->edit.ioeventfd, entry->edit.offset, entry->length, entry->match,
-                          entry->data, -1);
-        if (r == -EINVAL)
-                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
-                                       "length %u with match %s: it must be 1, 2, 4 or 8, or 0 "
-                                       "without match",
-                                       entry->length, entry->match ? "true" : "false");
-        return r;
-}
 
 static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
         Edit *edit = &entry->edit;
@@ -231,6 +203,8 @@ static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
         case EDIT_ADD_IOEVENTFD:
         case EDIT_REMOVE_IOEVENTFD:
                 return settle_ioeventfd(entry, path, detail);
+        case EDIT_SET_HANDLER:
+                return settle_handler(entry, path, detail);
         default:
                 return 0;
         }
@@ -239,7 +213,7 @@ static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
 /* Reads an object into an edit at the end of the list. */
 static int parse_edit(EditList *list, const Verb *verb, json_object *object, const JSONPath *path,
                       Detail *detail) {
-        Entry entry = {.edit = {.verb = verb->verb}};
+        Entry entry = {.edit = {.verb = verb->verb}, .handler = HANDLER_SPEC_USUAL};
         int r;
 
         r = entry_read(&entry, verb->fields, object, path, detail);
@@ -251,26 +225,33 @@ static int parse_edit(EditList *list, const Verb *verb, json_object *object, con
         return r;
 }
 
-/* A layout's entry of the list in a region's "ioeventfds" or "coalesced". */
-static int parse_devices(EditList *devices, EditVerb verb, const Field *fields, json_object *array,
+/* What a layout's entry says beside the region itself, as an edit about it. */
+static int parse_device(EditList *devices, const Verb *verb, json_object *object,
+                        const char *region, const JSONPath *path, Detail *detail) {
+        Edit *edit;
+        int r;
+
+        r = parse_edit(devices, verb, object, path, detail);
+        if (r)
+                return r;
+        edit = &devices->items[devices->n - 1];
+        edit->name = strdup(region);
+        return edit->name ? 0 : -ENOMEM;
+}
+
+/* The list in "ioeventfds" or "coalesced". */
+static int parse_devices(EditList *devices, const Verb *verb, json_object *array,
                          const char *region, const JSONPath *path, Detail *detail) {
         size_t n = array ? json_object_array_length(array) : 0;
+        int r = 0;
 
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; r == 0 && i < n; i++) {
                 JSONPath element = json_path_element(path, i);
-                Edit *edit;
-                int r;
 
-                r = parse_edit(devices, &(Verb){.verb = verb, .fields = fields},
-                               json_object_array_get_idx(array, i), &element, detail);
-                if (r)
-                        return r;
-                edit = &devices->items[devices->n - 1];
-                edit->name = strdup(region);
-                if (!edit->name)
-                        return -ENOMEM;
+                r = parse_device(devices, verb, json_object_array_get_idx(array, i), region,
+                                 &element, detail);
         }
-        return 0;
+        return r;
 }
 
 static int check_target(const Edit *edit, const JSONPath *path, Detail *detail) {
@@ -286,25 +267,36 @@ static int check_target(const Edit *edit, const JSONPath *path, Detail *detail) 
         return 0;
 }
 
-static int settle_region(Entry *entry, EditList *devices, const JSONPath *path, Detail *detail) {
+static int settle_devices(const Entry *entry, EditList *devices, const JSONPath *path,
+                          Detail *detail) {
+        static const Verb add_ioeventfd = {"", EDIT_ADD_IOEVENTFD, ioeventfd_fields};
+        static const Verb add_coalesced = {"", EDIT_ADD_COALESCED, coalesced_fields};
+        static const Verb set_handler = {"", EDIT_SET_HANDLER, handler_fields};
         JSONPath ioeventfds = json_path_member(path, "ioeventfds");
         JSONPath coalesced = json_path_member(path, "coalesced");
+        JSONPath handler = json_path_member(path, "handler");
+        const char *name = entry->edit.name;
+        int r;
+
+        r = parse_devices(devices, &add_ioeventfd, entry->ioeventfds, name, &ioeventfds, detail);
+        if (r == 0)
+                r = parse_devices(devices, &add_coalesced, entry->coalesced, name, &coalesced,
+                                  detail);
+        if (r == 0 && entry->handler_object)
+                r = parse_device(devices, &set_handler, entry->handler_object, name, &handler,
+                                 detail);
+        return r;
+}
+
+static int settle_region(Entry *entry, EditList *devices, const JSONPath *path, Detail *detail) {
         Edit *edit = &entry->edit;
         int r;
 
         edit->verb = edit->kind == REGION_ALIAS ? EDIT_ADD_ALIAS : EDIT_ADD_REGION;
         r = check_target(edit, path, detail);
-        if (r)
-                return r;
-        r = settle_new(edit, path, detail);
-        if (r)
-                return r;
-        r = parse_devices(devices, EDIT_ADD_IOEVENTFD, ioeventfd_fields, entry->ioeventfds,
-                          edit->name, &ioeventfds, detail);
-        if (r)
-                return r;
-        return parse_devices(devices, EDIT_ADD_COALESCED, coalesced_fields, entry->coalesced,
-                             edit->name, &coalesced, detail);
+        if (r == 0)
+                r = settle_new(edit, path, detail);
+        return r ? r : settle_devices(entry, devices, path, detail);
 }
 
 static int parse_region(Layout *layout, json_object *object, const JSONPath *path, Detail *detail) {

@@ -20,6 +20,8 @@
  *   romd (true)                        of kind romd: direct-read mode
  *   ioeventfds                         [{offset, length, match (false), data (0)}, …]
  *   coalesced                          [{offset, size}, …]
+ *   handler                            {kind, value, min-width (1), max-width (8), unaligned
+ *                                      (false)}
  * and an address space one of name and root. The verbs of a patch and what they take:
  *   add-region            name, kind, size, parent, offset, priority, and the flags above
  *   add-alias             name, target, target-offset, size, parent, offset, priority, flags
@@ -33,6 +35,7 @@
  *   add-ioeventfd, remove-ioeventfd   region, offset, length, match (false), data (0)
  *   add-coalesced         region, offset, size
  *   clear-coalesced       region
+ *   set-handler           region, handler, value, min-width (1), max-width (8), unaligned (false)
  */
 
 #include <stdbool.h>

@@ -21,19 +21,17 @@ static const struct {
         {"latch", handler_new_latch, true, false},
 };
 
-static int find_kind(const HandlerSpec *spec, const char *region, size_t *ret, Detail *detail) {
+static int find_kind(const HandlerSpec *spec, size_t *ret, Detail *detail) {
         for (size_t i = 0; i < ELEMENTS_OF(kinds); i++)
                 if (strcmp(kinds[i].kind, spec->kind) == 0) {
                         *ret = i;
                         return 0;
                 }
         return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                          "region \"%.128s\": handler \"%.64s\" is none of none, constant, latch",
-                          region, spec->kind);
+                          "handler \"%.64s\" is none of none, constant, latch", spec->kind);
 }
 
-static int read_widths(const HandlerSpec *spec, const char *region, HandlerWidths *ret,
-                       Detail *detail) {
+static int read_widths(const HandlerSpec *spec, HandlerWidths *ret, Detail *detail) {
         HandlerWidths widths = {.unaligned = spec->unaligned};
 
         /* 0 is no width either, and fits. */
@@ -41,30 +39,28 @@ static int read_widths(const HandlerSpec *spec, const char *region, HandlerWidth
         widths.max = spec->max_width > UINT8_MAX ? 0 : (uint8_t)spec->max_width;
         if (!handler_widths_are_valid(&widths))
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "region \"%.128s\": widths from %u to %u: each is 1, 2, 4 or 8, "
+                                  "widths from %u to %u: each is 1, 2, 4 or 8, "
                                   "and the first no more than the second",
-                                  region, spec->min_width, spec->max_width);
+                                  spec->min_width, spec->max_width);
         *ret = widths;
         return 0;
 }
 
-int handler_from_spec(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail) {
+int handler_from_spec(Handler **ret, const HandlerSpec *spec, Detail *detail) {
         HandlerWidths widths = {};
         size_t kind = 0;
         int r;
 
-        r = find_kind(spec, region, &kind, detail);
+        r = find_kind(spec, &kind, detail);
         if (r == 0)
-                r = read_widths(spec, region, &widths, detail);
+                r = read_widths(spec, &widths, detail);
         if (r != 0)
                 return r;
         if (kinds[kind].needs_value && !spec->has_value)
-                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "region \"%.128s\": handler \"%s\" needs a value", region,
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS, "handler \"%s\" needs a value",
                                   spec->kind);
         if (spec->has_value && !kinds[kind].takes_value)
-                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "region \"%.128s\": handler \"%s\" takes no value", region,
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS, "handler \"%s\" takes no value",
                                   spec->kind);
         r = kinds[kind].make(ret, spec->value);
         if (r == 0)

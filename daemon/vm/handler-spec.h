@@ -26,4 +26,4 @@ struct HandlerSpec {
 #define HANDLER_SPEC_USUAL ((HandlerSpec){.min_width = 1, .max_width = 8})
 
 /* VM_E_INVALID_ARGUMENTS: there is no such kind, width, or value. -ENOMEM. */
-int handler_from_spec(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail);
+int handler_from_spec(Handler **ret, const HandlerSpec *spec, Detail *detail);

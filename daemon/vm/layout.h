@@ -22,7 +22,7 @@ typedef struct LayoutRegion LayoutRegion;
 
 struct LayoutRegion {
         Edit add;         /* EDIT_ADD_REGION or EDIT_ADD_ALIAS */
-        EditList devices; /* EDIT_ADD_IOEVENTFD, EDIT_ADD_COALESCED of this region */
+        EditList devices; /* EDIT_ADD_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_SET_HANDLER of this one */
         LayoutRegion *parent;
         LayoutRegion *target;
 };

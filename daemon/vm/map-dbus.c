@@ -296,7 +296,10 @@ static int read_set_handler(sd_bus_message *m, Request *request, Detail *detail)
         r = options_read(m, options, ELEMENTS_OF(options), detail);
         if (r != 0)
                 return r;
-        return handler_from_spec(&request->edit.handler, &spec, request->edit.name, detail);
+        r = handler_from_spec(&request->edit.handler, &spec, detail);
+        if (r > 0)
+                detail_prefix(detail, "region \"%.128s\": ", request->edit.name);
+        return r;
 }
 
 static const Verb verbs[] = {

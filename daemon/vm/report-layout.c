@@ -94,6 +94,33 @@ static void report_zones(JSONWriter *writer, const Region *region) {
         json_close(writer, ']');
 }
 
+/* What is usual is left out. */
+static void report_handler(JSONWriter *writer, const Handler *handler) {
+        uint64_t value;
+
+        json_key(writer, "handler");
+        json_open(writer, '{');
+        json_key(writer, "kind");
+        json_string(writer, handler->ops->kind);
+        if (handler_value(handler, &value)) {
+                json_key(writer, "value");
+                json_hex(writer, value);
+        }
+        if (handler->widths.min != HANDLER_WIDTHS_ANY.min) {
+                json_key(writer, "min-width");
+                json_number(writer, handler->widths.min);
+        }
+        if (handler->widths.max != HANDLER_WIDTHS_ANY.max) {
+                json_key(writer, "max-width");
+                json_number(writer, handler->widths.max);
+        }
+        if (handler->widths.unaligned) {
+                json_key(writer, "unaligned");
+                json_boolean(writer, true);
+        }
+        json_close(writer, '}');
+}
+
 static void report_region(JSONWriter *writer, const Region *region, bool every) {
         json_line(writer, 2);
         json_open(writer, '{');
@@ -114,6 +141,8 @@ static void report_region(JSONWriter *writer, const Region *region, bool every) 
                 report_ioeventfds(writer, region);
         if (zones_first(&region->coalesced, 0))
                 report_zones(writer, region);
+        if (!handler_same(region->handler, NULL))
+                report_handler(writer, region->handler);
         json_close(writer, '}');
 }
 

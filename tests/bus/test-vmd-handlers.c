@@ -106,6 +106,66 @@ static void test_refused(void **state) {
         rig_free(rig);
 }
 
+/* The generation after the document, or why not. */
+static const char *apply(Rig *rig, const char *document) {
+        rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
+        if (!sd_bus_message_is_method_error(rig->reply, NULL))
+                rig->text[strcspn(rig->text, " ")] = '\0';
+        return rig->text;
+}
+
+#define LAYOUT(dev)                                                                                \
+        "{\"guestmap\": 1, \"regions\": ["                                                         \
+        "{\"name\": \"system\", \"kind\": \"container\", \"size\": \"2^64\"}, "                    \
+        "{\"name\": \"dev\", \"kind\": \"mmio\", \"size\": 4096, \"parent\": \"system\"" dev       \
+        "}], "                                                                                     \
+        "\"address-spaces\": [{\"name\": \"memory\", \"root\": \"system\"}]}"
+
+static void test_layouts(void **state) {
+        Rig *rig = rig_new_vm();
+
+        assert_string_equal(apply(rig, LAYOUT(", \"handler\": {\"kind\": \"latch\"}")), "2");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "latch");
+        assert_string_equal(apply(rig, LAYOUT(", \"handler\": {\"kind\": \"latch\"}")), "2");
+        assert_string_equal(apply(rig, LAYOUT(", \"handler\": {\"kind\": \"constant\", "
+                                              "\"value\": \"4KiB\", \"max-width\": 4, "
+                                              "\"unaligned\": true}")),
+                            "3");
+        rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0);
+        assert_non_null(strstr(rig->text, "\"handler\":{\"kind\":\"constant\",\"value\":\"0x1000\","
+                                          "\"max-width\":4,\"unaligned\":true}}"));
+        /* What was printed recreates what is there; and a layout without it takes it away. */
+        assert_string_equal(apply(rig, strdupa(rig->text)), "3");
+        assert_string_equal(apply(rig, LAYOUT("")), "4");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "none");
+        assert_string_equal(apply(rig, LAYOUT(", \"handler\": {\"kind\": \"none\"}")), "4");
+        rig_free(rig);
+}
+
+#define PATCH(edit) "{\"guestmap\": 1, \"edits\": [{\"set-handler\": {" edit "}}]}"
+
+static void test_patches(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"constant\", "
+                                             "\"value\": 1, \"min-width\": 4")),
+                            "3");
+        assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "constant");
+        assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"magic\"")),
+                            "InvalidDocument: edits[0].set-handler: handler \"magic\" is none of "
+                            "none, constant, latch");
+        assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"constant\"")),
+                            "InvalidDocument: edits[0].set-handler: handler \"constant\" needs a "
+                            "value");
+        assert_string_equal(apply(rig, PATCH("\"region\": \"dev\"")),
+                            "InvalidDocument: edits[0].set-handler: \"handler\" is missing");
+        assert_string_equal(apply(rig, PATCH("\"region\": \"system\", \"handler\": \"none\"")),
+                            "InvalidKind: edit 1: region \"system\": this is for mmio and romd, "
+                            "not for container");
+        rig_free(rig);
+}
+
 /* A VM with RAM, registers and a port, and a vCPU; NULL where there is no KVM. */
 static Rig *rig_new_guest(void) {
         Rig *rig;
@@ -213,5 +273,6 @@ static void test_rom_device(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_verb), cmocka_unit_test(test_transaction),
-           cmocka_unit_test(test_refused), cmocka_unit_test(test_guest),
+           cmocka_unit_test(test_refused), cmocka_unit_test(test_layouts),
+           cmocka_unit_test(test_patches), cmocka_unit_test(test_guest),
            cmocka_unit_test(test_rom_device));

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "daemon/vm/document-settle.h"
+#include "daemon/vm/vm-error.h"
+
+/* A rom is ram that is read-only, and says so; what was not given is the kind's default. */
+static int settle_flags(Edit *edit, const JSONPath *path, Detail *detail) {
+        uint32_t defaults = region_default_flags(edit->kind);
+
+        edit->flags |= defaults & ~edit->flags_mask;
+        if (edit->kind == REGION_ROM && !(edit->flags & REGION_READONLY))
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
+                                       "kind rom with \"readonly\" false is kind ram");
+        edit->flags_mask = 0;
+        edit->mask = 0;
+        return 0;
+}
+
+/* What is in no other region has no place there: whoever gave one forgot the parent. */
+static int check_place(const Edit *edit, const JSONPath *path, Detail *detail) {
+        const char *key = edit->mask & PROPERTY_OFFSET ? "offset" : "priority";
+        JSONPath member = json_path_member(path, key);
+
+        if (edit->parent || !(edit->mask & (PROPERTY_OFFSET | PROPERTY_PRIORITY)))
+                return 0;
+        return json_path_error(&member, VM_E_INVALID_DOCUMENT, detail, "only with a \"parent\"");
+}
+
+int settle_new(Edit *edit, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = check_place(edit, path, detail);
+        return r ? r : settle_flags(edit, path, detail);
+}
+
+int settle_move(Edit *edit, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = check_place(edit, path, detail);
+        edit->mask = 0;
+        return r;
+}
+
+int settle_ioeventfd(Entry *entry, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = ioeventfd_new(&entry->edit.ioeventfd, entry->edit.offset, entry->length, entry->match,
+                          entry->data, -1);
+        if (r == -EINVAL)
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail,
+                                       "length %u with match %s: it must be 1, 2, 4 or 8, or 0 "
+                                       "without match",
+                                       entry->length, entry->match ? "true" : "false");
+        return r;
+}
+
+int settle_handler(Entry *entry, const JSONPath *path, Detail *detail) {
+        Detail why = {};
+        int r;
+
+        entry->handler.has_value = entry->edit.mask & PROPERTY_HANDLER;
+        entry->edit.mask = 0;
+        r = handler_from_spec(&entry->edit.handler, &entry->handler, &why);
+        return r > 0 ? json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s", why.text) : r;
+}
