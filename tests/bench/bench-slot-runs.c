@@ -35,7 +35,7 @@ static void take_step(Run *run, VM *vm, const Case *step) {
         run->sum.bytes_unchanged += cost.bytes_unchanged;
         if (run->print_steps)
                 printf("{\"bench\":\"slot-run-step\",\"step\":\"%s\",\"operations\":%zu,"
-                       "\"sections_changed\":%zu,\"unchanged\":%" PRIu64 "}\n",
+                       "\"sections_changed\":%zu,\"bytes_unchanged\":%" PRIu64 "}\n",
                        step->name, cost.n_ops, cost.n_sections, cost.bytes_unchanged);
 }
 
@@ -50,7 +50,7 @@ static void run_corpus(const char *prefix, bool print_steps) {
         for (size_t i = corpus.n - 1; i-- > 0;)
                 take_step(&run, vm, &corpus.cases[i]);
         printf("{\"bench\":\"slot-run\",\"run\":\"%s\",\"steps\":%zu,\"operations\":%zu,"
-               "\"sections_changed\":%zu,\"steps_over\":%zu,\"unchanged\":%" PRIu64 "}\n",
+               "\"sections_changed\":%zu,\"steps_over\":%zu,\"bytes_unchanged\":%" PRIu64 "}\n",
                prefix, run.n_steps, run.sum.n_ops, run.sum.n_sections, run.n_over,
                run.sum.bytes_unchanged);
 }

@@ -61,8 +61,9 @@ static void make_first(Chipset *chipset, const ChipsetChange *change, RowTimes *
 static void report(const Chipset *chipset, const char *qemu, const ChipsetChange *change,
                    RowTimes *row) {
         printf("{\"bench\":\"slots\",\"change\":\"%s\",\"accelerator\":\"%s\",\"commits\":%zu,"
-               "\"qemu_operations\":\"%s\",\"operations_first\":%zu,\"unchanged_first\":%" PRIu64
-               ",\"operations\":%zu,\"unchanged\":%" PRIu64 ",\"median_ns\":%" PRIu64 "}\n",
+               "\"qemu_operations\":\"%s\",\"operations_first\":%zu,\"bytes_unchanged_first\":"
+               "%" PRIu64 ",\"operations\":%zu,\"bytes_unchanged\":%" PRIu64
+               ",\"median_ns\":%" PRIu64 "}\n",
                change->name, chipset->accelerator->ops->name, chipset->n_commits, qemu,
                row->n_ops_first, row->unchanged_first, chipset->n_ops, chipset->bytes_unchanged,
                times_percentile(&row->times, 50));
