@@ -203,6 +203,7 @@ static void slots_release(Slots *slots) {
 static void slots_settle(Listener *listener, const Commit *commit) {
         Slots *slots = slots_of(listener);
 
+        slots_release(slots);
         slots->plan = slot_plan_free(slots->plan);
         slots->trapped_before = slots->trapped_after = slots->trapped;
         slots->stats_before = slots->stats;

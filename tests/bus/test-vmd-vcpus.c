@@ -305,6 +305,29 @@ static void test_pause(void **state) {
                             "{count: 0, total: 0, max: 0}");
 }
 
+/* Memory is put in the guest's way and taken away again: it goes on, and only the taking is felt. */
+static void test_live_commits(void **state) {
+        static const uint8_t program[] = {
+                0xff, 0x05, 0x00, 0x00, 0x09, 0x00, /* inc dword [0x90000] */
+                0xeb, 0xf8,                         /* jmp to it */
+        };
+        Rig *rig = *state;
+
+        load(rig, program, sizeof(program));
+        rig_call(rig, VCPU_0, "VCPU.Start", "");
+        rig_add(rig, RIG_VM, "dimm", "ram", MIB, "system", 16 * MIB);
+        rig_add(rig, RIG_VM, "device", "mmio", 0x1000, "system", 32 * MIB);
+        assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "PauseUSec"),
+                            "{count: 0, total: 0, max: 0}");
+        for (unsigned i = 0; i < 50; i++)
+                rig_call(rig, RIG_VM, "Map.SetRegion", "sa{sv}a{sv}", "dimm", 1, "offset", "t",
+                         (17 + i % 2) * MIB, 0);
+        rig_get(rig, RIG_VM, "org.guestmap1.VM", "PauseUSec");
+        assert_int_equal(strncmp(rig->text, "{count: 50, total: ", 19), 0);
+        assert_string_equal(get_state(rig), "running");
+        assert_non_null(strstr(get(rig, "Exits"), "mmio: 0, "));
+}
+
 /* The guest does not mind who is connected; and it is taken down while it runs. */
 static void test_connection_lost(void **state) {
         static const uint8_t program[] = {0xeb, 0xfe}; /* jmp to itself */
@@ -353,6 +376,7 @@ int main(void) {
                 TEST(test_pause),
                 TEST(test_ends_unheard),
                 TEST(test_connection_lost),
+                TEST(test_live_commits),
         };
         int r = kvm_probe();
 
