@@ -305,7 +305,7 @@ static void test_pause(void **state) {
                             "{count: 0, total: 0, max: 0}");
 }
 
-/* Memory is put in the guest's way and taken away again: it goes on, and only the taking is felt. */
+/* Memory comes in the guest's way and goes again: it goes on, and only the going is felt. */
 static void test_live_commits(void **state) {
         static const uint8_t program[] = {
                 0xff, 0x05, 0x00, 0x00, 0x09, 0x00, /* inc dword [0x90000] */
