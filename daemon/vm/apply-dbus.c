@@ -33,6 +33,7 @@ struct ApplyCall {
         bool keep_memory;
         uint64_t expected;
         uint32_t has_expected;
+        NamedFDs fds;
 
         Change change;
         uint64_t generation;
@@ -45,6 +46,7 @@ static ApplyCall *apply_call_free(ApplyCall *call) {
                 return NULL;
         change_deinit(&call->change);
         document_free(call->document);
+        named_fds_deinit(&call->fds);
         free(call->report);
         sd_bus_message_unref(call->m);
         free(call);
@@ -56,6 +58,7 @@ static int read_options(ApplyCall *call) {
         const Option options[] = {
                 {"dry-run", 'b', &call->dry_run},
                 {"keep-memory", 'b', &call->keep_memory},
+                {"fds", OPTION_NAMED_FDS, &call->fds},
                 {"expect-generation", 't', &call->expected, 0, &call->has_expected, 1},
         };
 
@@ -91,7 +94,7 @@ static int prepare_commit(ApplyCall *call, const Cancel *cancel) {
 
         change_begin(change, call->service->vm);
         change->cancel = cancel;
-        r = document_edits(document, change->vm, &edits, &call->detail);
+        r = document_edits(document, change->vm, &call->fds, &edits, &call->detail);
         if (r == 0)
                 r = change_edits(change, &edits, document_is_patch(document), &call->detail);
         if (r == 0)
@@ -108,7 +111,7 @@ static int stage_edits(ApplyCall *call, const Cancel *cancel) {
 
         r = transaction_check_out(staged, detail);
         if (r == 0)
-                r = document_edits(document, call->service->vm, &edits, detail);
+                r = document_edits(document, call->service->vm, &call->fds, &edits, detail);
         for (size_t i = 0; r == 0 && i < edits.n; i++) {
                 r = cancel_is_requested(cancel)
                             ? -ECANCELED

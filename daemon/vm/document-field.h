@@ -43,6 +43,7 @@ struct Entry {
         bool match;
         uint64_t data;
         HandlerSpec handler;
+        const char *backing;
         json_object *properties;
         json_object *ioeventfds;
         json_object *coalesced;

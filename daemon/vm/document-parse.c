@@ -33,6 +33,10 @@ typedef struct Verb Verb;
                 FLAG("nonvolatile", REGION_NONVOLATILE), FLAG("unmergeable", REGION_UNMERGEABLE),  \
                 FLAG("romd", REGION_DIRECT_READ), FLAG("dirty-log", REGION_DIRTY_LOG)
 
+#define MEMORY_FIELDS                                                                              \
+        FIELD("backing", WORD, backing, 0),                                                        \
+        FIELD("fd-offset", NUMBER, edit.fd_offset, 0)
+
 #define PROPERTY_FIELDS                                                                            \
         FIELD("size", SIZE, edit.size, PROPERTY_SIZE),                                             \
                 FIELD("offset", NUMBER, edit.offset, PROPERTY_OFFSET),                             \
@@ -57,6 +61,7 @@ static const Field layout_region_fields[] = {
         FIELD("target-offset", NUMBER, edit.target_offset, PROPERTY_TARGET_OFFSET),
         PLACE_FIELDS,
         FLAG_FIELDS,
+        MEMORY_FIELDS,
         FIELD("ioeventfds", ARRAY, ioeventfds, 0),
         FIELD("coalesced", ARRAY, coalesced, 0),
         FIELD("handler", OBJECT, handler_object, 0),
@@ -69,6 +74,7 @@ static const Field add_region_fields[] = {
         FIELD("size", SIZE, edit.size, 0, REQUIRED),
         PLACE_FIELDS,
         FLAG_FIELDS,
+        MEMORY_FIELDS,
         {},
 };
 
@@ -193,7 +199,7 @@ static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
                 if (edit->kind == REGION_ALIAS)
                         return json_path_error(path, MAP_E_INVALID_KIND, detail,
                                                "an alias is added by \"add-alias\"");
-                return settle_new(edit, path, detail);
+                return settle_new_region(entry, path, detail);
         case EDIT_MOVE_REGION:
                 return settle_move(edit, path, detail);
         case EDIT_SET_REGION:
@@ -295,7 +301,7 @@ static int settle_region(Entry *entry, EditList *devices, const JSONPath *path, 
         edit->verb = edit->kind == REGION_ALIAS ? EDIT_ADD_ALIAS : EDIT_ADD_REGION;
         r = check_target(edit, path, detail);
         if (r == 0)
-                r = settle_new(edit, path, detail);
+                r = settle_new_region(entry, path, detail);
         return r ? r : settle_devices(entry, devices, path, detail);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <string.h>
+
 #include "daemon/vm/document-settle.h"
 #include "daemon/vm/vm-error.h"
 
@@ -31,6 +33,31 @@ int settle_new(Edit *edit, const JSONPath *path, Detail *detail) {
 
         r = check_place(edit, path, detail);
         return r ? r : settle_flags(edit, path, detail);
+}
+
+static int settle_backing(Entry *entry, const JSONPath *path, Detail *detail) {
+        JSONPath backing = json_path_member(path, "backing");
+        JSONPath offset = json_path_member(path, "fd-offset");
+        Edit *edit = &entry->edit;
+
+        if (entry->backing && strcmp(entry->backing, "fd") != 0)
+                return json_path_error(&backing, VM_E_INVALID_DOCUMENT, detail,
+                                       "must be \"fd\", or not be there");
+        if (entry->backing && !region_kind_has_backing(edit->kind))
+                return json_path_error(&backing, VM_E_INVALID_DOCUMENT, detail,
+                                       "kind %s has no memory", region_kind_to_string(edit->kind));
+        if (!entry->backing && edit->fd_offset != 0)
+                return json_path_error(&offset, VM_E_INVALID_DOCUMENT, detail,
+                                       "only with \"backing\": \"fd\"");
+        edit->passed = entry->backing;
+        return 0;
+}
+
+int settle_new_region(Entry *entry, const JSONPath *path, Detail *detail) {
+        int r;
+
+        r = settle_backing(entry, path, detail);
+        return r ? r : settle_new(&entry->edit, path, detail);
 }
 
 int settle_move(Edit *edit, const JSONPath *path, Detail *detail) {

@@ -11,6 +11,8 @@
 
 /* Of a region or alias: flags that were not given, a place without a parent. */
 int settle_new(Edit *edit, const JSONPath *path, Detail *detail);
+/* Of a region: where its memory comes from, besides. */
+int settle_new_region(Entry *entry, const JSONPath *path, Detail *detail);
 int settle_move(Edit *edit, const JSONPath *path, Detail *detail);
 /* Makes the ioeventfd, without a descriptor yet. */
 int settle_ioeventfd(Entry *entry, const JSONPath *path, Detail *detail);

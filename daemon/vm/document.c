@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "daemon/vm/converge.h"
 #include "daemon/vm/document-internal.h"
@@ -42,9 +43,23 @@ static int copy_edits(const EditList *from, EditList *to) {
         return r;
 }
 
-static int equip(VM *vm, EditList *edits, size_t first, bool numbered, Detail *detail) {
+static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
+        int fd = edit->passed && fds ? named_fds_find(fds, edit->name) : -1;
+
+        if (!edit->passed)
+                return vm_equip_edit(vm, edit, detail);
+        if (fd < 0)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%s\": its memory is to be passed in, and option "
+                                  "\"fds\" has none for it",
+                                  edit->name);
+        return vm_equip_passed(vm, edit, fd, edit->fd_offset, detail);
+}
+
+static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds, bool numbered,
+                 Detail *detail) {
         for (size_t i = first; i < edits->n; i++) {
-                int r = vm_equip_edit(vm, &edits->items[i], detail);
+                int r = equip_edit(vm, &edits->items[i], fds, detail);
 
                 if (r > 0 && numbered)
                         detail_prefix(detail, "edit %zu: ", i - first + 1);
@@ -54,16 +69,40 @@ static int equip(VM *vm, EditList *edits, size_t first, bool numbered, Detail *d
         return 0;
 }
 
-int document_edits(const Document *document, VM *vm, EditList *edits, Detail *detail) {
+/* Whether the document has a region of that name whose memory is to be passed in. */
+static bool takes_fd(const Document *document, const char *name) {
+        const LayoutRegion *region = layout_find(&document->layout, name);
+
+        for (size_t i = 0; i < document->edits.n; i++)
+                if (document->edits.items[i].passed &&
+                    strcmp(document->edits.items[i].name, name) == 0)
+                        return true;
+        return region && region->add.passed;
+}
+
+static int check_fds(const Document *document, const NamedFDs *fds, Detail *detail) {
+        for (size_t i = 0; fds && i < fds->n; i++)
+                if (!takes_fd(document, fds->items[i].name))
+                        return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                          "option \"fds\": the document has no region \"%.128s\" "
+                                          "with \"backing\": \"fd\"",
+                                          fds->items[i].name);
+        return 0;
+}
+
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditList *edits,
+                   Detail *detail) {
         size_t first = edits->n;
         int r;
 
         r = document_check_size(document, &vm->map->limits, detail);
+        if (r == 0)
+                r = check_fds(document, fds, detail);
         if (r)
                 return r;
         r = document->is_patch ? copy_edits(&document->edits, edits)
                                : converge(&document->layout, vm->map, edits, detail);
-        return r ? r : equip(vm, edits, first, document->is_patch, detail);
+        return r ? r : equip(vm, edits, first, fds, document->is_patch, detail);
 }
 
 uint64_t edits_bytes_discarded(const EditList *edits, const Map *map, const char **ret_region) {

@@ -18,12 +18,14 @@
  *   parent (not placed), offset (0), priority (0)
  *   enabled (true), readonly, nonvolatile, unmergeable, dirty-log (false)
  *   romd (true)                        of kind romd: direct-read mode
+ *   backing ("fd"), fd-offset (0)      of memory that the caller passes in
  *   ioeventfds                         [{offset, length, match (false), data (0)}, …]
  *   coalesced                          [{offset, size}, …]
  *   handler                            {kind, value, min-width (1), max-width (8), unaligned
  *                                      (false)}
  * and an address space one of name and root. The verbs of a patch and what they take:
- *   add-region            name, kind, size, parent, offset, priority, and the flags above
+ *   add-region            name, kind, size, parent, offset, priority, backing, fd-offset, and the
+ *                         flags above
  *   add-alias             name, target, target-offset, size, parent, offset, priority, flags
  *   remove-region         name
  *   enable-region         name, enabled
@@ -43,6 +45,7 @@
 
 #include "daemon/vm/cancel.h"
 #include "daemon/vm/edit-list.h"
+#include "daemon/vm/named-fds.h"
 #include "daemon/vm/vm.h"
 #include "lib/util/detail.h"
 
@@ -77,7 +80,8 @@ bool document_is_patch(const Document *document);
  * priority) group the fewest regions are re-placed. Any MapError or VMError that can be told before
  * an edit is made.
  */
-int document_edits(const Document *document, VM *vm, EditList *edits, Detail *detail);
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditList *edits,
+                   Detail *detail);
 
 /*
  * The bytes of RAM whose contents are lost once the edits, not made yet, are committed. Unless NULL

@@ -23,8 +23,55 @@ static int option_read_bool(sd_bus_message *m, const Option *option) {
         return r;
 }
 
+static int named_fds_read_entry(sd_bus_message *m, NamedFDs *fds, Detail *detail) {
+        NamedFD named;
+        int r;
+
+        r = sd_bus_message_read(m, "sh", &named.name, &named.fd);
+        if (r < 0)
+                return r;
+        if (named_fds_find(fds, named.name) >= 0)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%.128s\" is given two descriptors", named.name);
+        r = array_reserve(&fds->items, &fds->allocated, fds->n, 1);
+        if (r == 0)
+                fds->items[fds->n++] = named;
+        return r;
+}
+
+static int named_fds_read(sd_bus_message *m, NamedFDs *fds, Detail *detail) {
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sh}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sh")) > 0) {
+                r = named_fds_read_entry(m, fds, detail);
+                if (r != 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : 0;
+}
+
+static int option_read_value(sd_bus_message *m, const Option *option, Detail *detail) {
+        int r;
+
+        if (option->type == OPTION_NAMED_FDS)
+                return named_fds_read(m, option->value, detail);
+        r = option->type == 'b' ? option_read_bool(m, option)
+                                : sd_bus_message_read_basic(m, option->type, option->value);
+        return r < 0 ? r : 0;
+}
+
 static int option_read(sd_bus_message *m, const Option *option, Detail *detail) {
-        const char type[] = {option->type, '\0'}, *contents;
+        const char basic[] = {option->type, '\0'}, *contents;
+        const char *type = option->type == OPTION_NAMED_FDS ? "a{sh}" : basic;
         int r;
 
         r = sd_bus_message_peek_type(m, NULL, &contents);
@@ -37,9 +84,8 @@ static int option_read(sd_bus_message *m, const Option *option, Detail *detail) 
         r = sd_bus_message_enter_container(m, 'v', type);
         if (r < 0)
                 return r;
-        r = option->type == 'b' ? option_read_bool(m, option)
-                                : sd_bus_message_read_basic(m, option->type, option->value);
-        if (r < 0)
+        r = option_read_value(m, option, detail);
+        if (r != 0)
                 return r;
         if (option->given)
                 *option->given |= option->given_bit;

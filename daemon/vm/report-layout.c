@@ -94,6 +94,23 @@ static void report_zones(JSONWriter *writer, const Region *region) {
         json_close(writer, ']');
 }
 
+/* In a dump its id; in a document only that it comes from elsewhere. */
+static void report_backing(JSONWriter *writer, const Region *region, bool every) {
+        const Backing *backing = region->backing;
+
+        if (!backing || (!every && !backing->passed))
+                return;
+        json_key(writer, "backing");
+        if (every)
+                json_number(writer, backing->id);
+        else
+                json_string(writer, "fd");
+        if (backing->offset == 0)
+                return;
+        json_key(writer, "fd-offset");
+        json_hex(writer, backing->offset);
+}
+
 /* What is usual is left out. */
 static void report_handler(JSONWriter *writer, const Handler *handler) {
         uint64_t value;
@@ -133,10 +150,7 @@ static void report_region(JSONWriter *writer, const Region *region, bool every) 
         report_target(writer, region);
         report_placement(writer, region, every);
         report_region_flags(writer, region, every);
-        if (every && region->backing) {
-                json_key(writer, "backing");
-                json_number(writer, region->backing->id);
-        }
+        report_backing(writer, region, every);
         if (ioeventfds_first(&region->ioeventfds, 0))
                 report_ioeventfds(writer, region);
         if (zones_first(&region->coalesced, 0))

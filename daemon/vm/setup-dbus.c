@@ -73,7 +73,7 @@ static int load(const Cancel *cancel, void *userdata) {
                 return r;
         change_begin(&change, call->vm);
         change.cancel = cancel;
-        r = document_edits(document, call->vm, &edits, detail);
+        r = document_edits(document, call->vm, NULL, &edits, detail);
         if (r == 0)
                 r = change_edits(&change, &edits, document_is_patch(document), detail);
         if (r == 0)

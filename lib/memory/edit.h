@@ -62,6 +62,8 @@ struct Edit {
         char *name;
         char *parent;
         char *target;
+        bool passed;          /* adding: the memory is a caller's, who passes a descriptor, */
+        uint64_t fd_offset;   /* from here on in its file */
         Backing *backing;     /* counted reference */
         IOEventFD *ioeventfd; /* counted reference */
         Handler *handler;     /* counted reference */

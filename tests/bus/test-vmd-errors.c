@@ -338,8 +338,8 @@ static void test_documents(void **state) {
                 "\"enabled\": false}}, {\"add-region\": {\"name\": \"ram\", \"kind\": \"mmio\","
                 "\"size\": 1}}]}",
                 0);
-        REFUSED(rig, "InvalidArgs: unknown option \"fds\"", "Map.Apply", "sa{sv}",
-                "{\"guestmap\": 1, \"edits\": []}", 1, "fds", "b", true);
+        REFUSED(rig, "InvalidArgs: unknown option \"colour\"", "Map.Apply", "sa{sv}",
+                "{\"guestmap\": 1, \"edits\": []}", 1, "colour", "b", true);
         REFUSED(rig, "InUse: region \"ram\" would lose its contents", "Map.Apply", "sa{sv}",
                 "{\"guestmap\": 1, \"edits\": [{\"remove-region\": {\"name\": \"low\"}},"
                 "{\"remove-region\": {\"name\": \"ram\"}}]}",

@@ -150,6 +150,104 @@ static void test_refused(void **state) {
         rig_free(rig);
 }
 
+#define LAYOUT(dimm)                                                                               \
+        "{\"guestmap\": 1, \"regions\": ["                                                         \
+        "{\"name\": \"system\", \"kind\": \"container\", \"size\": \"2^64\"}, "                    \
+        "{\"name\": \"dimm\", \"kind\": \"ram\", \"size\": \"0x2000\", \"parent\": \"system\", "   \
+        "\"offset\": \"0x10000\"" dimm "}], "                                                      \
+        "\"address-spaces\": [{\"name\": \"memory\", \"root\": \"system\"}]}"
+
+#define PASSED LAYOUT(", \"backing\": \"fd\", \"fd-offset\": \"0x1000\"")
+
+/* The generation after the document, or why not; fd -1: without one. */
+static const char *apply(Rig *rig, const char *path, const char *document, const char *name,
+                         int fd) {
+        if (fd < 0)
+                rig_call(rig, path, "Map.Apply", "sa{sv}", document, 0);
+        else
+                rig_call(rig, path, "Map.Apply", "sa{sv}", document, 1, "fds", "a{sh}", 1, name,
+                         fd);
+        if (!sd_bus_message_is_method_error(rig->reply, NULL))
+                rig->text[strcspn(rig->text, " ")] = '\0';
+        return rig->text;
+}
+
+static const char *read_byte(Rig *rig) {
+        return rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10000), UINT64_C(1));
+}
+
+static void test_layout(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        Rig *rig = rig_new_vm();
+        char *layout;
+
+        assert_int_equal(pwrite(fd, "a", 1, 0x1000), 1);
+        assert_string_equal(apply(rig, RIG_VM, PASSED, "dimm", fd), "2");
+        assert_string_equal(read_byte(rig), "[97]");
+        /* It is there: nothing changes, with a descriptor or without. */
+        assert_string_equal(apply(rig, RIG_VM, PASSED, "dimm", fd), "2");
+        assert_string_equal(apply(rig, RIG_VM, PASSED, NULL, -1), "2");
+        layout = strdup(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0));
+        assert_non_null(strstr(layout, "\"backing\":\"fd\",\"fd-offset\":\"0x1000\""));
+        assert_string_equal(apply(rig, RIG_VM, layout, NULL, -1), "2");
+        free(layout);
+        /* Memory of the service's own is other memory. */
+        assert_string_equal(apply(rig, RIG_VM, LAYOUT(""), NULL, -1), "3");
+        assert_string_equal(read_byte(rig), "[0]");
+        assert_string_equal(apply(rig, RIG_VM, PASSED, NULL, -1),
+                            "InvalidArgs: region \"dimm\": its memory is to be passed in, and "
+                            "option \"fds\" has none for it");
+        assert_string_equal(apply(rig, RIG_VM, PASSED, "dimm", fd), "4");
+        assert_string_equal(read_byte(rig), "[97]");
+        rig_free(rig);
+}
+
+#define PATCH                                                                                      \
+        "{\"guestmap\": 1, \"edits\": [{\"add-region\": {\"name\": \"dimm\", \"kind\": \"ram\", "  \
+        "\"size\": \"0x2000\", \"parent\": \"system\", \"offset\": \"0x10000\", "                  \
+        "\"backing\": \"fd\"}}]}"
+
+static void test_patch(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK), bad = make_memfd(0);
+        Rig *rig = rig_new_vm();
+
+        assert_int_equal(pwrite(fd, "a", 1, 0), 1);
+        assert_string_equal(apply(rig, RIG_VM, PATCH, NULL, -1),
+                            "InvalidArgs: edit 1: region \"dimm\": its memory is to be passed in, "
+                            "and option \"fds\" has none for it");
+        assert_string_equal(apply(rig, RIG_VM, PATCH, "dimm", bad),
+                            "InvalidArgs: edit 1: memory of \"dimm\": the descriptor is of a file "
+                            "that may shrink: it lacks the seal F_SEAL_SHRINK");
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        assert_string_equal(apply(rig, RIG_VM "/transaction/1", PATCH, "dimm", fd), "0");
+        rig_call(rig, RIG_VM "/transaction/1", "Transaction.Commit", "a{sv}", 0);
+        assert_string_equal(read_byte(rig), "[97]");
+        rig_free(rig);
+}
+
+static void test_documents_refused(void **state) {
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK);
+        Rig *rig = rig_new_vm();
+
+        assert_string_equal(apply(rig, RIG_VM, PASSED, "dinn", fd),
+                            "InvalidArgs: option \"fds\": the document has no region \"dinn\" with "
+                            "\"backing\": \"fd\"");
+        assert_string_equal(apply(rig, RIG_VM, LAYOUT(""), "dimm", fd),
+                            "InvalidArgs: option \"fds\": the document has no region \"dimm\" with "
+                            "\"backing\": \"fd\"");
+        assert_string_equal(apply(rig, RIG_VM, LAYOUT(", \"backing\": \"file\""), NULL, -1),
+                            "InvalidDocument: regions[1].backing: must be \"fd\", or not be there");
+        assert_string_equal(apply(rig, RIG_VM, LAYOUT(", \"fd-offset\": 4096"), NULL, -1),
+                            "InvalidDocument: regions[1].fd-offset: only with \"backing\": \"fd\"");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", PASSED, 1, "fds", "a{sh}",
+                                     2, "dimm", fd, "dimm", fd),
+                            "InvalidArgs: region \"dimm\" is given two descriptors");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", PASSED, 1, "fds", "h", fd),
+                            "InvalidArgs: option \"fds\" is of type h, not a{sh}");
+        rig_free(rig);
+}
+
 UNIT_TESTS(cmocka_unit_test(test_memory_is_shared), cmocka_unit_test(test_offsets),
            cmocka_unit_test(test_transaction), cmocka_unit_test(test_it_stays_the_callers),
-           cmocka_unit_test(test_refused));
+           cmocka_unit_test(test_refused), cmocka_unit_test(test_layout),
+           cmocka_unit_test(test_patch), cmocka_unit_test(test_documents_refused));
