@@ -14,13 +14,17 @@
 #include "lib/memory/transaction.h"
 #include "lib/memory/undo.h"
 #include "lib/memory/view-plan.h"
+#include "lib/util/array.h"
 
 typedef struct CommitPlan CommitPlan;
 
 struct CommitPlan {
         ViewPlan *views; /* in the order of Map.views, then those that end */
         size_t n_views;
-        Diff *diffs; /* of spaces that came, went or changed roots */
+        SnapshotSpaces left; /* what the new snapshot does not show; borrowed, as the next */
+        SnapshotSpaces come; /* what only the new one shows */
+        size_t n_allocated;  /* of the commit's changes */
+        Diff *diffs;         /* of spaces that came, went or changed roots; NULL: none did */
         size_t n_diffs;
         Snapshot *snapshot; /* the one to be published; once it is, the one that it replaced */
         bool published;
@@ -46,7 +50,8 @@ static int plan_ends(Commit *commit) {
 
 static int plan_views(Commit *commit, Detail *detail) {
         CommitPlan *plan = commit->plan;
-        size_t most = commit->map->snapshot->n_spaces;
+        bool may_end = map_spaces_were_edited(commit->map);
+        size_t most = may_end ? commit->map->snapshot->n_spaces : 0;
         View *view;
         int r;
 
@@ -64,83 +69,120 @@ static int plan_views(Commit *commit, Detail *detail) {
                 if (r != 0)
                         return r;
         }
-        return plan_ends(commit);
+        return may_end ? plan_ends(commit) : 0;
+}
+
+/* A diff of the commit's own, empty yet. NULL: no memory. */
+static Diff *new_diff(Commit *commit) {
+        CommitPlan *plan = commit->plan;
+        size_t most = commit->map->n_spaces + commit->map->snapshot->n_spaces;
+
+        if (!plan->diffs)
+                plan->diffs = calloc(most, sizeof(*plan->diffs));
+        return plan->diffs ? &plan->diffs[plan->n_diffs++] : NULL;
 }
 
 /* A space that shows a replaced view shares its diff; any other change is worked out in full. */
-static int add_change(Commit *commit, SpaceChange change, const ViewPlan *view, Diff *scratch) {
+static int add_change(Commit *commit, SpaceChange change, const ViewPlan *view) {
         int r;
 
-        if (change.old == change.new)
-                return 0;
         if (view && change.old == view->old && change.new == view->new) {
                 change.diff = &view->diff;
         } else {
-                change.diff = scratch;
-                r = diff_views(scratch, change.old, change.new);
+                Diff *diff = new_diff(commit);
+
+                r = diff ? diff_views(diff, change.old, change.new) : -ENOMEM;
                 if (r < 0)
                         return r;
+                change.diff = diff;
         }
-        if (!diff_is_empty(change.diff))
+        if (diff_is_empty(change.diff))
+                return 0;
+        r = array_reserve(&commit->changes, &commit->plan->n_allocated, commit->n_changes, 1);
+        if (r == 0)
                 commit->changes[commit->n_changes++] = change;
-        return 0;
+        return r;
+}
+
+/* One space, as it was and as it is, NULL where it is not. */
+static int plan_space(Commit *commit, const SnapshotSpace *before, const SnapshotSpace *after) {
+        const FlatView *empty = commit->map->empty_view;
+        CommitPlan *plan = commit->plan;
+        int r = 0;
+
+        if (before)
+                r = snapshot_spaces_add(&plan->left, *before);
+        if (r == 0 && after)
+                r = snapshot_spaces_add(&plan->come, *after);
+        if (r < 0 || (before && after && before->view == after->view))
+                return r;
+        return add_change(commit,
+                          (SpaceChange){.space = (after ? after : before)->space->name,
+                                        .old = before ? before->view : empty,
+                                        .new = after ? after->view : empty,
+                                        .since = before ? before->space->generation : 0},
+                          after ? after->space->view->plan : NULL);
 }
 
 /* Walks the address spaces as they were and as they are, both by name, side by side. */
 static int plan_spaces(Commit *commit) {
-        const Snapshot *before = commit->map->snapshot;
-        Snapshot *after = commit->plan->snapshot;
-        size_t i = 0, j = 0, n = 0;
+        const Snapshot *before = commit->map->snapshot, *after = commit->plan->snapshot;
+        size_t i = 0, j = 0;
         int r = 0;
 
         while (r == 0 && (i < before->n_spaces || j < after->n_spaces)) {
-                SpaceChange change = {.old = commit->map->empty_view,
-                                      .new = commit->map->empty_view};
-                const ViewPlan *view = NULL;
-                int order;
+                const SnapshotSpace *old = i < before->n_spaces ? &before->spaces[i] : NULL;
+                const SnapshotSpace *new = j < after->n_spaces ? &after->spaces[j] : NULL;
+                int order = 0;
 
-                order = i == before->n_spaces  ? 1
-                        : j == after->n_spaces ? -1
-                                               : strcmp(before->spaces[i].space->name,
-                                                        after->spaces[j].space->name);
-                if (order <= 0) {
-                        change.space = before->spaces[i].space->name;
-                        change.since = before->spaces[i].space->generation;
-                        change.old = before->spaces[i++].view;
-                }
-                if (order >= 0) {
-                        change.space = after->spaces[j].space->name;
-                        view = after->spaces[j].space->view->plan;
-                        change.new = after->spaces[j++].view;
-                }
-                r = add_change(commit, change, view, &commit->plan->diffs[n++]);
+                if (!old || !new)
+                        order = old ? -1 : 1;
+                else if (old->space != new->space)
+                        order = strcmp(old->space->name, new->space->name);
+                i += order <= 0;
+                j += order >= 0;
+                if (order != 0 || old->space != new->space || old->view != new->view)
+                        r = plan_space(commit, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
         }
         return r;
 }
 
-static int plan_snapshot(Commit *commit) {
-        CommitPlan *plan = commit->plan;
-        size_t n = commit->map->n_spaces, most = n + commit->map->snapshot->n_spaces, i = 0;
+/* All spaces as the map has them. */
+static void fill_snapshot(Snapshot *snapshot, Map *map) {
         AddressSpace *space;
-        int r;
+        size_t i = 0;
 
-        r = snapshot_new(&plan->snapshot, commit->generation, n);
-        if (r < 0)
-                return r;
-        plan->snapshot->n_regions = commit->map->n_regions;
-        plan->snapshot->ram_bytes = commit->map->ram_bytes;
-        RB_FOREACH(space, AddressSpaces, &commit->map->spaces) {
+        RB_FOREACH(space, AddressSpaces, &map->spaces) {
                 const ViewPlan *view = space->view->plan;
 
-                plan->snapshot->spaces[i].space = address_space_ref(space);
-                plan->snapshot->spaces[i++].view =
-                        flat_view_ref(view ? view->new : space->view->current);
+                snapshot->spaces[i++] =
+                        (SnapshotSpace){space, view ? view->new : space->view->current};
         }
-        commit->changes = calloc(MAX_OF(most, 1u), sizeof(*commit->changes));
-        plan->diffs = calloc(MAX_OF(most, 1u), sizeof(*plan->diffs));
-        if (!commit->changes || !plan->diffs)
-                return -ENOMEM;
-        plan->n_diffs = most;
+}
+
+/* The same spaces as before: those whose views stay, most of them, are not even looked at. */
+static void copy_snapshot(Snapshot *snapshot, const Snapshot *before, const CommitPlan *plan) {
+        memcpy(snapshot->spaces, before->spaces, before->n_spaces * sizeof(*before->spaces));
+        for (size_t i = 0; i < plan->n_views; i++)
+                for (size_t j = 0; j < before->n_spaces; j++)
+                        if (before->spaces[j].view == plan->views[i].old)
+                                snapshot->spaces[j].view = plan->views[i].new;
+}
+
+static int plan_snapshot(Commit *commit) {
+        CommitPlan *plan = commit->plan;
+        Map *map = commit->map;
+        int r;
+
+        r = snapshot_new(&plan->snapshot, commit->generation, map->n_spaces);
+        if (r < 0)
+                return r;
+        plan->snapshot->n_regions = map->n_regions;
+        plan->snapshot->ram_bytes = map->ram_bytes;
+        if (map_spaces_were_edited(map))
+                fill_snapshot(plan->snapshot, map);
+        else
+                copy_snapshot(plan->snapshot, map->snapshot, plan);
         return plan_spaces(commit);
 }
 
@@ -222,6 +264,7 @@ static void publish(Commit *commit) {
         count_changed_spaces(commit);
         map->generation = commit->generation;
         publish_handlers(commit);
+        snapshot_succeed(old, plan->snapshot, &plan->left, &plan->come);
         rcu_publish(&map->snapshot, plan->snapshot);
         retire_handlers(commit);
         /* Whoever reads the commit's changes needs the views and spaces of before. */
@@ -261,7 +304,9 @@ static void commit_plan_free(CommitPlan *plan) {
         if (plan->published)
                 snapshot_retire(plan->snapshot);
         else
-                snapshot_unref(plan->snapshot);
+                snapshot_abandon(plan->snapshot);
+        free(plan->left.items);
+        free(plan->come.items);
         free(plan);
 }
 

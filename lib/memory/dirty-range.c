@@ -45,10 +45,6 @@ void dirty_ranges_clear(DirtyRanges *ranges) {
         array_relax(&ranges->items, &ranges->allocated);
 }
 
-bool dirty_ranges_is_empty(const DirtyRanges *ranges) {
-        return ranges->n == 0 && !ranges->everything;
-}
-
 void dirty_ranges_deinit(DirtyRanges *ranges) {
         free(ranges->items);
         *ranges = (DirtyRanges){};

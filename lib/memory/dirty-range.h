@@ -30,7 +30,10 @@ struct DirtyRanges {
 void dirty_ranges_add(DirtyRanges *ranges, Range range);
 /* Sorts, joins what overlaps or touches. */
 void dirty_ranges_sort(DirtyRanges *ranges);
-bool dirty_ranges_is_empty(const DirtyRanges *ranges);
+static inline bool dirty_ranges_is_empty(const DirtyRanges *ranges) {
+        return ranges->n == 0 && !ranges->everything;
+}
+
 void dirty_ranges_clear(DirtyRanges *ranges);
 void dirty_ranges_deinit(DirtyRanges *ranges);
 

@@ -4,8 +4,10 @@
 /*
  * Map: one VM's tree of regions, its address spaces, its listeners, its generation
  *
- * Everything hangs off a Map; there is no global state. The tree, the names and the undo log belong
- * to one thread, the writer. Other threads see published views only (map_snapshot()).
+ * Everything hangs off a Map; there is no state beside it, neither global nor a thread's. The tree,
+ * the names, the undo log and a commit that is being made belong to one thread at a time, the map's
+ * thread: it may be another one later, by whatever hands the map over in order, and is registered
+ * with rcu_register(). Other threads see published views only (map_snapshot()).
  *
  * Edits change the tree at once and leave their inverse in the undo log; views, listeners and the
  * generation change with a commit. Between the two the tree is ahead of the views. Whoever edits
@@ -17,13 +19,13 @@
 #include "lib/memory/address-space.h"
 #include "lib/memory/edit.h"
 #include "lib/memory/region.h"
+#include "lib/memory/snapshot.h"
 #include "lib/util/detail.h"
 #include "lib/util/rcu.h"
 #include "lib/util/tree.h"
 
 typedef struct Map Map;
 typedef struct MapLimits MapLimits;
-typedef struct Snapshot Snapshot;
 typedef struct Transaction Transaction;
 typedef struct Undo Undo;
 
@@ -37,23 +39,6 @@ struct MapLimits {
 };
 
 extern const MapLimits map_limits_default;
-
-/*
- * All address spaces' views at one generation: one pointer, published at once. Immutable. Who holds
- * a reference may use it, and all that its views show, for as long as the map is there.
- */
-struct Snapshot {
-        struct urcu_ref ref;
-        RcuHead rcu;
-        uint64_t generation;
-        uint64_t n_regions;
-        uint64_t ram_bytes;
-        size_t n_spaces;
-        struct {
-                AddressSpace *space; /* counted reference; readers use its name only */
-                FlatView *view;      /* counted reference */
-        } spaces[];                  /* by name */
-};
 
 struct Map {
         struct RegionsByName regions;
@@ -114,16 +99,3 @@ bool map_walk_visits(Map *map, Region *region);
 static inline const Snapshot *map_snapshot(const Map *map) {
         return rcu_fetch(&map->snapshot);
 }
-
-/* A snapshot of n spaces still to be filled in. */
-int snapshot_new(Snapshot **ret, uint64_t generation, size_t n_spaces);
-/* The map's thread may take a reference to the published one; any thread may give one up. */
-Snapshot *snapshot_ref(Snapshot *snapshot);
-Snapshot *snapshot_unref(Snapshot *snapshot);
-DEFINE_CLEANUP(Snapshot *, snapshot_unref);
-/* Gives up the writer's reference after a grace period. */
-void snapshot_retire(Snapshot *snapshot);
-/* NULL if there is no such address space. */
-const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);
-/* The space itself, as of that generation; the map's thread only. */
-AddressSpace *snapshot_find_space(const Snapshot *snapshot, const char *space);

@@ -265,12 +265,21 @@ Region *map_next_rehandled(const Map *map, size_t *i) {
         return NULL;
 }
 
+bool map_spaces_were_edited(const Map *map) {
+        for (size_t i = 0; i < map->n_undo; i++)
+                if (map->undo[i].space)
+                        return true;
+        return false;
+}
+
 /* The spaces by name with their roots, against those of the last commit. */
 static bool spaces_are_unchanged(const Map *map) {
         const Snapshot *snapshot = map->snapshot;
         AddressSpace *space;
         size_t i = 0;
 
+        if (!map_spaces_were_edited(map))
+                return true;
         RB_FOREACH(space, AddressSpaces, (struct AddressSpaces *)&map->spaces) {
                 if (i == snapshot->n_spaces)
                         return false;

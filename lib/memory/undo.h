@@ -53,6 +53,9 @@ void map_add_coalesced(Map *map, Region *region, Coalesced *coalesced);
 void map_remove_coalesced(Map *map, Region *region, Coalesced *coalesced);
 void map_set_handler(Map *map, Region *region, Handler *handler);
 
+/* Whether an edit in the log is about address spaces. */
+bool map_spaces_were_edited(const Map *map);
+
 /* Forgets the log: what it could undo has become the map's state. */
 void map_forget_undo(Map *map);
 
