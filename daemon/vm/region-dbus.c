@@ -5,6 +5,7 @@
 
 #include "api/names.h"
 #include "daemon/vm/error-dbus.h"
+#include "daemon/vm/mapped-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/region-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -152,41 +153,6 @@ static int get_aliases(sd_bus *bus, const char *path, const char *interface, con
                 if (n++ == GUESTMAP_NAMES_MAX)
                         break;
                 r = sd_bus_message_append_basic(reply, 's', alias->name);
-                if (r < 0)
-                        return r;
-        }
-        return sd_bus_message_close_container(reply);
-}
-
-static int append_mapped(sd_bus_message *reply, const Region *region, const AddressSpace *space,
-                         size_t *n) {
-        ViewCursor cursor;
-        const Section *section = flat_view_first(space->view->current, &cursor, 0);
-        int r;
-
-        for (; section && *n < GUESTMAP_NAMES_MAX; section = flat_view_next(&cursor)) {
-                if (section->region != region)
-                        continue;
-                r = sd_bus_message_append(reply, "(st)", space->name, section->range.first);
-                if (r < 0)
-                        return r;
-                (*n)++;
-        }
-        return 0;
-}
-
-static int get_mapped_at(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        Map *map = service_current(bus)->vm->map;
-        AddressSpace *space;
-        size_t n = 0;
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "(st)");
-        if (r < 0)
-                return r;
-        RB_FOREACH(space, AddressSpaces, &map->spaces) {
-                r = append_mapped(reply, userdata, space, &n);
                 if (r < 0)
                         return r;
         }

@@ -186,6 +186,38 @@ static void test_region_object(void **state) {
         rig_free(rig);
 }
 
+static const char *mapped_at(Rig *rig, const char *region) {
+        char path[128];
+
+        snprintf(path, sizeof(path), RIG_VM "/region/%s", region);
+        return rig_get(rig, path, "org.guestmap1.Region", "MappedAt");
+}
+
+/* In pieces, where something lies over it; through aliases, once where two show the same. */
+static void test_mapped_at(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "ram", "ram", 0x4000, "", 0);
+        assert_string_equal(mapped_at(rig, "ram"), "[]");
+        rig_alias(rig, RIG_VM, "low", "ram", 0, 0x3000, "system", 0x10000);
+        rig_alias(rig, RIG_VM, "high", "ram", 0x1000, 0x3000, "system", 0x100000);
+        rig_alias(rig, RIG_VM, "again", "low", 0, 0x1000, "system", 0x10000);
+        rig_alias(rig, RIG_VM, "port", "ram", 0x2000, 0x1000, "io", 0x100);
+        assert_string_equal(mapped_at(rig, "ram"), "[(io 256), (memory 65536), (memory 1048576)]");
+        rig_add(rig, RIG_VM, "hole", "mmio", 0x1000, "system", 0x11000);
+        assert_string_equal(mapped_at(rig, "ram"), "[(io 256), (memory 65536), (memory 73728), "
+                                                   "(memory 1048576)]");
+        assert_string_equal(mapped_at(rig, "low"), "[]");
+        assert_string_equal(mapped_at(rig, "system"), "[]");
+        rig_enable(rig, RIG_VM, "low", false);
+        assert_string_equal(mapped_at(rig, "ram"), "[(io 256), (memory 1048576)]");
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "io", 0);
+        assert_string_equal(mapped_at(rig, "ram"), "[(memory 1048576)]");
+        rig_enable(rig, RIG_VM, "system", false);
+        assert_string_equal(mapped_at(rig, "ram"), "[]");
+        rig_free(rig);
+}
+
 static void test_too_many_to_enumerate(void **state) {
         Rig *rig = rig_new_vm();
         char name[32];
@@ -333,6 +365,7 @@ UNIT_TESTS(cmocka_unit_test(test_setup), cmocka_unit_test(test_setup_with_layout
            cmocka_unit_test(test_setup_fails), cmocka_unit_test(test_quit),
            cmocka_unit_test(test_callers), cmocka_unit_test(test_another_connection),
            cmocka_unit_test(test_managed_objects), cmocka_unit_test(test_region_object),
-           cmocka_unit_test(test_too_many_to_enumerate), cmocka_unit_test(test_list_regions),
-           cmocka_unit_test(test_memory), cmocka_unit_test(test_documents),
-           cmocka_unit_test(test_apply), cmocka_unit_test(test_replaced));
+           cmocka_unit_test(test_mapped_at), cmocka_unit_test(test_too_many_to_enumerate),
+           cmocka_unit_test(test_list_regions), cmocka_unit_test(test_memory),
+           cmocka_unit_test(test_documents), cmocka_unit_test(test_apply),
+           cmocka_unit_test(test_replaced));
