@@ -4,6 +4,7 @@
  * Dumps, made on threads: what they show, who waits, how many there may be, what ends them
  */
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -86,6 +87,30 @@ static void test_snapshot(void **state) {
 
 /* So many regions that the tree is lent for writing them. */
 enum { MANY = 5000 };
+
+/* Commits go on while the thread reads; sanitizers look on. */
+static void test_beside_commits(void **state) {
+        static const char first[] = "{\"generation\":2,\"address-spaces\":{\n  \"io\":[],";
+        Rig *rig = rig_new_vm();
+        char name[] = "a00000", *text;
+        sd_bus_message *answer;
+        unsigned n_commits = 0;
+
+        rig_add_many(rig, "a", MANY, 0);
+        start_dump(rig, &answer);
+        do {
+                snprintf(name, sizeof(name), "a%05u", n_commits);
+                rig_remove(rig, RIG_VM, name);
+        } while (!answer && ++n_commits < MANY);
+        wait_for_dumps(rig);
+        text = reply_dump(answer);
+        assert_int_equal(strncmp(text, first, strlen(first)), 0);
+        assert_non_null(strstr(text, "\"region\":\"a00000\""));
+        assert_non_null(strstr(text, "\"region\":\"a04999\""));
+        free(text);
+        sd_bus_message_unref(answer);
+        rig_free(rig);
+}
 
 /* Who edits waits, who looks at views does not. */
 static void test_tree_is_lent(void **state) {
@@ -189,6 +214,7 @@ static void test_service_goes(void **state) {
         assert_null(answer);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_snapshot), cmocka_unit_test(test_tree_is_lent),
-           cmocka_unit_test(test_layout), cmocka_unit_test(test_quota),
-           cmocka_unit_test(test_caller_goes), cmocka_unit_test(test_service_goes));
+UNIT_TESTS(cmocka_unit_test(test_snapshot), cmocka_unit_test(test_beside_commits),
+           cmocka_unit_test(test_tree_is_lent), cmocka_unit_test(test_layout),
+           cmocka_unit_test(test_quota), cmocka_unit_test(test_caller_goes),
+           cmocka_unit_test(test_service_goes));
