@@ -5,6 +5,7 @@
 
 #include "api/names.h"
 #include "daemon/manager/auth.h"
+#include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
@@ -50,7 +51,7 @@ static int copy_reply(sd_bus_message *request, sd_bus_message *reply) {
         r = sd_bus_message_new_method_return(request, &copy);
         if (r < 0)
                 return r;
-        r = sd_bus_message_copy(copy, reply, 1);
+        r = message_copy(copy, reply);
         if (r < 0)
                 return r;
         return sd_bus_message_send(copy);
@@ -79,7 +80,7 @@ static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
                           sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         if (r < 0)
                 return r;
-        r = sd_bus_message_copy(copy, m, 1);
+        r = message_copy(copy, m);
         if (r < 0)
                 return r;
         r = sd_bus_message_set_sender(copy, sd_bus_message_get_sender(m));

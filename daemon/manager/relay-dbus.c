@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
@@ -86,7 +87,7 @@ static int pass_on(VM *vm, sd_bus_message *m) {
         r = sd_bus_message_rewind(m, 1);
         if (r < 0)
                 return r;
-        r = sd_bus_message_copy(copy, m, 1);
+        r = message_copy(copy, m);
         return r < 0 ? r : sd_bus_send(bus, copy, NULL);
 }
 

