@@ -7,7 +7,10 @@
 #include "lib/util/array.h"
 #include "lib/util/cleanup.h"
 
-enum { GROUP = 8 }; /* keys that are compared at once: as many as a cache line has */
+enum {
+        CACHE_LINE = 64,
+        GROUP = CACHE_LINE / sizeof(uint64_t), /* keys that are compared at once */
+};
 
 struct ViewNode {
         struct cds_list_head link; /* in ViewSplice.born or .dead, or in an epoch */
@@ -50,25 +53,37 @@ static void *leaf_item(const ViewNode *leaf, size_t item_size, size_t i) {
 
 /*
  * How many of the node's keys are at or below an address: first among those that begin a group,
- * then within the group that it falls into. Neither loop waits for memory or for a branch to be
- * known before it goes on, which halving does five times.
+ * then within the group that it falls into. No compare waits for memory or for a branch that
+ * another of its round would have to settle, as halving does five times; nor for n.
  */
 static unsigned count_upto(const ViewNode *node, uint64_t address) {
-        const uint64_t *group = node->first;
-        unsigned n = 0;
+        const uint64_t *key = node->first;
+        unsigned n, low, high;
 
-        for (unsigned i = GROUP; i < VIEW_NODE_MAX; i += GROUP)
-                n += node->first[i] <= address;
-        group += n * GROUP;
-        n *= GROUP;
-        for (unsigned i = 0; i < GROUP; i++)
-                n += group[i] <= address;
-        return MIN_OF(n, node->n);
+        if (address == UINT64_MAX)
+                return node->n;
+        n = GROUP * ((key[8] <= address) + (key[16] <= address) + (key[24] <= address));
+        key += n;
+        low = (key[0] <= address) + (key[1] <= address) + (key[2] <= address) + (key[3] <= address);
+        high = (key[4] <= address) + (key[5] <= address) + (key[6] <= address) +
+               (key[7] <= address);
+        return n + low + high;
 }
 
 /* How many are below it. */
 static unsigned count_below(const ViewNode *node, uint64_t address) {
         return address == 0 ? 0 : count_upto(node, address - 1);
+}
+
+/*
+ * Asks for all of a node at once: what a commit has just written has to come from another CPU, a
+ * cache line at a time if the search asks for it.
+ */
+static void node_prefetch(const ViewNode *node) {
+        size_t size = offsetof(ViewNode, children) + sizeof(node->children);
+
+        for (size_t at = 0; at < size; at += CACHE_LINE)
+                __builtin_prefetch((const char *)node + at);
 }
 
 const void *view_tree_floor(const ViewTree *tree, size_t item_size, uint64_t address) {
@@ -78,6 +93,7 @@ const void *view_tree_floor(const ViewTree *tree, size_t item_size, uint64_t add
         if (!node)
                 return NULL;
         for (;; node = node->children[n - 1]) {
+                node_prefetch(node);
                 n = count_upto(node, address);
                 if (n == 0)
                         return NULL;

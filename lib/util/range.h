@@ -41,8 +41,9 @@ static inline uint64_t range_size(Range range) {
         return less_one == UINT64_MAX ? SIZE_WHOLE : less_one + 1;
 }
 
+/* One comparison: what lies below the range wraps to above it. */
 static inline bool range_contains(Range range, uint64_t address) {
-        return range.first <= address && address <= range.last;
+        return address - range.first <= range.last - range.first;
 }
 
 static inline bool range_covers(Range outer, Range inner) {
