@@ -51,10 +51,12 @@ static void *leaf_item(const ViewNode *leaf, size_t item_size, size_t i) {
         return (char *)leaf->items + i * item_size;
 }
 
+_Static_assert(VIEW_NODE_MAX == 4 * GROUP && GROUP == 8, "count_upto() spells them out");
+
 /*
  * How many of the node's keys are at or below an address: first among those that begin a group,
- * then within the group that it falls into. No compare waits for memory or for a branch that
- * another of its round would have to settle, as halving does five times; nor for n.
+ * then within the group that it falls into. That is two rounds, where halving is five, each of
+ * which waits for the one before.
  */
 static unsigned count_upto(const ViewNode *node, uint64_t address) {
         const uint64_t *key = node->first;
@@ -62,7 +64,8 @@ static unsigned count_upto(const ViewNode *node, uint64_t address) {
 
         if (address == UINT64_MAX)
                 return node->n;
-        n = GROUP * ((key[8] <= address) + (key[16] <= address) + (key[24] <= address));
+        n = GROUP *
+            ((key[GROUP] <= address) + (key[2 * GROUP] <= address) + (key[3 * GROUP] <= address));
         key += n;
         low = (key[0] <= address) + (key[1] <= address) + (key[2] <= address) + (key[3] <= address);
         high = (key[4] <= address) + (key[5] <= address) + (key[6] <= address) +
