@@ -30,7 +30,7 @@ _guestmapctl_words() {
         shift
 
         case $verb in
-        space | ioeventfd | coalesced)
+        space | ioeventfd | coalesced | vcpu)
                 if ((at == 1)); then
                         _guestmapctl_verbs | sed -n "s/^$verb \([a-z]*\).*/\1/p"
                         return
@@ -59,6 +59,9 @@ _guestmapctl_words() {
         2,show | 2,remove | 2,enable | 2,disable | 2,move | 2,set | 2,ioeventfd* | 2,coalesced* | 2,handler | \
                 3,move | 3,alias | "3,space add" | 5,add | 6,alias)
                 _guestmapctl_regions "${bus[@]}" tree "$1"
+                ;;
+        "3,vcpu add")
+                printf '%s\n' real flat long
                 ;;
         3,add)
                 printf '%s\n' container ram rom romd mmio reserved

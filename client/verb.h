@@ -61,6 +61,16 @@ int verb_coalesced_add(Client *client, char **arguments);
 int verb_coalesced_clear(Client *client, char **arguments);
 int verb_handler(Client *client, char **arguments);
 
+int verb_vcpu_add(Client *client, char **arguments);
+int verb_vcpu_remove(Client *client, char **arguments);
+int verb_vcpu_list(Client *client, char **arguments);
+int verb_vcpu_start(Client *client, char **arguments);
+int verb_vcpu_stop(Client *client, char **arguments);
+int verb_vcpu_step(Client *client, char **arguments);
+int verb_vcpu_registers(Client *client, char **arguments);
+int verb_pause(Client *client, char **arguments);
+int verb_resume(Client *client, char **arguments);
+
 int verb_apply(Client *client, char **arguments);
 int verb_diff(Client *client, char **arguments);
 int verb_export(Client *client, char **arguments);

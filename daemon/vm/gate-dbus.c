@@ -66,6 +66,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_VM, "Dump", is_dump_without_tree},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
         {GUESTMAP_INTERFACE_VM, "GetSlots"},
+        {GUESTMAP_INTERFACE_VM, "ListVCPUs"},
         {GUESTMAP_INTERFACE_VM, "Pause"},
         {GUESTMAP_INTERFACE_VM, "RemoveVCPU"},
         {GUESTMAP_INTERFACE_VM, "Resume"},

@@ -115,6 +115,33 @@ int method_remove_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                               GUESTMAP_INTERFACE_VCPU, NULL);
 }
 
+static int append_vcpu(sd_bus_message *reply, const Service *service, const VCPU *vcpu) {
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = vcpu_path(service, vcpu_index(vcpu), &path);
+        if (r < 0)
+                return r;
+        return sd_bus_message_append(reply, "(uos)", vcpu_index(vcpu), path,
+                                     vcpu_state_to_string(vcpu_state(vcpu)));
+}
+
+int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Service *service = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(uos)");
+        for (VCPU *vcpu = vcpus_next(service->vm->vcpus, NULL); r >= 0 && vcpu;
+             vcpu = vcpus_next(service->vm->vcpus, vcpu))
+                r = append_vcpu(reply, service, vcpu);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
 /* Pausing what is paused, and resuming what runs, is no change. */
 static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
         VCPUs *vcpus = service->vm->vcpus;

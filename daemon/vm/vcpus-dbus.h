@@ -11,6 +11,7 @@
 
 int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_remove_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int get_pause_usec(sd_bus *bus, const char *path, const char *interface, const char *property,

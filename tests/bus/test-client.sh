@@ -386,6 +386,41 @@ END
         does "remove its region" remove pc doorbell
 }
 
+# Where there is no KVM there are no virtual CPUs.
+test_vcpus() {
+        if ! [[ -w /dev/kvm ]]; then
+                refuses "no vCPU without KVM" "NotSupported: *" vcpu add pc 0
+                return
+        fi
+        ctl create guest
+        ctl add guest ram ram 1MiB system
+        does "add a vCPU" vcpu add guest 0 long 0x80000
+        does "add another" vcpu add guest 1
+        refuses "add it again" "InUse: *" vcpu add guest 1
+        refuses "page tables in nothing" "InvalidRange: *" vcpu add guest 2 long 1MiB
+        prints "list vCPUs" vcpu list guest <<'END'
+VCPU STATE
+   0 stopped
+   1 stopped
+END
+        does "remove a vCPU" vcpu remove guest 1
+        # in al, 0x71; hlt
+        ctl write guest memory 0x1000 e471f4
+        does "set registers" vcpu registers guest 0 rip=0x1000 rax=0x1200
+        refuses "set no register" "InvalidArgs: unknown register \"eax\"" vcpu registers guest 0 eax=1
+        refuses "no value" "* is not of the form REGISTER=VALUE" vcpu registers guest 0 rax
+        does "step" vcpu step guest 0
+        json "registers" 'd["rip"] == "0x1002" and d["rax"] == "0x12ff" and d["cs.selector"] == "0x8"' \
+                vcpu registers guest 0
+        does "pause" pause guest
+        does "start" vcpu start guest 0
+        json "it waits" 'd["vcpus"][0]["state"] == "running"' vcpu list guest
+        refuses "it runs" "InUse: *" vcpu registers guest 0
+        does "stop" vcpu stop guest 0
+        does "resume" resume guest
+        does "destroy" destroy guest
+}
+
 test_documents() {
         local layout=$directory/layout.json patch=$directory/patch.json
         ctl export pc >"$layout"
@@ -607,6 +642,7 @@ test_views
 test_sticky_slots
 test_memory
 test_devices
+test_vcpus
 test_documents
 test_large_documents
 test_transactions

@@ -92,6 +92,8 @@ static void test_objects(void **state) {
         rig_call(rig, RIG_VM, "ObjectManager.GetManagedObjects", "");
         assert_non_null(strstr(rig->text, "/vcpu/7: "));
         assert_string_equal(rig_get(rig, RIG_VM "/vcpu/7", "org.guestmap1.VCPU", "Index"), "7");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListVCPUs", ""),
+                            "[(0 /vcpu/0 stopped), (7 /vcpu/7 stopped)]");
         assert_string_equal(get_state(rig), "stopped");
         assert_string_equal(get(rig, "StopReason"), "");
 
