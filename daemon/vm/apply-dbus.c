@@ -219,19 +219,6 @@ static int is_small(ApplyCall *call, bool *ret) {
         return r;
 }
 
-static int start_job(ApplyCall *call) {
-        Service *service = call->service;
-        int r;
-
-        r = gate_lend(&service->gate, call->m);
-        if (r < 0)
-                return r;
-        r = job_start(&service->jobs, NULL, work, done, call, &call->detail);
-        if (r != 0)
-                gate_take_back(&service->gate);
-        return r;
-}
-
 static int apply_call_new(ApplyCall **ret, sd_bus_message *m, const MapTarget *target) {
         _cleanup_(apply_call_freep) ApplyCall *call = calloc(1, sizeof(*call));
 
@@ -260,7 +247,7 @@ static int apply(sd_bus_message *m, const MapTarget *target, const char *text, i
         if (r == 0)
                 r = is_small(call, &small);
         if (r == 0 && !small) {
-                r = start_job(call);
+                r = gate_start_job(&call->service->gate, NULL, m, work, done, call, &call->detail);
                 if (r == 0) {
                         TAKE_PTR(call);
                         return 1;

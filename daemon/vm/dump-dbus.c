@@ -203,18 +203,12 @@ static int dump_new(DumpCall **ret, Service *service, sd_bus_message *m, const D
 
 static int start_job(DumpCall *dump, Detail *detail) {
         Service *service = dump->service;
-        int r;
 
-        if (dump->kind->source == DUMP_TREE) {
-                r = gate_lend(&service->gate, dump->m);
-                if (r < 0)
-                        return r;
-                dump->borrows = true;
-        }
-        r = job_start(&service->jobs, &dump->job, dump_run, dump_done, dump, detail);
-        if (r != 0 && dump->borrows)
-                gate_take_back(&service->gate);
-        return r;
+        dump->borrows = dump->kind->source == DUMP_TREE;
+        if (dump->borrows)
+                return gate_start_job(&service->gate, &dump->job, dump->m, dump_run, dump_done,
+                                      dump, detail);
+        return job_start(&service->jobs, &dump->job, dump_run, dump_done, dump, detail);
 }
 
 static bool is_small(const DumpCall *dump) {

@@ -235,6 +235,19 @@ void gate_take_back(Gate *gate) {
                         play(gate, waiting);
 }
 
+int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone done,
+                   void *userdata, Detail *detail) {
+        int r;
+
+        r = gate_lend(gate, m);
+        if (r < 0)
+                return r;
+        r = job_start(&gate->service->jobs, ret, run, done, userdata, detail);
+        if (r != 0)
+                gate_take_back(gate);
+        return r;
+}
+
 void gate_disconnect(Gate *gate) {
         Waiting *waiting, *next;
 

@@ -22,6 +22,7 @@
 #include <systemd/sd-bus.h>
 #include <urcu/list.h>
 
+#include "daemon/vm/job.h"
 #include "lib/util/detail.h"
 
 typedef struct Gate Gate;
@@ -50,10 +51,13 @@ void gate_init(Gate *gate, Service *service);
  */
 int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail);
 
-/* Lends the tree, which is there, to a job that does a call. -ENOMEM. */
+/* Lends the tree, which is there, to whoever does a call. -ENOMEM. */
 int gate_lend(Gate *gate, sd_bus_message *m);
 /* The tree is back, and the call it was lent for is answered. */
 void gate_take_back(Gate *gate);
+/* job_start(), with the tree lent to the job: done() takes it back. */
+int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone done,
+                   void *userdata, Detail *detail);
 
 /* The connection is gone: so is the line, and soon the transactions that live with callers. */
 void gate_disconnect(Gate *gate);

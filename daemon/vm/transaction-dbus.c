@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/vm/commit-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
-#include "daemon/vm/report.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/transaction-dbus.h"
 
@@ -83,39 +83,6 @@ int transaction_objects_enumerate(sd_bus *bus, const char *prefix, void *userdat
         return 0;
 }
 
-static int commit(OpenTransaction *open, sd_bus_message *m, uint64_t *ret_generation,
-                  Detail *detail) {
-        _cleanup_(change_deinit) Change change = {};
-        uint64_t expected;
-        uint32_t has_expected = 0;
-        const Option options[] = {{"expect-generation", 't', &expected, 0, &has_expected, 1}};
-        int r;
-
-        r = options_read(m, options, ELEMENTS_OF(options), detail);
-        if (r == 0 && has_expected)
-                r = map_target_expect(&open->service->map_target, expected, detail);
-        if (r == 0)
-                r = open_transaction_prepare(open, &change, detail);
-        if (r != 0)
-                return r;
-        return service_commit(open->service, &change, open->path, ret_generation, detail);
-}
-
-static int method_commit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        OpenTransaction *open = userdata;
-        uint64_t generation;
-        Detail detail = {};
-        int r;
-
-        r = open_transaction_touch(open);
-        if (r == 0)
-                r = commit(open, m, &generation, &detail);
-        if (r != 0)
-                return error_from_outcome(error, r, &detail);
-        open_transaction_free(open);
-        return sd_bus_reply_method_return(m, "t", generation);
-}
-
 static int method_abort(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Detail detail = {};
         int r;
@@ -125,29 +92,6 @@ static int method_abort(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                 return error_from_outcome(error, r, &detail);
         open_transaction_free(userdata);
         return sd_bus_reply_method_return(m, NULL);
-}
-
-static int preview(OpenTransaction *open, char **ret, Detail *detail) {
-        _cleanup_(change_deinit) Change change = {};
-        int r;
-
-        r = open_transaction_touch(open);
-        if (r == 0)
-                r = open_transaction_prepare(open, &change, detail);
-        if (r != 0)
-                return r;
-        return report_commit(ret, change.vm, change.commit, change.n_edits, change.discarded);
-}
-
-static int method_preview(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(freep) char *report = NULL;
-        Detail detail = {};
-        int r;
-
-        r = preview(userdata, &report, &detail);
-        if (r != 0)
-                return error_from_outcome(error, r, &detail);
-        return sd_bus_reply_method_return(m, "s", report);
 }
 
 static int get_base_generation(sd_bus *bus, const char *path, const char *interface,

@@ -229,21 +229,72 @@ static void test_transaction(void **state) {
         rig_free(rig);
 }
 
-/* A layout may be small and remove a lot: that is a job as well. */
-static void test_large_map(void **state) {
-        Rig *rig = rig_new_vm();
+/* A patch that adds n regions in a row. */
+static char *adding(unsigned n) {
         char *text = NULL;
         size_t length;
         FILE *out = open_memstream(&text, &length);
 
         assert_non_null(out);
         fputs("{\"guestmap\": 1, \"edits\": [", out);
-        for (unsigned i = 0; i < 5000; i++)
+        for (unsigned i = 0; i < n; i++)
                 fprintf(out,
-                        "%s{\"add-region\": {\"name\": \"r%u\", \"kind\": \"mmio\", \"size\": 1}}",
-                        i > 0 ? "," : "", i);
+                        "%s{\"add-region\": {\"name\": \"r%u\", \"kind\": \"mmio\", "
+                        "\"size\": 1, \"parent\": \"system\", \"offset\": %u}}",
+                        i > 0 ? "," : "", i, 2 * i);
         fputs("]}", out);
         fclose(out);
+        return text;
+}
+
+static void test_large_transaction(void **state) {
+        Rig *rig = rig_new_vm();
+        char *text = adding(5000);
+
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        apply_fd(rig, T1, text);
+        assert_string_equal(n_edits(rig), "5000");
+        slow_jobs_begin(&rig->service->jobs);
+        rig_send(rig, T1, "Transaction.Preview", "");
+        assert_true(rig->service->gate.is_lent);
+        rig_send(rig, T1, "Transaction.Commit", "a{sv}", 1, "expect-generation", "t", UINT64_C(7));
+        slow_jobs_end();
+        rig_wait(rig);
+        assert_non_null(strstr(rig->text, "Conflict: " RIG_VM " has generation 1, not 7"));
+        free(rig_log(rig));
+
+        slow_jobs_begin(&rig->service->jobs);
+        rig_send(rig, T1, "Transaction.Commit", "a{sv}", 0);
+        assert_true(rig->service->gate.is_lent);
+        slow_jobs_end();
+        assert_string_equal(rig_wait(rig), "2");
+        assert_text(rig_log(rig), "reply\nCommitted 2 1 [] {edits: 5000, slot-operations: 0, "
+                                  "transaction: /transaction/1, truncated: true, "
+                                  "objects-changed: true}\n");
+        assert_string_equal(n_edits(rig), "TransactionClosed: transaction 1 of VM \"test\" is not "
+                                          "open");
+
+        /* What was staged no longer holds, and stays. */
+        apply(rig, RIG_VM, LAYOUT());
+        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        apply_fd(rig, RIG_VM "/transaction/2", text);
+        rig_add(rig, RIG_VM, "r4999", "mmio", 1, "", 0);
+        assert_string_equal(
+                rig_call(rig, RIG_VM "/transaction/2", "Transaction.Commit", "a{sv}", 0),
+                "Conflict: edit 5000: region \"r4999\" was changed by the commit of "
+                "generation 4, the transaction began at 3");
+        assert_string_equal(
+                rig_get(rig, RIG_VM "/transaction/2", "org.guestmap1.Transaction", "Edits"),
+                "5000");
+        free(text);
+        rig_free(rig);
+}
+
+/* A layout may be small and remove a lot: that is a job as well. */
+static void test_large_map(void **state) {
+        Rig *rig = rig_new_vm();
+        char *text = adding(5000);
+
         apply(rig, RIG_VM, text);
         free(text);
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Regions"), "5002");
@@ -255,6 +306,39 @@ static void test_large_map(void **state) {
         slow_jobs_end();
         rig_wait(rig);
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Regions"), "2");
+        rig_free(rig);
+}
+
+/* All that may be asked while the job is at work: for the thread sanitizer, mostly. */
+static void test_looked_at_meanwhile(void **state) {
+        Rig *rig = rig_new_vm();
+        char *text = adding(20000);
+        int fd = memfd_of(text);
+
+        rig_announce(rig, ":1.1", 1000);
+        rig_announce(rig, ":1.2", 1000);
+        rig_add(rig, RIG_VM, "ram", "ram", 0x1000, "system", 1 << 30);
+        for (int i = 0; i < 2; i++) {
+                rig->sender = ":1.1";
+                rig_send(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 0);
+                rig->sender = ":1.2";
+                while (rig->service->gate.is_lent) {
+                        rig_flat(rig, RIG_MEMORY);
+                        rig_call(rig, RIG_MEMORY, "AddressSpace.Find", "t", UINT64_C(1) << 30);
+                        rig_call(rig, RIG_MEMORY, "AddressSpace.GetChanges", "t", UINT64_C(1));
+                        rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", "");
+                        rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(1) << 30,
+                                 UINT64_C(8));
+                        rig_call(rig, RIG_MEMORY, "Properties.GetAll", "s", "");
+                        rig_call(rig, RIG_VM, "Properties.GetAll", "s", "org.guestmap1.VM");
+                        rig_call(rig, RIG_VM, "VM.Dump", "sa{sv}", "flat", 0);
+                        rig_call(rig, RIG_VM, "VM.GetSlots", "");
+                }
+        }
+        assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Generation"), "3");
+        assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Regions"), "20003");
+        close(fd);
+        free(text);
         rig_free(rig);
 }
 
@@ -353,6 +437,7 @@ static void test_setup_ends(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_same_as_apply), cmocka_unit_test(test_same_errors),
            cmocka_unit_test(test_options), cmocka_unit_test(test_not_documents),
            cmocka_unit_test(test_transaction), cmocka_unit_test(test_large_map),
+           cmocka_unit_test(test_large_transaction), cmocka_unit_test(test_looked_at_meanwhile),
            cmocka_unit_test(test_caller_leaves), cmocka_unit_test(test_connection_ends),
            cmocka_unit_test(test_service_ends), cmocka_unit_test(test_setup),
            cmocka_unit_test(test_setup_ends));

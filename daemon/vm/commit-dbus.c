@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+
+#include "daemon/vm/commit-dbus.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/open-transaction.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/report.h"
+#include "daemon/vm/service-dbus.h"
+
+typedef struct CommitCall CommitCall;
+
+enum { IN_PLACE_EDITS_MAX = 4096 };
+
+/* One call, from its message to its answer. */
+struct CommitCall {
+        Service *service;
+        OpenTransaction *open;
+        sd_bus_message *m;
+        bool is_preview;
+        bool borrows; /* the tree */
+        Change change;
+        char *report; /* of a preview */
+        Detail detail;
+};
+
+static CommitCall *commit_call_free(CommitCall *call) {
+        if (!call)
+                return NULL;
+        change_deinit(&call->change);
+        free(call->report);
+        sd_bus_message_unref(call->m);
+        free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(CommitCall *, commit_call_free);
+
+static int work(const Cancel *cancel, void *userdata) {
+        CommitCall *call = userdata;
+        Change *change = &call->change;
+        int r;
+
+        r = open_transaction_prepare(call->open, change, &call->detail);
+        if (r == 0 && call->is_preview)
+                r = report_commit(&call->report, change->vm, change->commit, change->n_edits,
+                                  change->discarded);
+        if (r != 0 || call->is_preview)
+                change_deinit(change);
+        return r;
+}
+
+static int commit(CommitCall *call) {
+        uint64_t generation;
+        int r;
+
+        r = service_commit(call->service, &call->change, call->open->path, &generation,
+                           &call->detail);
+        change_deinit(&call->change);
+        if (r != 0)
+                return r;
+        call->open = open_transaction_free(call->open);
+        (void)sd_bus_reply_method_return(call->m, "t", generation);
+        return 0;
+}
+
+/* An answer that cannot be sent is lost with its connection. */
+static void done(int result, void *userdata) {
+        _cleanup_(commit_call_freep) CommitCall *call = userdata;
+
+        if (result == 0 && call->is_preview)
+                (void)sd_bus_reply_method_return(call->m, "s", call->report);
+        else if (result == 0)
+                result = commit(call);
+        if (result != 0)
+                error_reply(call->m, result, &call->detail);
+        if (call->borrows)
+                gate_take_back(&call->service->gate);
+}
+
+static int begin(CommitCall *call) {
+        uint64_t expected;
+        uint32_t has_expected = 0;
+        const Option options[] = {{"expect-generation", 't', &expected, 0, &has_expected, 1}};
+        int r;
+
+        r = open_transaction_touch(call->open);
+        if (r < 0 || call->is_preview)
+                return r;
+        r = options_read(call->m, options, ELEMENTS_OF(options), &call->detail);
+        if (r == 0 && has_expected)
+                r = map_target_expect(&call->service->map_target, expected, &call->detail);
+        return r;
+}
+
+static int start_job(CommitCall *call) {
+        int r;
+
+        r = gate_start_job(&call->service->gate, NULL, call->m, work, done, call, &call->detail);
+        call->borrows = r == 0;
+        return r;
+}
+
+static int start(sd_bus_message *m, OpenTransaction *open, bool is_preview) {
+        CommitCall *call = calloc(1, sizeof(*call));
+        int r;
+
+        if (!call)
+                return -ENOMEM;
+        call->service = open->service;
+        call->open = open;
+        call->m = sd_bus_message_ref(m);
+        call->is_preview = is_preview;
+        r = begin(call);
+        if (r == 0 && open->staged->n_edits > IN_PLACE_EDITS_MAX)
+                r = start_job(call);
+        else if (r == 0)
+                r = work(NULL, call);
+        if (!call->borrows)
+                done(r, call);
+        return 1;
+}
+
+int method_commit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return start(m, userdata, false);
+}
+
+int method_preview(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return start(m, userdata, true);
+}
