@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "daemon/vm/converge-device.h"
+#include "lib/memory/handler-socket.h"
 #include "lib/util/cleanup.h"
 
 typedef struct Wanted Wanted;
@@ -116,7 +117,8 @@ static bool has_device(const Region *region, bool cleared, const Edit *edit) {
         if (edit->verb == EDIT_ADD_IOEVENTFD)
                 return ioeventfds_find(&region->ioeventfds, edit->ioeventfd);
         if (edit->verb == EDIT_SET_HANDLER)
-                return handler_same(region->handler, edit->handler);
+                return edit->handler ? handler_same(region->handler, edit->handler)
+                                     : handler_is_socket(region->handler);
         return !cleared && range_place(edit->offset, edit->size, &range) &&
                zones_find(&region->coalesced, range);
 }

@@ -87,6 +87,9 @@ int settle_handler(Entry *entry, const JSONPath *path, Detail *detail) {
 
         entry->handler.has_value = entry->edit.mask & PROPERTY_HANDLER;
         entry->edit.mask = 0;
-        r = handler_from_spec(&entry->edit.handler, &entry->handler, &why);
+        /* In a layout: the one that it has. */
+        if (!entry->edit.name && strcmp(entry->handler.kind, "socket") == 0)
+                return 0;
+        r = handler_from_spec(&entry->edit.handler, &entry->handler, "", &why);
         return r > 0 ? json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s", why.text) : r;
 }

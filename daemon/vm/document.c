@@ -46,6 +46,11 @@ static int copy_edits(const EditList *from, EditList *to) {
 static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
         int fd = edit->passed && fds ? named_fds_find(fds, edit->name) : -1;
 
+        if (edit->verb == EDIT_SET_HANDLER && !edit->handler)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                  "region \"%s\": it has no handler on a socket, which SetHandler "
+                                  "passes in",
+                                  edit->name);
         if (!edit->passed)
                 return vm_equip_edit(vm, edit, detail);
         if (fd < 0)

@@ -20,10 +20,19 @@ struct HandlerSpec {
         uint32_t min_width; /* bytes */
         uint32_t max_width;
         bool unaligned;
+
+        int fd; /* of a socket, borrowed */
+        uint32_t has_fd;
+        uint64_t timeout_usec; /* these three of a socket as well */
+        uint64_t user_data;
+        bool posted_writes;
 };
 
 /* Of which nothing was said. */
-#define HANDLER_SPEC_USUAL ((HandlerSpec){.min_width = 1, .max_width = 8})
+#define HANDLER_SPEC_USUAL ((HandlerSpec){.min_width = 1, .max_width = 8, .timeout_usec = 1000000})
 
-/* VM_E_INVALID_ARGUMENTS: there is no such kind, width, or value. -ENOMEM. */
-int handler_from_spec(Handler **ret, const HandlerSpec *spec, Detail *detail);
+/*
+ * For a region of that name. VM_E_INVALID_ARGUMENTS: there is no such kind, width, value, or the
+ * descriptor will not do. -errno.
+ */
+int handler_from_spec(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail);

@@ -22,7 +22,8 @@ typedef struct LayoutRegion LayoutRegion;
 
 struct LayoutRegion {
         Edit add;         /* EDIT_ADD_REGION or EDIT_ADD_ALIAS */
-        EditList devices; /* EDIT_ADD_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_SET_HANDLER of this one */
+        EditList devices; /* EDIT_ADD_IOEVENTFD, EDIT_ADD_COALESCED, EDIT_SET_HANDLER of this one.
+                           * A handler that is NULL: the socket that it has */
         LayoutRegion *parent;
         LayoutRegion *target;
 };

@@ -286,6 +286,10 @@ static int read_set_handler(sd_bus_message *m, Request *request, Detail *detail)
                 {"min-width", 'u', &spec.min_width},
                 {"max-width", 'u', &spec.max_width},
                 {"unaligned", 'b', &spec.unaligned},
+                {"fd", 'h', &spec.fd, 0, &spec.has_fd, 1},
+                {"timeout-usec", 't', &spec.timeout_usec},
+                {"user-data", 't', &spec.user_data},
+                {"posted-writes", 'b', &spec.posted_writes},
                 OPTION_EXPECT(request),
         };
         int r;
@@ -296,7 +300,7 @@ static int read_set_handler(sd_bus_message *m, Request *request, Detail *detail)
         r = options_read(m, options, ELEMENTS_OF(options), detail);
         if (r != 0)
                 return r;
-        r = handler_from_spec(&request->edit.handler, &spec, detail);
+        r = handler_from_spec(&request->edit.handler, &spec, request->edit.name, detail);
         if (r > 0)
                 detail_prefix(detail, "region \"%.128s\": ", request->edit.name);
         return r;

@@ -5,7 +5,11 @@
  * /dev/kvm, what a guest reads and writes
  */
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
@@ -87,7 +91,7 @@ static void test_refused(void **state) {
                             "InvalidKind: region \"ram\": this is for mmio and romd, not for ram");
         assert_string_equal(set_value(rig, RIG_VM, "dev", "magic", 1),
                             "InvalidArgs: region \"dev\": handler \"magic\" is none of none, "
-                            "constant, latch");
+                            "constant, latch, socket");
         assert_string_equal(set_value(rig, RIG_VM, "dev", "none", 1),
                             "InvalidArgs: region \"dev\": handler \"none\" takes no value");
         assert_string_equal(
@@ -154,7 +158,7 @@ static void test_patches(void **state) {
         assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "constant");
         assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"magic\"")),
                             "InvalidDocument: edits[0].set-handler: handler \"magic\" is none of "
-                            "none, constant, latch");
+                            "none, constant, latch, socket");
         assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"constant\"")),
                             "InvalidDocument: edits[0].set-handler: handler \"constant\" needs a "
                             "value");
@@ -242,6 +246,116 @@ static void test_guest(void **state) {
         rig_free(rig);
 }
 
+/* The other end of a socket: answers twice, the offset and 0x100, then goes. */
+static void *answer_twice(void *data) {
+        int fd = *(int *)data;
+        uint64_t request[4];
+
+        for (int i = 0; i < 2; i++) {
+                uint64_t reply[4] = {};
+
+                if (recv(fd, request, sizeof(request), MSG_WAITALL) != sizeof(request))
+                        break;
+                reply[0] = request[2] + 0x100;
+                if (send(fd, reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
+                        break;
+        }
+        close(fd);
+        return NULL;
+}
+
+static const char *set_socket(Rig *rig, int fd, uint64_t timeout_usec) {
+        return rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "socket", 2, "fd", "h", fd,
+                        "timeout-usec", "t", timeout_usec);
+}
+
+static void test_socket(void **state) {
+        static const uint8_t program[] = {
+                0x8b, 0x1d, 0x20, 0x00, 0x20, 0x00, /* mov ebx, [0x200020] */
+                0x89, 0x1d, 0x24, 0x00, 0x20, 0x00, /* mov [0x200024], ebx */
+                0x8b, 0x15, 0x28, 0x00, 0x20, 0x00, /* mov edx, [0x200028] */
+                0xf4,                               /* hlt */
+        };
+        Rig *rig = rig_new_guest();
+        pthread_t thread;
+        int pair[2];
+
+        if (!rig) {
+                print_message("# /dev/kvm cannot be used here\n");
+                skip();
+        }
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        set_socket(rig, pair[0], 10000000);
+        close(pair[0]);
+        assert_int_equal(pthread_create(&thread, NULL, answer_twice, &pair[1]), 0);
+        run(rig, program, sizeof(program));
+        pthread_join(thread, NULL);
+        /* The third access found nobody: the vCPU stopped there, and said so. */
+        assert_non_null(strstr(rig->log, "handler: region \"dev\": "));
+        assert_non_null(strstr(rig->log, " 2097192\n"));
+        assert_register(rig, "rbx", 0x120);
+        assert_string_equal(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "State"), "stopped");
+
+        /* Another socket, and one that nobody answers; what is asked there is not waited for. */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        set_socket(rig, pair[0], 1000);
+        run(rig, program, sizeof(program));
+        assert_non_null(strstr(rig->log, "no answer within 1000 microseconds"));
+        close(pair[0]);
+        close(pair[1]);
+        rig_free(rig);
+}
+
+static void test_sockets_refused(void **state) {
+        Rig *rig = rig_new_vm();
+        int pair[2];
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        assert_string_equal(set_socket(rig, pair[0], 1),
+                            "InvalidArgs: region \"dev\": the descriptor is not of a unix socket, "
+                            "of bytes or packets");
+        assert_string_equal(
+                set_socket(rig, pair[0], 0),
+                "InvalidArgs: region \"dev\": timeout-usec 0 is not from 1 to 60000000");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "socket", 0),
+                            "InvalidArgs: region \"dev\": handler \"socket\" needs a descriptor, "
+                            "which SetHandler takes");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "none", 1,
+                                     "fd", "h", pair[0]),
+                            "InvalidArgs: region \"dev\": handler \"none\" takes no descriptor");
+        close(pair[0]);
+        close(pair[1]);
+        rig_free(rig);
+}
+
+/* A document cannot bring a socket, but keeps the one that is there. */
+static void test_sockets_in_layouts(void **state) {
+        const char *layout = LAYOUT(", \"handler\": {\"kind\": \"socket\"}");
+        Rig *rig = rig_new_vm();
+        int pair[2];
+
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "io", 0);
+        rig_remove(rig, RIG_VM, "io");
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        assert_string_equal(apply(rig, layout),
+                            "InvalidArgs: region \"dev\": it has no handler on a socket, which "
+                            "SetHandler passes in");
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        assert_string_equal(set_socket(rig, pair[0], 1), "5");
+        assert_string_equal(apply(rig, layout), "5");
+        rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0);
+        assert_non_null(strstr(rig->text, "\"handler\":{\"kind\":\"socket\"}"));
+        assert_string_equal(apply(rig, strdupa(rig->text)), "5");
+        assert_string_equal(apply(rig, LAYOUT("")), "6");
+        /* With the handler goes the descriptor. */
+        close(pair[0]);
+        rcu_barrier_all();
+        assert_int_equal(read(pair[1], &(char){0}, 1), 0);
+        close(pair[1]);
+        rig_free(rig);
+}
+
 /* In, out and in again of direct-read mode: the contents stay, the handler hears the commands. */
 static void test_rom_device(void **state) {
         static const uint8_t program[] = {
@@ -275,4 +389,5 @@ static void test_rom_device(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_verb), cmocka_unit_test(test_transaction),
            cmocka_unit_test(test_refused), cmocka_unit_test(test_layouts),
            cmocka_unit_test(test_patches), cmocka_unit_test(test_guest),
-           cmocka_unit_test(test_rom_device));
+           cmocka_unit_test(test_socket), cmocka_unit_test(test_sockets_refused),
+           cmocka_unit_test(test_sockets_in_layouts), cmocka_unit_test(test_rom_device));
