@@ -86,17 +86,25 @@ static int parse(ApplyCall *call, const Cancel *cancel) {
                              &call->detail);
 }
 
+/* The document has done its work then: of a million regions it is a quarter of a gigabyte. */
+static int take_edits(ApplyCall *call, EditList *edits) {
+        int r;
+
+        r = document_edits(call->document, call->service->vm, &call->fds, edits, &call->detail);
+        call->document = document_free(call->document);
+        return r;
+}
+
 static int prepare_commit(ApplyCall *call, const Cancel *cancel) {
         _cleanup_(edit_list_deinit) EditList edits = {};
-        const Document *document = call->document;
         Change *change = &call->change;
         int r;
 
         change_begin(change, call->service->vm);
         change->cancel = cancel;
-        r = document_edits(document, change->vm, &call->fds, &edits, &call->detail);
+        r = take_edits(call, &edits);
         if (r == 0)
-                r = change_edits(change, &edits, document_is_patch(document), &call->detail);
+                r = change_edits(change, &edits, &call->detail);
         if (r == 0)
                 r = check_kept(call);
         return r ? r : change_prepare(change, &call->detail);
@@ -104,19 +112,18 @@ static int prepare_commit(ApplyCall *call, const Cancel *cancel) {
 
 static int stage_edits(ApplyCall *call, const Cancel *cancel) {
         _cleanup_(edit_list_deinit) EditList edits = {};
-        const Document *document = call->document;
         Transaction *staged = call->open->staged;
         Detail *detail = &call->detail;
         int r;
 
         r = transaction_check_out(staged, detail);
         if (r == 0)
-                r = document_edits(document, call->service->vm, &call->fds, &edits, detail);
+                r = take_edits(call, &edits);
         for (size_t i = 0; r == 0 && i < edits.n; i++) {
                 r = cancel_is_requested(cancel)
                             ? -ECANCELED
                             : transaction_stage(staged, &edits.items[i], detail);
-                if (r > 0 && document_is_patch(document))
+                if (r > 0 && edits.numbered)
                         detail_prefix(detail, "edit %zu: ", i + 1);
         }
         return r;
@@ -151,7 +158,6 @@ static int work(const Cancel *cancel, void *userdata) {
         r = parse(call, cancel);
         if (r == 0)
                 r = prepare(call, cancel);
-        call->document = document_free(call->document);
         if (r != 0 || call->dry_run || call->open)
                 change_deinit(&call->change);
         if (call->open && (r != 0 || call->dry_run))

@@ -30,7 +30,7 @@ int change_edit(Change *change, const Edit *edit, Detail *detail) {
         return r;
 }
 
-int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail) {
+int change_edits(Change *change, const EditList *edits, Detail *detail) {
         int r;
 
         change->discarded =
@@ -39,7 +39,7 @@ int change_edits(Change *change, const EditList *edits, bool numbered, Detail *d
                 r = cancel_is_requested(change->cancel)
                             ? -ECANCELED
                             : change_edit(change, &edits->items[i], detail);
-                if (r > 0 && numbered)
+                if (r > 0 && edits->numbered)
                         detail_prefix(detail, "edit %zu: ", i + 1);
                 if (r != 0)
                         return r;

@@ -37,8 +37,8 @@ void change_deinit(Change *change);
 
 /* Makes the edit, which has been equipped. Any outcome of map_edit(). */
 int change_edit(Change *change, const Edit *edit, Detail *detail);
-/* Counts what is discarded, then makes all; an error names its number if asked to. -ECANCELED. */
-int change_edits(Change *change, const EditList *edits, bool numbered, Detail *detail);
+/* Counts what is discarded, then makes all of them. -ECANCELED. */
+int change_edits(Change *change, const EditList *edits, Detail *detail);
 /* Instead of edits: counts and takes those of a transaction. */
 int change_take_staged(Change *change, Transaction *staged);
 /* Any outcome of commit_new(), of transaction_prepare(). */

@@ -4,8 +4,8 @@
 /*
  * Converging one region's ioeventfds, coalesced zones, and who answers for it
  *
- * The first two are sets: what is on both sides stays. A zone cannot be removed alone, so if any has to go
- * all are cleared, and those wanted are added again.
+ * The first two are sets: what is on both sides stays. A zone cannot be removed alone, so if any
+ * has to go all are cleared, and those wanted are added again.
  */
 
 #include "daemon/vm/edit-list.h"

@@ -61,12 +61,11 @@ static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
         return vm_equip_passed(vm, edit, fd, edit->fd_offset, detail);
 }
 
-static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds, bool numbered,
-                 Detail *detail) {
+static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds, Detail *detail) {
         for (size_t i = first; i < edits->n; i++) {
                 int r = equip_edit(vm, &edits->items[i], fds, detail);
 
-                if (r > 0 && numbered)
+                if (r > 0 && edits->numbered)
                         detail_prefix(detail, "edit %zu: ", i - first + 1);
                 if (r != 0)
                         return r;
@@ -105,9 +104,10 @@ int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditLi
                 r = check_fds(document, fds, detail);
         if (r)
                 return r;
+        edits->numbered = document->is_patch;
         r = document->is_patch ? copy_edits(&document->edits, edits)
                                : converge(&document->layout, vm->map, edits, detail);
-        return r ? r : equip(vm, edits, first, fds, document->is_patch, detail);
+        return r ? r : equip(vm, edits, first, fds, detail);
 }
 
 uint64_t edits_bytes_discarded(const EditList *edits, const Map *map, const char **ret_region) {

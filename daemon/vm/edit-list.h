@@ -5,6 +5,7 @@
  * A list of edits, in the order in which they are to be made
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/memory/edit.h"
@@ -15,6 +16,7 @@ struct EditList {
         Edit *items;
         size_t n;
         size_t allocated;
+        bool numbered; /* as somebody wrote them: an error names the number of its edit */
 };
 
 /* An edit about `name` at the end of the list, to be filled in; valid until the next one. */

@@ -74,8 +74,9 @@ static int load(const Cancel *cancel, void *userdata) {
         change_begin(&change, call->vm);
         change.cancel = cancel;
         r = document_edits(document, call->vm, NULL, &edits, detail);
+        document = document_free(document);
         if (r == 0)
-                r = change_edits(&change, &edits, document_is_patch(document), detail);
+                r = change_edits(&change, &edits, detail);
         if (r == 0)
                 r = change_prepare(&change, detail);
         return r ? r : change_apply(&change, detail);
