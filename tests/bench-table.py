@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Runs the benchmarks of a folder, for ./dev bench: their lines of JSON as they come, then a table.
+Runs the benchmarks of a folder, for ./dev bench: their lines of JSON as they come, then tables of
+them, then what they should come to and whether they do.
 
     bench-table.py DIRECTORY
 """
@@ -11,6 +12,8 @@ import os
 import pathlib
 import subprocess
 import sys
+
+import bench_targets
 
 
 def run(program):
@@ -44,7 +47,10 @@ def main(folder):
                       if path.is_file() and os.access(path, os.X_OK))
     if not programs:
         sys.exit(f"no benchmark in {folder}")
-    table([row for program in programs for row in run(program)])
+    rows = [row for program in programs for row in run(program)]
+    table(rows)
+    print()
+    print("\n".join(bench_targets.summary(rows)))
 
 
 main(sys.argv[1])

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What the benchmarks should come to: TARGETS, and a table of what they came to.
+
+A target is words, what of the rows counts, and a limit that it should not exceed or fall below.
+Where several rows count, the worst one does.
+"""
+
+from typing import Callable, NamedTuple, Optional
+
+US = 1e3
+MS = 1e6
+
+
+def worst(field, of=max, **match):
+    """The greatest (or the least, of=min) value of a field in the rows that match."""
+    def measure(rows):
+        found = [row[field] for row in rows
+                 if field in row and all(row.get(key) == value for key, value in match.items())]
+        return of(found) if found else None
+    return measure
+
+
+def ratio(above, below):
+    """One measure by another."""
+    def measure(rows):
+        return above(rows) / below(rows) if below(rows) else None
+    return measure
+
+
+class Target(NamedTuple):
+    words: str
+    measure: Callable
+    most: Optional[Callable] = None
+    least: Optional[Callable] = None
+    unit: str = ""
+
+
+def fixed(value):
+    return lambda rows: value
+
+
+def commits(siblings):
+    return worst("median_ns", bench="commit", siblings=siblings)
+
+
+def first_render(field, regions):
+    return worst(field, bench="render", regions=regions, background=False)
+
+
+def lookup(field, of=max, **match):
+    return worst(field, of, bench="lookup", sections=10000, addresses="random", **match)
+
+
+TARGETS = [
+    Target("commit of one region among 1,000, median",
+           commits(1000), most=fixed(5 * US), unit="ns"),
+    Target("commit of one region among 1,000,000, median: 15 us or 3 times the above",
+           commits(1000000), most=lambda rows: max(15 * US, 3 * (commits(1000)(rows) or 0)),
+           unit="ns"),
+    Target("the same with 20 address spaces, by one",
+           worst("per_one_space", bench="spaces", spaces=20), most=fixed(1.2)),
+    Target("first render of 1,000,000 regions",
+           first_render("render_ns", 1000000), most=fixed(1000 * MS), unit="ns"),
+    Target("the whole of its commit",
+           first_render("commit_ns", 1000000), most=fixed(1000 * MS), unit="ns"),
+    Target("first render of 1,000,000 by that of 100,000",
+           ratio(first_render("render_ns", 1000000), first_render("render_ns", 100000)),
+           most=fixed(12)),
+    Target("memory per region, tree and view, 1,000,000 regions in one commit",
+           worst("heap_bytes_per_region", bench="memory", commits="one", sections=1000000),
+           most=fixed(400), unit="bytes"),
+    Target("the same, a commit for each",
+           worst("heap_bytes_per_region", bench="memory", commits="each", sections=1000000),
+           most=fixed(400), unit="bytes"),
+    Target("look-up among 10,000 sections, random addresses",
+           lookup("median_ns", readers=1, commits_per_s=0), most=fixed(40), unit="ns"),
+    Target("two readers by one",
+           lookup("throughput_ratio", of=min, readers=2), least=fixed(1.8)),
+    Target("one reader beside a writer by one alone",
+           lookup("cost_ratio", readers=1), most=fixed(1.15)),
+    Target("unchanged bytes remapped by a chipset's change, once slots are cut",
+           worst("bytes_unchanged", bench="slots", commits=1), most=fixed(0), unit="bytes"),
+    Target("steps of real machines with more slot operations than sections changed",
+           worst("steps_over", bench="slot-run"), most=fixed(0)),
+    Target("GetFlatView of 10,000 sections by a bare service's answer",
+           worst("per_bare", bench="flat-view", sections=10000), most=fixed(2.5)),
+    Target("Dump of 100,000 sections",
+           worst("median_ns", bench="dump", sections=100000), most=fixed(15 * MS), unit="ns"),
+]
+
+
+def number(value, unit):
+    if unit == "ns":
+        value, unit = ((value / MS, "ms") if value >= MS else
+                       (value / US, "us") if value >= US else (value, "ns"))
+    return f"{round(value, 2):g} {unit}".rstrip()
+
+
+def verdict(target, rows):
+    """Limit, measured, whether it is met: in words."""
+    limit = (target.most or target.least)(rows)
+    shown = f"{'<=' if target.most else '>='} {number(limit, target.unit)}"
+    measured = target.measure(rows)
+    if measured is None:
+        return shown, "-", "not measured"
+    met = measured <= limit if target.most else measured >= limit
+    return shown, number(measured, target.unit), "met" if met else "NOT met"
+
+
+def summary(rows):
+    """Lines of a table: a target each."""
+    lines = [("target", "limit", "measured", "")]
+    lines += [(target.words, *verdict(target, rows)) for target in TARGETS]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip()
+            for line in lines]
