@@ -7,6 +7,7 @@
 
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm.h"
+#include "lib/kvm/host.h"
 #include "lib/memory/dispatch.h"
 #include "lib/util/array.h"
 #include "lib/util/rcu.h"
@@ -87,6 +88,10 @@ int vcpus_ended_fd(const VCPUs *vcpus) {
 }
 
 int vcpus_check_supported(const VCPUs *vcpus, Detail *detail) {
+        if (!host_runs_guests())
+                return detail_set(detail, VM_E_NOT_SUPPORTED,
+                                  "VM \"%s\": there are no vCPUs on hosts that are not x86-64",
+                                  vcpus->vm->name);
         if (accelerator_vm_fd(vcpus->vm->accelerator) >= 0)
                 return 0;
         return detail_set(detail, VM_E_NOT_SUPPORTED, "VM \"%s\": accelerator \"%s\" runs no vCPUs",

@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 
 #include "lib/kvm/accelerator.h"
-#include "lib/kvm/cpuid.h"
+#include "lib/kvm/host.h"
 #include "lib/memory/map-error.h"
 
 int kvm_open(int *ret_fd) {
@@ -39,16 +39,6 @@ int kvm_probe(void) {
         _cleanup_(closep) int fd = -1;
 
         return kvm_open(&fd);
-}
-
-/* The last byte that a vCPU reaches which is given all that this host supports. */
-static uint64_t kvm_address_last(int kvm_fd) {
-        _cleanup_(freep) struct kvm_cpuid2 *cpuid = NULL;
-        static const struct kvm_cpuid2 nothing;
-        int r;
-
-        r = cpuid_get_supported(kvm_fd, &cpuid);
-        return (UINT64_C(1) << cpuid_address_bits(r < 0 ? &nothing : cpuid)) - 1;
 }
 
 /* What the VM says to an extension; 0 for what it does not know. */
@@ -135,7 +125,7 @@ static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
         kvm->has_readonly = kvm_extension(kvm->vm_fd, KVM_CAP_READONLY_MEM);
         kvm->ring_page = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
         kvm->has_port_zones = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_PIO);
-        kvm->address_last = kvm_address_last(kvm_fd);
+        kvm->address_last = (UINT64_C(1) << host_address_bits(kvm_fd)) - 1;
         return 0;
 }
 

@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "lib/kvm/cpuid.h"
+#include "lib/kvm/host.h"
 #include "lib/kvm/vcpu-reset.h"
 #include "lib/kvm/vcpu.h"
 #include "lib/memory/map-error.h"
@@ -59,15 +59,9 @@ static void count_exit(VCPU *vcpu, unsigned kind) {
         __atomic_store_n(&vcpu->exits[kind], vcpu->exits[kind] + 1, __ATOMIC_RELAXED);
 }
 
-static uint64_t next_instruction(const VCPU *vcpu) {
-        struct kvm_regs registers;
-
-        return ioctl(vcpu->fd, KVM_GET_REGS, &registers) < 0 ? 0 : registers.rip;
-}
-
 static void end_here(VCPU *vcpu, VCPUState state, const char *reason) {
         vcpu->coming.state = state;
-        vcpu->coming.address = next_instruction(vcpu);
+        vcpu->coming.address = host_next_instruction(vcpu->fd);
         detail_set(&vcpu->coming.reason, 0, "%s", reason);
 }
 
@@ -233,17 +227,6 @@ static int map_run(VCPU *vcpu, int kvm_fd) {
         return 0;
 }
 
-static int set_cpuid(VCPU *vcpu, int kvm_fd) {
-        _cleanup_(freep) struct kvm_cpuid2 *cpuid = NULL;
-        int r;
-
-        r = cpuid_get_supported(kvm_fd, &cpuid);
-        if (r < 0)
-                return r;
-        cpuid_set_apic_id(cpuid, vcpu->index);
-        return ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
-}
-
 static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
         _cleanup_(closep) int kvm_fd = -1;
         int r;
@@ -259,7 +242,7 @@ static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
         r = map_run(vcpu, kvm_fd);
         if (r < 0)
                 return refused(vcpu, "its kvm_run", r, detail);
-        r = set_cpuid(vcpu, kvm_fd);
+        r = host_equip_vcpu(kvm_fd, vcpu->fd, vcpu->index);
         if (r < 0)
                 return refused(vcpu, "KVM_SET_CPUID2", r, detail);
         r = vcpu_reset_new(&vcpu->reset, kvm_fd, vcpu->fd);
