@@ -125,6 +125,27 @@ test_the_session_of_the_readme() {
                 end_cases'
 }
 
+# In the sandbox, with a thread of its own and the signal that kicks it.
+test_a_guest_runs() {
+        [ "$accelerator" = kvm ] || return 0
+        create guest
+        add_region guest ram
+        vm guest AddVCPU 'ua{sv}' 0 1 mode s flat
+        space=/org/guestmap1/vm/guest/space/memory
+        vcpu='busctl call org.guestmap1 /org/guestmap1/vm/guest/vcpu/0 org.guestmap1.VCPU'
+        # inc ebx; jmp to itself
+        busctl call org.guestmap1 $space org.guestmap1.AddressSpace Write tay 0x1000 3 0x43 0xeb 0xfe
+        $vcpu SetRegisters 'a{st}' 1 rip 0x1000
+        $vcpu Start
+        vm guest Pause
+        [ "$(property guest State)" = 's "paused"' ]
+        vm guest Resume
+        $vcpu Stop
+        $vcpu GetRegisters | grep -q '"rbx" 1 '
+        $vcpu Start
+        destroy guest
+}
+
 test_a_vm_is_a_unit_with_a_user_of_its_own() {
         create one
         create two
