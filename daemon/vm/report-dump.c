@@ -37,11 +37,11 @@ static void report_memory(JSONWriter *writer, const Section *section) {
 }
 
 static void report_view_memory(JSONWriter *writer, const FlatView *view) {
-        SectionWalk walk;
+        ViewCursor cursor;
 
         json_open(writer, '[');
-        for (const Section *section = section_walk_first(&walk, view, 0);
-             section && writer->error == 0; section = section_walk_next(&walk))
+        for (const Section *section = flat_view_first(view, &cursor, 0);
+             section && writer->error == 0; section = flat_view_next(&cursor))
                 if (section_is_memory(section) && section->region->backing)
                         report_memory(writer, section);
         json_close(writer, ']');
