@@ -168,8 +168,8 @@ static void test_quota(void **state) {
         start_dump(rig, &refusal);
         assert_non_null(refusal);
         assert_string_equal(sd_bus_message_get_error(refusal)->message,
-                            "QuotaExceeded: VM \"test\": 4 calls of uid 2000 wait for dumps, the "
-                            "limit is 4");
+                            "QuotaExceeded: VM \"test\": 2 calls of uid 2000 wait for dumps, the "
+                            "limit is 2");
         sd_bus_message_unref(refusal);
         rig->sender = NULL;
         start_dump(rig, &owner);
