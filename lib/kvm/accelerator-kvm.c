@@ -73,6 +73,24 @@ static int kvm_set_slot(Accelerator *accelerator, const SlotOp *op) {
         return ioctl(accelerator->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
+static int kvm_get_dirty(Accelerator *accelerator, uint32_t slot, uint64_t n, uint64_t *bits) {
+        struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bits};
+
+        return ioctl(accelerator->vm_fd, KVM_GET_DIRTY_LOG, &log) < 0 ? -errno : 0;
+}
+
+static int kvm_clear_dirty(Accelerator *accelerator, uint32_t slot, uint64_t first, uint32_t n,
+                           const uint64_t *bits) {
+        struct kvm_clear_dirty_log log = {
+                .slot = slot,
+                .num_pages = n,
+                .first_page = first,
+                .dirty_bitmap = (void *)bits,
+        };
+
+        return ioctl(accelerator->vm_fd, KVM_CLEAR_DIRTY_LOG, &log) < 0 ? -errno : 0;
+}
+
 static int kvm_set_ioeventfd(Accelerator *accelerator, const BusOp *op) {
         struct kvm_ioeventfd ioeventfd = {
                 .addr = op->address,
@@ -112,9 +130,22 @@ static Accelerator *kvm_free(Accelerator *accelerator) {
 static const AcceleratorOps kvm_ops = {
         .name = "kvm",
         .set_slot = kvm_set_slot,
+        .get_dirty = kvm_get_dirty,
+        .clear_dirty = kvm_clear_dirty,
         .set_device = kvm_set_device,
         .free = kvm_free,
 };
+
+/* All pages are clean at first: KVM_DIRTY_LOG_INITIALLY_SET would say that all were written. */
+static bool kvm_enable_clear(int vm_fd) {
+        struct kvm_enable_cap manual = {
+                .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+                .args = {KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE},
+        };
+
+        return kvm_extension(vm_fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) &&
+               ioctl(vm_fd, KVM_ENABLE_CAP, &manual) == 0;
+}
 
 static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
         if (!kvm_extension(kvm->vm_fd, KVM_CAP_USER_MEMORY))
@@ -123,6 +154,7 @@ static int kvm_ask_limits(Accelerator *kvm, int kvm_fd, Detail *detail) {
         if (kvm->n_slots == 0)
                 return detail_set(detail, MAP_E_KVM, "/dev/kvm does not say how many slots it has");
         kvm->has_readonly = kvm_extension(kvm->vm_fd, KVM_CAP_READONLY_MEM);
+        kvm->clears_by_hand = kvm_enable_clear(kvm->vm_fd);
         kvm->ring_page = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
         kvm->has_port_zones = kvm_extension(kvm->vm_fd, KVM_CAP_COALESCED_PIO);
         kvm->address_last = (UINT64_C(1) << host_address_bits(kvm_fd)) - 1;

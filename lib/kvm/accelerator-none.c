@@ -7,11 +7,13 @@
  * here fares as it will under KVM.
  */
 
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/bus-table.h"
 #include "lib/kvm/slot-table.h"
+#include "lib/memory/page-log.h"
 
 enum {
         USUAL_SLOTS = 32764, /* KVM_CAP_NR_MEMSLOTS on x86 since Linux 5.12 */
@@ -29,6 +31,17 @@ struct AcceleratorNone {
 
 static int none_set_slot(Accelerator *accelerator, const SlotOp *op) {
         return slot_table_set(&((AcceleratorNone *)accelerator)->slots, op);
+}
+
+/* No guest writes anything. */
+static int none_get_dirty(Accelerator *accelerator, uint32_t slot, uint64_t n, uint64_t *bits) {
+        memset(bits, 0, page_log_words(n) * sizeof(*bits));
+        return 0;
+}
+
+static int none_clear_dirty(Accelerator *accelerator, uint32_t slot, uint64_t first, uint32_t n,
+                            const uint64_t *bits) {
+        return 0;
 }
 
 static int none_set_device(Accelerator *accelerator, const BusOp *op) {
@@ -50,6 +63,8 @@ static Accelerator *none_free(Accelerator *accelerator) {
 static const AcceleratorOps none_ops = {
         .name = "none",
         .set_slot = none_set_slot,
+        .get_dirty = none_get_dirty,
+        .clear_dirty = none_clear_dirty,
         .set_device = none_set_device,
         .free = none_free,
 };

@@ -7,6 +7,8 @@
  * at whole GiB: the pieces of a long region then keep the alignment that huge pages need.
  */
 
+#include <linux/kvm.h>
+
 #include "lib/kvm/accelerator.h"
 
 #define GIB       (UINT64_C(1) << 30)
@@ -21,6 +23,14 @@ void accelerator_init(Accelerator *accelerator, const AcceleratorOps *ops) {
                 .slot_size_max = PAGES_MAX * page_size / GIB * GIB,
                 .vm_fd = -1,
         };
+}
+
+int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op) {
+        SlotOp request = *op;
+
+        if (accelerator->logs_all)
+                request.flags |= KVM_MEM_LOG_DIRTY_PAGES;
+        return accelerator->ops->set_slot(accelerator, &request);
 }
 
 Accelerator *accelerator_free(Accelerator *accelerator) {

@@ -27,6 +27,10 @@ struct AcceleratorOps {
         const char *name; /* "kvm", "none" */
         /* One KVM_SET_USER_MEMORY_REGION. -errno as the kernel gives it. */
         int (*set_slot)(Accelerator *accelerator, const SlotOp *op);
+        /* KVM_GET_DIRTY_LOG: the bits of all n pages; KVM_CLEAR_DIRTY_LOG: of n from `first` on. */
+        int (*get_dirty)(Accelerator *accelerator, uint32_t slot, uint64_t n, uint64_t *bits);
+        int (*clear_dirty)(Accelerator *accelerator, uint32_t slot, uint64_t first, uint32_t n,
+                           const uint64_t *bits);
         /* One KVM_IOEVENTFD or KVM_(UN)REGISTER_COALESCED_MMIO. -errno as the kernel gives it. */
         int (*set_device)(Accelerator *accelerator, const BusOp *op);
         Accelerator *(*free)(Accelerator *accelerator);
@@ -39,6 +43,8 @@ struct Accelerator {
         uint64_t address_last;  /* last guest-physical address that a guest can reach */
         uint64_t page_size;     /* of the host */
         bool has_readonly;      /* KVM_MEM_READONLY */
+        bool clears_by_hand;    /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
+        bool logs_all;          /* every slot is logged, whatever its operations say */
         bool has_port_zones;    /* coalesced zones of I/O ports */
         uint32_t ring_page;     /* of a vCPU's mapping: the coalesced writes; 0: no zones at all */
         int vm_fd;              /* the KVM VM; -1 for the tables */
@@ -85,9 +91,7 @@ static inline int accelerator_vm_fd(const Accelerator *accelerator) {
         return accelerator->vm_fd;
 }
 
-static inline int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op) {
-        return accelerator->ops->set_slot(accelerator, op);
-}
+int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op);
 
 static inline int accelerator_set_device(Accelerator *accelerator, const BusOp *op) {
         return accelerator->ops->set_device(accelerator, op);

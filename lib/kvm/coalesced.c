@@ -79,6 +79,12 @@ void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOp
         pthread_mutex_unlock(&ring->lock);
 }
 
+void coalesced_ring_detach(CoalescedRing *ring) {
+        pthread_mutex_lock(&ring->lock);
+        ring->shared = NULL;
+        pthread_mutex_unlock(&ring->lock);
+}
+
 /* Copied, so that KVM can have its place at once. */
 static bool take_first(CoalescedRing *ring, CoalescedWrite *ret) {
         struct kvm_coalesced_mmio_ring *shared = ring->shared;

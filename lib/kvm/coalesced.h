@@ -38,4 +38,6 @@ Listener *coalesced_ring_listener(CoalescedRing *ring);
  */
 void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOps *ops,
                            void *userdata);
+/* Takes both away. What is left in the ring is lost. */
+void coalesced_ring_detach(CoalescedRing *ring);
 void coalesced_ring_drain(CoalescedRing *ring);

@@ -11,8 +11,10 @@
  */
 
 #include <inttypes.h>
+#include <linux/kvm.h>
 #include <string.h>
 
+#include "lib/kvm/dirty-fetch.h"
 #include "lib/kvm/slot-cut.h"
 #include "lib/kvm/slot-join.h"
 #include "lib/kvm/slot-set.h"
@@ -26,6 +28,7 @@ struct Slots {
         SlotSet set;
         uint64_t trapped;
         SlotStats stats;
+        DirtyBuffer dirty;
         bool torn; /* I2 does not hold: the accelerator refused to take something back */
 
         /* Of the commit at hand, from prepare() to settle(). */
@@ -180,6 +183,21 @@ static int slots_plan_change(Slots *slots, const SpaceChange *change, SlotPlan *
         return r;
 }
 
+/* Room for the log of each slot that the plan, or its undoing, may have to save. */
+static int slots_reserve_dirty(Slots *slots) {
+        const SlotPlan *plan = slots->plan;
+        uint64_t size = 0;
+
+        for (size_t i = 0; i < plan->n_ops; i++) {
+                const Extent *extent = planned_op_extent(&plan->ops[i]);
+
+                if (dirty_is_logged(slots->accelerator, &plan->ops[i].before) ||
+                    dirty_is_logged(slots->accelerator, &plan->ops[i].after))
+                        size = MAX_OF(size, range_size(extent->range));
+        }
+        return dirty_buffer_reserve(&slots->dirty, slots->accelerator, size);
+}
+
 static const SpaceChange *slots_change(const Slots *slots, const Commit *commit) {
         for (size_t i = 0; i < commit->n_changes; i++)
                 if (strcmp(commit->changes[i].space, slots->space) == 0)
@@ -222,16 +240,30 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
                                 sections_trapped(&change->diff->removed, slots->accelerator);
         slots->repairs = slots->torn;
         r = slots_plan_change(slots, change, &slots->plan, detail);
+        if (r == 0)
+                r = slots_reserve_dirty(slots);
         if (r != 0)
                 slots_settle(listener, commit);
         return r;
+}
+
+/* KVM forgets what it has logged of a slot that goes, or is not to be logged any more. */
+static int slots_save_dirty(Slots *slots, const PlannedOp *op) {
+        const Slot slot = {op->slot, op->before};
+
+        if ((op->kind != SLOT_DELETE && op->kind != SLOT_FLAGS) ||
+            !dirty_is_logged(slots->accelerator, &slot.extent))
+                return 0;
+        return dirty_fetch(&slots->dirty, slots->accelerator, &slot, op->kind == SLOT_FLAGS);
 }
 
 static int slots_do(Slots *slots, const PlannedOp *op) {
         SlotOp request = planned_op_request(op);
         int r;
 
-        r = accelerator_set_slot(slots->accelerator, &request);
+        r = slots_save_dirty(slots, op);
+        if (r == 0)
+                r = accelerator_set_slot(slots->accelerator, &request);
         if (r < 0)
                 return r;
         slot_set_record(&slots->set, op);
@@ -350,6 +382,7 @@ Slots *slots_free(Slots *slots) {
         }
         slot_plan_free(slots->plan);
         slot_set_deinit(&slots->set);
+        dirty_buffer_deinit(&slots->dirty);
         free(slots);
         return NULL;
 }
@@ -380,6 +413,12 @@ const Slot *slots_first(const Slots *slots, uint64_t from) {
 
 const Slot *slots_next(const Slots *slots, const Slot *slot) {
         return slot_set_next(slot);
+}
+
+uint32_t slots_flags(const Slots *slots, const Slot *slot) {
+        bool logged = dirty_is_logged(slots->accelerator, &slot->extent);
+
+        return slot->extent.flags | (logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 const SlotPlan *slots_plan(const Slots *slots) {

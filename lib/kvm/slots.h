@@ -54,6 +54,8 @@ uint64_t slots_trapped(const Slots *slots);
 /* The slots, ascending by guest address, starting from the one that ends at or behind `from`. */
 const Slot *slots_first(const Slots *slots, uint64_t from);
 const Slot *slots_next(const Slots *slots, const Slot *slot);
+/* A slot's flags as the accelerator has them: those of its extent, and whether all are logged. */
+uint32_t slots_flags(const Slots *slots, const Slot *slot);
 
 /* What the commit between its commit_new() and its commit_free() does to the slots. */
 const SlotPlan *slots_plan(const Slots *slots);

@@ -113,7 +113,10 @@ int piece_read(const Piece *piece, void *data) {
 }
 
 int piece_write(const Piece *piece, const void *data) {
-        store(data, piece_host(piece), piece_size(piece));
+        size_t size = piece_size(piece);
+
+        store(data, piece_host(piece), size);
+        backing_mark(piece->section->region->backing, piece->offset, size);
         return 0;
 }
 

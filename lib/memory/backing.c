@@ -91,6 +91,7 @@ static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t si
         backing->id = id;
         backing->size = size;
         backing->fd = -1;
+        page_log_init(&backing->log, (size - 1) / page_size() + 1);
         *ret = backing;
         return 0;
 }
@@ -147,6 +148,7 @@ static void backing_release(struct urcu_ref *ref) {
         if (backing->host)
                 munmap(backing->host, backing->mapped);
         safe_close(backing->fd);
+        page_log_deinit(&backing->log);
         free(backing);
 }
 
@@ -160,6 +162,12 @@ Backing *backing_unref(Backing *backing) {
         if (backing)
                 urcu_ref_put(&backing->ref, backing_release);
         return NULL;
+}
+
+void backing_mark(Backing *backing, uint64_t offset, uint64_t size) {
+        uint64_t first = offset / page_size(), last = (offset + size - 1) / page_size();
+
+        page_log_mark(&backing->log, first, last - first + 1);
 }
 
 int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size) {

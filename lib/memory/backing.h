@@ -9,13 +9,14 @@
  * reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size` belong
  * to nobody.
  *
- * Immutable after construction but for its count, which any thread may touch.
+ * Immutable after construction but for its count, which any thread may touch, and its page log.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/page-log.h"
 #include "lib/memory/passed-fd.h"
 #include "lib/util/cleanup.h"
 #include "lib/util/detail.h"
@@ -31,6 +32,7 @@ struct Backing {
         int fd;          /* read-write */
         void *host;      /* page-aligned */
         size_t mapped;   /* bytes mapped at host */
+        PageLog log;     /* of pages as the host has them */
 };
 
 /*
@@ -46,6 +48,9 @@ int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t si
 Backing *backing_ref(Backing *backing);
 Backing *backing_unref(Backing *backing);
 DEFINE_CLEANUP(Backing *, backing_unref);
+
+/* Notes that somebody has written those bytes: not for guests that write to a slot. */
+void backing_mark(Backing *backing, uint64_t offset, uint64_t size);
 
 /* Copies bytes out; what was never written is zero and takes no memory by being read. */
 int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size);

@@ -253,6 +253,21 @@ static void retire_handlers(const Commit *commit) {
                         handler_retire(map->undo[i].region, commit->generation);
 }
 
+/* What was written before its log begins is nobody's concern. */
+static void clear_new_logs(Map *map) {
+        const Undo *undo;
+        size_t i = 0;
+
+        map_begin_walk(map);
+        while ((undo = map_next_changed(map, &i))) {
+                Region *region = undo->region;
+
+                if (region->backing && region_is(region, REGION_DIRTY_LOG) &&
+                    !(undo->before.flags & REGION_DIRTY_LOG))
+                        page_log_clear(&region->backing->log, PAGE_LOG_REGION);
+        }
+}
+
 static void publish(Commit *commit) {
         CommitPlan *plan = commit->plan;
         Map *map = commit->map;
@@ -284,6 +299,7 @@ int commit_apply(Commit *commit, Detail *detail) {
         if (!commit->tree_changed) {
                 map_rollback(map, 0);
         } else {
+                clear_new_logs(map);
                 publish(commit);
                 transactions_note_changes(map, commit->generation);
                 map_forget_undo(map);

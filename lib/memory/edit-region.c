@@ -186,6 +186,17 @@ static uint64_t choose_place(Map *map, const Edit *edit) {
         return place;
 }
 
+/* Bits for those who log the region from now on. Taken back, the edit leaves them unused. */
+static int begin_logs(const Map *map, Backing *backing, const RegionState *state) {
+        int r = 0;
+
+        if (backing && (state->flags & REGION_DIRTY_LOG))
+                r = page_log_begin(&backing->log, PAGE_LOG_REGION);
+        if (backing && map->log_global && r == 0)
+                r = page_log_begin(&backing->log, PAGE_LOG_VM);
+        return r;
+}
+
 static RegionState state_of_new(Map *map, const Edit *edit, Region *parent) {
         uint32_t readonly = edit->kind == REGION_ROM ? REGION_READONLY : 0;
 
@@ -220,6 +231,8 @@ int edit_add_region(Map *map, const Edit *edit, Detail *detail) {
                 r = region_new(&region, edit->name, kind, edit->backing, target);
         if (r == 0)
                 r = check_loop(map, region, &state, detail);
+        if (r == 0)
+                r = begin_logs(map, region->backing, &state);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)
@@ -329,6 +342,8 @@ int edit_set_region(Map *map, const Edit *edit, Detail *detail) {
         r = check_state(region->name, region->kind, region->backing, &state, detail);
         if (r == 0 && (edit->mask & (PROPERTY_SIZE | PROPERTY_OFFSET | PROPERTY_TARGET_OFFSET)))
                 r = check_loop(map, region, &state, detail);
+        if (r == 0)
+                r = begin_logs(map, region->backing, &state);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)

@@ -207,6 +207,25 @@ void listener_unregister(Listener *listener, Map *map) {
         cds_list_del(&listener->link);
 }
 
+/* What was written before the log begins is nobody's concern. -ENOMEM. */
+static int begin_global_log(Map *map) {
+        Region *region;
+        int r;
+
+        RB_FOREACH(region, RegionsByName, &map->regions) {
+                if (!region->backing)
+                        continue;
+                r = page_log_begin(&region->backing->log, PAGE_LOG_VM);
+                if (r < 0)
+                        return r;
+        }
+        map_log_sync(map);
+        RB_FOREACH(region, RegionsByName, &map->regions)
+                if (region->backing)
+                        page_log_clear(&region->backing->log, PAGE_LOG_VM);
+        return 0;
+}
+
 int map_log_global_start(Map *map, unsigned reason, Detail *detail) {
         struct cds_list_head *stopped;
         Listener *listener;
@@ -216,6 +235,9 @@ int map_log_global_start(Map *map, unsigned reason, Detail *detail) {
                 map->log_global |= reason;
                 return 0;
         }
+        r = begin_global_log(map);
+        if (r < 0)
+                return r;
         cds_list_for_each_entry(listener, &map->listeners, link) {
                 r = listener->ops->log_global_start
                             ? listener->ops->log_global_start(listener, detail)

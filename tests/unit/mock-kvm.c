@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "lib/memory/page-log.h"
 #include "tests/common/unit.h"
 #include "tests/unit/mock-kvm.h"
 
@@ -54,6 +55,8 @@ static int check_extension(int extension) {
                 return answer(mock_kvm.nr_memslots);
         case KVM_CAP_READONLY_MEM:
                 return answer(mock_kvm.readonly_mem);
+        case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+                return answer(mock_kvm.manual_dirty_log);
         case KVM_CAP_COALESCED_MMIO:
                 return answer(mock_kvm.coalesced_mmio);
         case KVM_CAP_COALESCED_PIO:
@@ -101,11 +104,74 @@ static bool fails_now(void) {
                mock_kvm.n_calls - mock_kvm.fail_at <= mock_kvm.fail_more;
 }
 
+static const SlotOp *find_slot(uint32_t number) {
+        const SlotOp *op = slot_table_next(&mock_kvm.table, NULL);
+
+        while (op && op->slot != number)
+                op = slot_table_next(&mock_kvm.table, op);
+        return op;
+}
+
+static bool is_logged(uint32_t number) {
+        const SlotOp *op = find_slot(number);
+
+        return op && op->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+/* Of a slot, those whose bit is set; all for NULL. */
+static void forget_dirty(uint32_t slot, uint64_t first, uint64_t n, const uint64_t *bits) {
+        unsigned kept = 0;
+
+        for (unsigned i = 0; i < mock_kvm.n_dirty; i++) {
+                uint64_t at = mock_kvm.dirty[i].page - first;
+
+                if (mock_kvm.dirty[i].slot == slot && at < n &&
+                    (!bits || bits[at / 64] >> at % 64 & 1))
+                        continue;
+                mock_kvm.dirty[kept++] = mock_kvm.dirty[i];
+        }
+        mock_kvm.n_dirty = kept;
+}
+
+static int get_dirty(const struct kvm_dirty_log *log) {
+        uint64_t *bits = log->dirty_bitmap;
+
+        if (mock_kvm.notes_dirty)
+                fprintf(mock_kvm.stream, "%" PRIu32 " dirty\n", log->slot);
+        if (mock_kvm.dirty_errno)
+                return answer(mock_kvm.dirty_errno);
+        if (!is_logged(log->slot))
+                return answer(-ENOENT);
+        memset(bits, 0, page_log_words(find_slot(log->slot)->size / 4096) * 8);
+        for (unsigned i = 0; i < mock_kvm.n_dirty; i++)
+                if (mock_kvm.dirty[i].slot == log->slot)
+                        bits[mock_kvm.dirty[i].page / 64] |= UINT64_C(1)
+                                                             << mock_kvm.dirty[i].page % 64;
+        if (!mock_kvm.manual_dirty_log)
+                forget_dirty(log->slot, 0, UINT64_MAX, NULL);
+        return 0;
+}
+
+static int clear_dirty(const struct kvm_clear_dirty_log *log) {
+        uint64_t n_pages = find_slot(log->slot)->size / 4096;
+
+        if (mock_kvm.notes_dirty)
+                fprintf(mock_kvm.stream, "%" PRIu32 " clear %" PRIu64 "+%" PRIu32 "\n", log->slot,
+                        (uint64_t)log->first_page, log->num_pages);
+        assert_true(mock_kvm.manual_dirty_log);
+        assert_int_equal(log->first_page % 64, 0);
+        assert_true(log->num_pages % 64 == 0 || log->first_page + log->num_pages == n_pages);
+        forget_dirty(log->slot, log->first_page, log->num_pages, log->dirty_bitmap);
+        return 0;
+}
+
 static int set_region(const struct kvm_userspace_memory_region *region) {
         SlotOp op = {region->slot, region->flags, region->guest_phys_addr, region->memory_size,
                      region->userspace_addr};
         int r = fails_now() ? mock_kvm.fail_errno : slot_table_set(&mock_kvm.table, &op);
 
+        if (!is_logged(op.slot))
+                forget_dirty(op.slot, 0, UINT64_MAX, NULL);
         write_op(mock_kvm.stream, &op);
         fprintf(mock_kvm.stream, r < 0 ? ": %s\n" : "\n", strerror(-r));
         return answer(r);
@@ -173,6 +239,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
                 return supported_cpuid(argument);
         case KVM_SET_USER_MEMORY_REGION:
                 return set_region(argument);
+        case KVM_ENABLE_CAP:
+                return answer(0);
+        case KVM_GET_DIRTY_LOG:
+                return get_dirty(argument);
+        case KVM_CLEAR_DIRTY_LOG:
+                return clear_dirty(argument);
         case KVM_IOEVENTFD:
                 return set_ioeventfd(argument);
         case KVM_REGISTER_COALESCED_MMIO:
@@ -193,6 +265,7 @@ int mock_kvm_setup(void **state) {
                 .readonly_mem = 1,
                 .coalesced_mmio = 2,
                 .coalesced_pio = 1,
+                .manual_dirty_log = 1,
                 .cpuid_width = 0x3030,
                 .limits = {.n_slots = 32764,
                            .page_size = 4096,
@@ -213,6 +286,14 @@ int mock_kvm_teardown(void **state) {
         fclose(mock_kvm.stream);
         free(mock_kvm.text);
         return mock_kvm.n_fds;
+}
+
+void mock_kvm_write(uint32_t slot, uint64_t page) {
+        if (!is_logged(slot))
+                return;
+        assert_true(mock_kvm.n_dirty < ELEMENTS_OF(mock_kvm.dirty));
+        mock_kvm.dirty[mock_kvm.n_dirty].slot = slot;
+        mock_kvm.dirty[mock_kvm.n_dirty++].page = page;
 }
 
 char *mock_kvm_take(void) {

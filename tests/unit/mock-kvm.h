@@ -13,6 +13,9 @@
  *   ioeventfd bus address/length      "+ memory fe000000/4 =7", "- ports 70/0"
  *   zone bus first-last               "+ memory zone a0000-affff"
  *   … and then, where it was refused  "3 delete: Invalid argument"
+ *
+ * Guests are played by mock_kvm_write(). The ioctls that fetch what they wrote are written down on
+ * demand: "3 dirty", "3 clear 64+128".
  */
 
 #include "lib/kvm/bus-table.h"
@@ -31,6 +34,7 @@ struct MockKVM {
         int readonly_mem;
         int coalesced_mmio;
         int coalesced_pio;
+        int manual_dirty_log;
         int cpuid;            /* 0, or an errno */
         uint32_t cpuid_width; /* EAX of leaf 0x80000008; 0: there is no such leaf */
 
@@ -38,6 +42,14 @@ struct MockKVM {
         unsigned fail_at;
         unsigned fail_more;
         int fail_errno;
+
+        bool notes_dirty; /* writes down what is asked about the dirty log, too */
+        int dirty_errno;  /* every KVM_GET_DIRTY_LOG fails with it; 0: none */
+        struct {
+                uint32_t slot;
+                uint64_t page;
+        } dirty[16];
+        unsigned n_dirty;
 
         unsigned n_calls; /* of those since mock_kvm_take() */
         int n_fds;        /* open now: of /dev/kvm and VMs */
@@ -57,6 +69,9 @@ extern MockKVM mock_kvm;
 int mock_kvm_setup(void **state);
 /* Fails if a descriptor is left. */
 int mock_kvm_teardown(void **state);
+
+/* A guest writes to a page of a slot; nothing happens if it is not logged. */
+void mock_kvm_write(uint32_t slot, uint64_t page);
 
 /* What was written down since the last call; the caller frees. */
 char *mock_kvm_take(void);
