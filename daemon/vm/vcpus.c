@@ -12,11 +12,12 @@
 #include "lib/util/array.h"
 #include "lib/util/rcu.h"
 
-/* What a vCPU's own thread works with. */
+/* What a vCPU's own thread works with; one more for who makes coalesced writes. */
 typedef struct Guest {
         Dispatcher memory;
         Dispatcher ports;
-        int ended_fd; /* borrowed */
+        CoalescedRing *ring; /* borrowed, as is the next */
+        int ended_fd;
 } Guest;
 
 typedef struct VCPUEntry {
@@ -27,6 +28,7 @@ typedef struct VCPUEntry {
 
 struct VCPUs {
         VM *vm;
+        Guest coalesced;
         int ended_fd;
         bool paused;
         VCPUEntry *items; /* ascending by index */
@@ -37,8 +39,8 @@ struct VCPUs {
 /* The address space that ports are looked up in. */
 static const char port_space[] = "io";
 
-/* By the vCPU's thread. The kernel cuts accesses at the end of the address space. */
-static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+/* The kernel cuts accesses at the end of the address space. */
+static int make_access(void *userdata, const Trap *trap, Detail *reason) {
         Guest *guest = userdata;
         Dispatcher *dispatcher = trap->is_port ? &guest->ports : &guest->memory;
 
@@ -47,13 +49,30 @@ static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
         return dispatch_read(dispatcher, trap->address, trap->data, trap->length, reason);
 }
 
+/* By the vCPU's thread: first what was written before. */
+static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+        const Guest *guest = userdata;
+
+        coalesced_ring_drain(guest->ring);
+        return make_access(userdata, trap, reason);
+}
+
 static void on_ended(void *userdata) {
         const Guest *guest = userdata;
 
+        coalesced_ring_drain(guest->ring);
         (void)eventfd_write(guest->ended_fd, 1);
 }
 
 static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
+static const VCPUOps coalesced_ops = {.trap = make_access};
+
+static void guest_init(Guest *guest, const VCPUs *vcpus) {
+        dispatcher_init(&guest->memory, vcpus->vm->map, vcpus->vm->memory_space);
+        dispatcher_init(&guest->ports, vcpus->vm->map, port_space);
+        guest->ring = vcpus->vm->ring;
+        guest->ended_fd = vcpus->ended_fd;
+}
 
 int vcpus_new(VCPUs **ret, VM *vm) {
         _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -66,6 +85,7 @@ int vcpus_new(VCPUs **ret, VM *vm) {
                 return -ENOMEM;
         vcpus->vm = vm;
         vcpus->ended_fd = TAKE_FD(fd);
+        guest_init(&vcpus->coalesced, vcpus);
         *ret = vcpus;
         return 0;
 }
@@ -73,6 +93,7 @@ int vcpus_new(VCPUs **ret, VM *vm) {
 VCPUs *vcpus_free(VCPUs *vcpus) {
         if (!vcpus)
                 return NULL;
+        coalesced_ring_detach(vcpus->vm->ring);
         for (size_t i = 0; i < vcpus->n; i++) {
                 vcpu_free(vcpus->items[i].vcpu);
                 free(vcpus->items[i].guest);
@@ -125,26 +146,16 @@ static int check_index(const VCPUs *vcpus, uint32_t index, Detail *detail) {
         return 0;
 }
 
-static Guest *guest_new(const VCPUs *vcpus) {
-        Guest *guest = calloc(1, sizeof(*guest));
-
-        if (!guest)
-                return NULL;
-        dispatcher_init(&guest->memory, vcpus->vm->map, vcpus->vm->memory_space);
-        dispatcher_init(&guest->ports, vcpus->vm->map, port_space);
-        guest->ended_fd = vcpus->ended_fd;
-        return guest;
-}
-
-/* A new vCPU, not present yet. */
+/* A new vCPU, not present yet. The first brings the ring that all of them share. */
 static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
-        _cleanup_(freep) Guest *guest = guest_new(vcpus);
+        _cleanup_(freep) Guest *guest = calloc(1, sizeof(*guest));
         size_t at = position(vcpus, index);
         VCPU *vcpu;
         int r;
 
         if (!guest)
                 return -ENOMEM;
+        guest_init(guest, vcpus);
         r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
         if (r < 0)
                 return r;
@@ -152,6 +163,9 @@ static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
                      detail);
         if (r != 0)
                 return r;
+        if (vcpus->n == 0)
+                coalesced_ring_attach(vcpus->vm->ring, vcpu_mapping(vcpu), &coalesced_ops,
+                                      &vcpus->coalesced);
         memmove(&vcpus->items[at + 1], &vcpus->items[at], (vcpus->n - at) * sizeof(*vcpus->items));
         vcpus->items[at] = (VCPUEntry){.vcpu = vcpu, .guest = TAKE_PTR(guest)};
         vcpus->n++;

@@ -8,7 +8,8 @@
  * asleep, and put back into its first state when its index is added again.
  *
  * What a guest's access traps at is looked up in the published views, by the vCPU's own thread: in
- * the address space that the slots follow, or in "io" for ports (dispatch.h).
+ * the address space that the slots follow, or in "io" for ports (dispatch.h). Before that, and when
+ * a run ends, what guests have written to coalesced zones is made up for.
  *
  * All functions are for the loop's thread.
  */
@@ -24,7 +25,7 @@ typedef struct VM VM;
 
 enum { VCPUS_MAX = 256 };
 
-/* Of a VM that has its map and its accelerator. -errno. */
+/* Of a VM that has its map, its accelerator and its ring. -errno. */
 int vcpus_new(VCPUs **ret, VM *vm);
 /* Ends all runs. */
 VCPUs *vcpus_free(VCPUs *vcpus);

@@ -68,6 +68,46 @@ static int vm_make_bus(VM *vm, const char *space, bool ports, Bus **ret, Detail 
         return r;
 }
 
+static int vm_make_ring(VM *vm, Detail *detail) {
+        _cleanup_(coalesced_ring_freep) CoalescedRing *ring = NULL;
+        int r;
+
+        r = coalesced_ring_new(&ring, vm->accelerator);
+        if (r == 0)
+                r = listener_register(coalesced_ring_listener(ring), vm->map, detail);
+        if (r == 0)
+                vm->ring = TAKE_PTR(ring);
+        return r;
+}
+
+static int vm_make_dirty_log(VM *vm, Detail *detail) {
+        _cleanup_(dirty_log_freep) DirtyLog *log = NULL;
+        int r;
+
+        r = dirty_log_new(&log, vm->accelerator, vm->slots);
+        if (r == 0)
+                r = listener_register(dirty_log_listener(log), vm->map, detail);
+        if (r == 0)
+                vm->dirty_log = TAKE_PTR(log);
+        return r;
+}
+
+/* In the order in which they take part in a commit. */
+static int vm_make_listeners(VM *vm, Detail *detail) {
+        int r;
+
+        r = vm_make_bus(vm, vm->memory_space, false, &vm->memory_bus, detail);
+        if (r == 0)
+                r = vm_make_bus(vm, "io", true, &vm->port_bus, detail);
+        if (r == 0)
+                r = vm_make_ring(vm, detail);
+        if (r == 0)
+                r = vm_make_slots(vm, detail);
+        if (r == 0)
+                r = vm_make_dirty_log(vm, detail);
+        return r;
+}
+
 static Bus *vm_free_bus(VM *vm, Bus *bus) {
         if (bus)
                 listener_unregister(bus_listener(bus), vm->map);
@@ -108,11 +148,7 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         r = vm_make_accelerator(vm, accelerator, detail);
         if (r != 0)
                 return r;
-        r = vm_make_bus(vm, memory_space, false, &vm->memory_bus, detail);
-        if (r == 0)
-                r = vm_make_bus(vm, "io", true, &vm->port_bus, detail);
-        if (r == 0)
-                r = vm_make_slots(vm, detail);
+        r = vm_make_listeners(vm, detail);
         if (r != 0)
                 return r;
         r = vcpus_new(&vm->vcpus, vm);
@@ -126,9 +162,15 @@ VM *vm_free(VM *vm) {
         if (!vm)
                 return NULL;
         vcpus_free(vm->vcpus);
+        if (vm->dirty_log)
+                listener_unregister(dirty_log_listener(vm->dirty_log), vm->map);
+        dirty_log_free(vm->dirty_log);
         if (vm->slots)
                 listener_unregister(slots_listener(vm->slots), vm->map);
         slots_free(vm->slots);
+        if (vm->ring)
+                listener_unregister(coalesced_ring_listener(vm->ring), vm->map);
+        coalesced_ring_free(vm->ring);
         vm_free_bus(vm, vm->port_bus);
         vm_free_bus(vm, vm->memory_bus);
         run_gate_deinit(&vm->gate);

@@ -18,6 +18,8 @@
 #include "daemon/vm/vm-error.h"
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/bus.h"
+#include "lib/kvm/coalesced.h"
+#include "lib/kvm/dirty-log.h"
 #include "lib/kvm/run-gate.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/commit.h"
@@ -37,7 +39,9 @@ struct VM {
         Accelerator *accelerator;
         Bus *memory_bus;
         Bus *port_bus; /* follows the address space "io" */
+        CoalescedRing *ring;
         Slots *slots;
+        DirtyLog *dirty_log;
         RunGate gate; /* that the vCPUs pass */
         VCPUs *vcpus;
         uint64_t last_backing;
