@@ -51,6 +51,7 @@ static const Property properties[] = {
         {"ReadOnly", "readonly"},
         {"NonVolatile", "nonvolatile"},
         {"Unmergeable", "unmergeable"},
+        {"DirtyLog", "dirty-log"},
         {"Target", "target"},
         {"TargetOffset", "target-offset", FORMAT_HEX, true},
         {"Children", "children"},

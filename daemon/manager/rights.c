@@ -47,6 +47,9 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_VM, "ListVCPUs", "", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "Pause", "", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "Resume", "", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "StartDirtyLog", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "StopDirtyLog", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_VM, "GetDirty", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
         {GUESTMAP_INTERFACE_VM, "Destroy", "a{sv}", GUESTMAP_RIGHT_ADMIN},
 
         {GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", GUESTMAP_RIGHT_MODIFY},
@@ -65,6 +68,10 @@ const MethodRight method_rights[] = {
         /* An ioeventfd is not memory, but whoever has it can kick the guest's device. */
         {GUESTMAP_INTERFACE_REGION, "GetIOEventFD", "tubt", GUESTMAP_RIGHT_ACCESS_MEMORY},
         {GUESTMAP_INTERFACE_REGION, "GetMemory", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        {GUESTMAP_INTERFACE_REGION, "StartDirtyLog", "", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_REGION, "StopDirtyLog", "", GUESTMAP_RIGHT_MODIFY},
+        /* Not contents, but whoever clears pages keeps others from seeing them. */
+        {GUESTMAP_INTERFACE_REGION, "GetDirty", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
 
         /* Registers are what the guest has in hand: its memory, and the way to all of it. */
         {GUESTMAP_INTERFACE_VCPU, "SetRegisters", "a{st}", GUESTMAP_RIGHT_ACCESS_MEMORY},

@@ -74,7 +74,8 @@ static uint32_t flags_to_properties(uint32_t flags) {
         return (flags & REGION_ENABLED ? OBJECT_ENABLED : 0) |
                (flags & REGION_READONLY ? OBJECT_READONLY : 0) |
                (flags & REGION_NONVOLATILE ? OBJECT_NONVOLATILE : 0) |
-               (flags & REGION_UNMERGEABLE ? OBJECT_UNMERGEABLE : 0);
+               (flags & REGION_UNMERGEABLE ? OBJECT_UNMERGEABLE : 0) |
+               (flags & REGION_DIRTY_LOG ? OBJECT_DIRTY_LOG : 0);
 }
 
 static uint32_t changed_properties(const ObjectChange *change, const Region *region) {

@@ -33,6 +33,7 @@ enum {
         OBJECT_NONVOLATILE = 1 << 8,
         OBJECT_UNMERGEABLE = 1 << 9,
         OBJECT_HANDLER = 1 << 10,
+        OBJECT_DIRTY_LOG = 1 << 11,
 };
 
 struct ObjectChange {

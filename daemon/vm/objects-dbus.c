@@ -99,6 +99,7 @@ static int tell_properties(Service *service, const ObjectChange *change) {
                 {OBJECT_READONLY, "ReadOnly"},
                 {OBJECT_NONVOLATILE, "NonVolatile"},
                 {OBJECT_UNMERGEABLE, "Unmergeable"},
+                {OBJECT_DIRTY_LOG, "DirtyLog"},
                 {OBJECT_HANDLER, "Handler"},
                 {OBJECT_TARGET_OFFSET, "TargetOffset"},
         };

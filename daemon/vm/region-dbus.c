@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/dirty-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/mapped-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
@@ -109,10 +110,9 @@ static int get_flag(sd_bus *bus, const char *path, const char *interface, const 
                 const char *property;
                 uint32_t flag;
         } flags[] = {
-                {"Enabled", REGION_ENABLED},
-                {"ReadOnly", REGION_READONLY},
-                {"NonVolatile", REGION_NONVOLATILE},
-                {"Unmergeable", REGION_UNMERGEABLE},
+                {"Enabled", REGION_ENABLED},         {"ReadOnly", REGION_READONLY},
+                {"NonVolatile", REGION_NONVOLATILE}, {"Unmergeable", REGION_UNMERGEABLE},
+                {"DirtyLog", REGION_DIRTY_LOG},
         };
 
         for (size_t i = 0; i < ELEMENTS_OF(flags); i++)
@@ -247,6 +247,11 @@ const sd_bus_vtable region_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetMemory", SD_BUS_ARGS("b", writable),
                                 SD_BUS_RESULT("h", fd, "t", offset, "t", size), method_get_memory,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("StartDirtyLog", "", "", method_start_region_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("StopDirtyLog", "", "", method_stop_region_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetDirty", SD_BUS_ARGS("b", clear),
+                                SD_BUS_RESULT("t", generation, "t", page_size, "h", bitmap),
+                                method_get_region_dirty, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("Kind", "s", get_string, 0, CHANGES),
         SD_BUS_PROPERTY("Size", "t", NULL, AT(state.size), CHANGES),
@@ -258,6 +263,7 @@ const sd_bus_vtable region_vtable[] = {
         SD_BUS_PROPERTY("ReadOnly", "b", get_flag, 0, CHANGES),
         SD_BUS_PROPERTY("NonVolatile", "b", get_flag, 0, CHANGES),
         SD_BUS_PROPERTY("Unmergeable", "b", get_flag, 0, CHANGES),
+        SD_BUS_PROPERTY("DirtyLog", "b", get_flag, 0, CHANGES),
         SD_BUS_PROPERTY("Target", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("TargetOffset", "t", NULL, AT(state.target_offset), CHANGES),
         SD_BUS_PROPERTY("Children", "as", get_children, 0, 0),

@@ -76,7 +76,7 @@ static uint32_t section_flags_of_slot(uint32_t flags) {
                (flags & KVM_MEM_LOG_DIRTY_PAGES ? REGION_DIRTY_LOG : 0);
 }
 
-static void report_slot(JSONWriter *writer, const Slot *slot) {
+static void report_slot(JSONWriter *writer, const Slots *slots, const Slot *slot) {
         json_open(writer, '{');
         json_key(writer, "slot");
         json_number(writer, slot->number);
@@ -89,7 +89,7 @@ static void report_slot(JSONWriter *writer, const Slot *slot) {
         json_key(writer, "offset");
         json_hex(writer, slot->extent.offset);
         json_key(writer, "flags");
-        report_flags(writer, section_flags_of_slot(slot->extent.flags));
+        report_flags(writer, section_flags_of_slot(slots_flags(slots, slot)));
         json_close(writer, '}');
 }
 
@@ -102,7 +102,7 @@ void report_slots(JSONWriter *writer, const VM *vm) {
         for (const Slot *slot = slots_first(vm->slots, 0); slot;
              slot = slots_next(vm->slots, slot)) {
                 json_line(writer, 2);
-                report_slot(writer, slot);
+                report_slot(writer, vm->slots, slot);
         }
         json_close(writer, ']');
         json_close(writer, '}');

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/dirty-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -110,8 +111,8 @@ static int append_slots(sd_bus_message *reply, const Slots *slots) {
                 const Extent *extent = &slot->extent;
 
                 r = sd_bus_message_append(reply, "(uttttu)", slot->number, extent->range.first,
-                                          extent->range.last, extent->offset,
-                                          extent->backing->id, extent->flags);
+                                          extent->range.last, extent->offset, extent->backing->id,
+                                          slots_flags(slots, slot));
                 if (r < 0)
                         return r;
         }
@@ -396,6 +397,13 @@ const sd_bus_vtable vm_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_resume,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("StartDirtyLog", SD_BUS_ARGS("s", reason, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_start_vm_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("StopDirtyLog", SD_BUS_ARGS("s", reason, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_stop_vm_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetDirty", SD_BUS_ARGS("b", clear),
+                                SD_BUS_RESULT("t", generation, "t", page_size, "h", bitmaps),
+                                method_get_vm_dirty, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Destroy", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 method_destroy, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),

@@ -169,6 +169,8 @@ static void test_set_flags(void **state) {
                                      "dirty-log", "b", true, 0),
                             "4");
         assert_text(rig_log(rig), "reply\n"
+                                  "PropertiesChanged @/region/ram org.guestmap1.Region "
+                                  "{DirtyLog: true} []\n"
                                   "Committed 4 3 [(memory [(0 4095 ram 0 ram 0)] "
                                   "[(0 4095 ram 0 ram 16)])] " GETS_ALL "\n");
         assert_string_equal(rig_call(rig, RIG_VM, "Map.SetRegion", "sa{sv}a{sv}", "ram", 1,
