@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A file is sealed before it is filled, through a mapping that the seal lets be: once bits have been
- * cleared nothing can fail any more.
+ * A file is sealed before it is filled, through a mapping that the seal lets be: once bits have
+ * been cleared nothing can fail any more.
  */
 
 #include <fcntl.h>

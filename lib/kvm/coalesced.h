@@ -4,9 +4,9 @@
 /*
  * Coalesced writes: the ring into which KVM puts them
  *
- * A guest's write to a coalesced zone (bus.h) does not leave the guest. KVM appends it to a ring, one
- * for all vCPUs of a VM, and lets go of the guest only when the ring is full. Whoever drains the
- * ring makes these writes, in order, as if they had trapped just then.
+ * A guest's write to a coalesced zone (bus.h) does not leave the guest. KVM appends it to a ring,
+ * one for all vCPUs of a VM, and lets go of the guest only when the ring is full. Whoever drains
+ * the ring makes these writes, in order, as if they had trapped just then.
  *
  * It is drained before an access that traps is made, so that devices see what a guest did in the
  * order in which it did it, and by a listener, before a commit changes what is where: once the
@@ -33,8 +33,8 @@ DEFINE_CLEANUP(CoalescedRing *, coalesced_ring_free);
 Listener *coalesced_ring_listener(CoalescedRing *ring);
 
 /*
- * Gives it the ring in a vCPU's mapping, which must stay, and who makes the writes: ops->trap, whose
- * complaints concern no vCPU and are dropped.
+ * Gives it the ring in a vCPU's mapping, which must stay, and who makes the writes: ops->trap,
+ * whose complaints concern no vCPU and are dropped.
  */
 void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOps *ops,
                            void *userdata);
