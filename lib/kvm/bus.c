@@ -154,10 +154,11 @@ static int bus_join_zones(const Bus *bus, const ZoneList *announced, ZoneList *r
 
 static int check_limit(const Bus *bus, const SpaceChange *change, const ZoneList *zones,
                        Detail *detail) {
-        const Range *last = &zones->items[BUS_ZONES_MAX];
+        const Range *last;
 
         if (zones->n <= BUS_ZONES_MAX)
                 return 0;
+        last = &zones->items[BUS_ZONES_MAX];
         return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
                           "region \"%s\": coalesced zone 0x%" PRIx64 "-0x%" PRIx64
                           ": address space \"%s\" has %d zones, the limit of a bus",

@@ -115,7 +115,9 @@ static int overlay(Sections *out, const Sections *winners, const Sections *loser
                 if (r < 0)
                         return r;
         }
-        return sections_append(out, winners->items + next, winners->n - next);
+        return next == winners->n
+                       ? 0
+                       : sections_append(out, winners->items + next, winners->n - next);
 }
 
 static int visit_child(Renderer *renderer, const Visit *parent, const Child *child, Sections *out) {

@@ -170,7 +170,8 @@ const char *check_diff(const SpaceChange *change) {
                         sections_append(&result, &diff->added.items[added++], 1);
                 sections_append(&result, &kept, 1);
         }
-        sections_append(&result, diff->added.items + added, diff->added.n - added);
+        while (added < diff->added.n)
+                sections_append(&result, &diff->added.items[added++], 1);
         if (removed != diff->removed.n)
                 return "something is removed that was not there";
         if (!shows(change->new, &result))

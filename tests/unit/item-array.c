@@ -59,7 +59,8 @@ void items_splice(Items *items, Range window, const Item *new, size_t n) {
 
         items_append(&result, items->items, before);
         items_append(&result, new, n);
-        items_append(&result, items->items + upto, items->n - upto);
+        if (upto < items->n)
+                items_append(&result, items->items + upto, items->n - upto);
         items_deinit(items);
         *items = result;
 }
