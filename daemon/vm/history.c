@@ -129,13 +129,16 @@ static const Section *diff_row(const Diff *diff, size_t i, int8_t *ret_sign) {
         return i % 2 ? &relogged->new : &relogged->old;
 }
 
-/* What a delta takes. Rows side by side of one region, such as the pieces of RAM, share a name. */
-static size_t delta_size(const Diff *diff) {
+/*
+ * What a delta takes; counted no further than it may be, since names of a million regions take a
+ * while to look at. Rows side by side of one region, such as the pieces of RAM, share a name.
+ */
+static size_t delta_size(const Diff *diff, size_t size_max) {
         size_t n_rows = diff_n_rows(diff), size = sizeof(Delta) + n_rows * sizeof(DeltaRow);
         const Region *region = NULL;
         int8_t sign;
 
-        for (size_t i = 0; i < n_rows; i++) {
+        for (size_t i = 0; i < n_rows && size <= size_max; i++) {
                 const Section *section = diff_row(diff, i, &sign);
 
                 if (section->region != region)
@@ -171,7 +174,7 @@ static void delta_fill(Delta *delta, const Diff *diff, size_t n_rows) {
 }
 
 static Delta *delta_new(const Diff *diff, size_t size_max) {
-        size_t n_rows = diff_n_rows(diff), size = delta_size(diff);
+        size_t n_rows = diff_n_rows(diff), size = delta_size(diff, size_max);
         Delta *delta;
 
         if (size > size_max) {
