@@ -271,18 +271,24 @@ static void test_shutdown(void **state) {
         assert_string_equal(get_state(rig), "shutdown");
 }
 
+static const uint8_t counting[] = {
+        0xff, 0x05, 0x00, 0x00, 0x09, 0x00, /* inc dword [0x90000] */
+        0xeb, 0xf8,                         /* jmp to it */
+};
+
+/* What that has come to. */
+static volatile uint32_t *counter_of(Rig *rig) {
+        const Region *ram = map_find_region(rig->service->vm->map, "ram");
+
+        return (volatile uint32_t *)((char *)ram->backing->host + 0x90000);
+}
+
 static void test_pause(void **state) {
-        static const uint8_t program[] = {
-                0xff, 0x05, 0x00, 0x00, 0x09, 0x00, /* inc dword [0x90000] */
-                0xeb, 0xf8,                         /* jmp to it */
-        };
         Rig *rig = *state;
-        volatile uint32_t *counter =
-                (void *)((char *)map_find_region(rig->service->vm->map, "ram")->backing->host +
-                         0x90000);
+        volatile uint32_t *counter = counter_of(rig);
         uint32_t before;
 
-        load(rig, program, sizeof(program));
+        load(rig, counting, sizeof(counting));
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Start", ""), "");
         free(rig_log(rig));
         rig_call(rig, RIG_VM, "VM.Pause", "");
@@ -309,14 +315,12 @@ static void test_pause(void **state) {
 
 /* Memory comes in the guest's way and goes again: it goes on, and only the going is felt. */
 static void test_live_commits(void **state) {
-        static const uint8_t program[] = {
-                0xff, 0x05, 0x00, 0x00, 0x09, 0x00, /* inc dword [0x90000] */
-                0xeb, 0xf8,                         /* jmp to it */
-        };
         Rig *rig = *state;
 
-        load(rig, program, sizeof(program));
+        load(rig, counting, sizeof(counting));
         rig_call(rig, VCPU_0, "VCPU.Start", "");
+        while (*counter_of(rig) == 0)
+                ;
         rig_add(rig, RIG_VM, "dimm", "ram", MIB, "system", 16 * MIB);
         rig_add(rig, RIG_VM, "device", "mmio", 0x1000, "system", 32 * MIB);
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "PauseUSec"),
