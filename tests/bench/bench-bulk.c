@@ -325,6 +325,7 @@ int main(int argc, char **argv) {
                         return EXIT_FAILURE;
                 *value = strtoull(optarg, NULL, 0);
         }
+        setlinebuf(stdout);
         if (world_has("dbus-broker"))
                 return run(&bench, "dbus-broker") < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (world_has("dbus-daemon"))
