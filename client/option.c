@@ -41,6 +41,8 @@ const OptionInfo option_info[OPTION_N] = {
                             "Roll it back when idle for so long (s, min, h); 5min"},
         [OPTION_OUT] = {"out", 0, "FILE", "Put the bytes themselves there; - is standard output"},
         [OPTION_IN] = {"in", 0, "FILE", "Take the bytes from there; - is standard input"},
+        [OPTION_CLEAR] = {"clear", 0, NULL, "Forget what is shown: next time what is written now"},
+        [OPTION_WATCH] = {"watch", 0, NULL, "Print every second how fast pages are written"},
 };
 
 /* getopt's values for long options stand above all letters. */

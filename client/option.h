@@ -43,6 +43,8 @@ typedef enum Option {
         OPTION_TIMEOUT,
         OPTION_OUT,
         OPTION_IN,
+        OPTION_CLEAR,
+        OPTION_WATCH,
         OPTION_N,
 } Option;
 

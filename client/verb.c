@@ -36,6 +36,8 @@ const Verb verbs[] = {
         {"write", "VM SPACE ADDRESS [BYTES]...",
          "Put bytes in hexadecimal, or else a file or standard input, into memory",
          OPTION_BIT(OPTION_IN), .run = verb_write},
+        {"dirty", "VM REGION", "Show which pages have been written since dirty-log was set",
+         OPTION_BIT(OPTION_CLEAR) | OPTION_BIT(OPTION_WATCH), .run = verb_dirty},
 
         {.help = "Virtual CPUs"},
         {"vcpu add", "VM INDEX [MODE [PAGE-TABLES]]",

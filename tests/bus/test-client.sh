@@ -521,6 +521,44 @@ test_transactions() {
         does "abort after conflict" abort pc "$id"
 }
 
+test_dirty() {
+        local watcher
+        ctl create logged --accelerator=none
+        ctl add logged ram ram 1MiB system 0
+        refuses "no log" 'NotSupported: *"ram": its dirty log was never started' dirty logged ram
+        does "start a log" set logged ram dirty-log=yes
+        ctl write logged memory 0x3ff0 < <(head -c 32 /dev/zero)
+        ctl write logged memory 0xff000 00
+        prints "dirty" dirty logged ram <<'END'
+  FIRST    LAST PAGES
+ 0x3000  0x4fff     2
+0xff000 0xfffff     1
+
+3 pages of 4KiB.
+END
+        json "dirty as JSON" 'd["pages"] == 3 and d["page-size"] == "0x1000" and \
+                d["ranges"][1] == {"first": "0xff000", "last": "0xfffff", "pages": 1}' \
+                dirty logged ram --clear
+        prints "cleared" dirty logged ram --no-legend </dev/null
+        refuses "clear twice" "dirty: --watch clears anyway" dirty logged ram --clear --watch
+
+        # A log that the watcher starts is his, and ends with him.
+        ctl set logged ram dirty-log=no
+        "$ctl" --address="$address" dirty logged ram --watch >"$directory/rate" 2>&1 &
+        watcher=$!
+        wrote() {
+                ctl write logged memory 0x8000 01
+                grep -Eqx '1 page, [0-9]+ pages/s, [0-9.]+ MiB/s' "$directory/rate"
+        }
+        eventually wrote && verdict "dirty --watch" yes ||
+                verdict "dirty --watch" no "$(<"$directory/rate")"
+        json "it logs" 'd["dirty-log"]' show logged ram
+        kill -INT "$watcher"
+        wait "$watcher" && verdict "it ends well" yes || verdict "it ends well" no
+        json "it logs no more" 'not d["dirty-log"]' show logged ram
+        ctl destroy logged
+}
+
 # Lines of the monitor's output that a pattern fits.
 seen() {
         grep -Eq "$1" "$directory/monitor"
@@ -641,6 +679,7 @@ test_edits
 test_views
 test_sticky_slots
 test_memory
+test_dirty
 test_devices
 test_vcpus
 test_documents
