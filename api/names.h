@@ -31,6 +31,7 @@
 #define GUESTMAP_SIGNAL_OBJECTS_MAX 64u     /* regions touched with object signals */
 #define GUESTMAP_DOCUMENT_MAX (8u << 20)    /* bytes of a document in a message */
 #define GUESTMAP_ACCESS_MAX (1u << 20)      /* bytes of guest memory in a message */
+#define GUESTMAP_ACCESSES_MAX 100u          /* Accessed signals of a VM in a second */
 #define GUESTMAP_DOCUMENT_FD_MAX (1u << 30) /* bytes of a document in a file */
 
 /* Section flags, as in (ttstsu). */

@@ -67,7 +67,7 @@ _guestmapctl_words() {
                 printf '%s\n' container ram rom romd mmio reserved
                 ;;
         3,handler)
-                printf '%s\n' none constant latch
+                printf '%s\n' none constant latch log
                 ;;
         3,set)
                 printf '%s\n' size= offset= priority= enabled= readonly= nonvolatile= \

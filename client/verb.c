@@ -86,7 +86,8 @@ const Verb verbs[] = {
         {"coalesced clear", "VM REGION", "Deliver each of a region's writes again", EDIT_OPTIONS,
          .run = verb_coalesced_clear},
         {"handler", "VM REGION HANDLER [VALUE]",
-         "Let registers be answered by none, constant or latch", EDIT_OPTIONS, .run = verb_handler},
+         "Let registers be answered by none, constant, latch or log", EDIT_OPTIONS,
+         .run = verb_handler},
 
         {.help = "Whole maps (FILE - is standard input)"},
         {"export", "VM", "Print the layout document that recreates the map", .run = verb_export,

@@ -5,6 +5,7 @@
 
 #include "daemon/vm/handler-spec.h"
 #include "daemon/vm/vm-error.h"
+#include "lib/memory/handler-log.h"
 #include "lib/memory/handler-socket.h"
 
 /* A guest that waits longer than that for a register is of no use to anybody. */
@@ -28,6 +29,10 @@ static int make_constant(Handler **ret, const HandlerSpec *spec, const char *reg
 
 static int make_latch(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail) {
         return handler_new_latch(ret, spec->value);
+}
+
+static int make_log(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail) {
+        return handler_new_log(ret);
 }
 
 static int make_socket(Handler **ret, const HandlerSpec *spec, const char *region, Detail *detail) {
@@ -54,6 +59,7 @@ static const struct HandlerKind {
         {"none", 0, make_none},
         {"constant", TAKES_VALUE | NEEDS_VALUE, make_constant},
         {"latch", TAKES_VALUE, make_latch},
+        {"log", 0, make_log},
         {"socket", NEEDS_FD, make_socket},
 };
 
@@ -103,7 +109,7 @@ int handler_from_spec(Handler **ret, const HandlerSpec *spec, const char *region
 
         if (!kind)
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "handler \"%.64s\" is none of none, constant, latch, socket",
+                                  "handler \"%.64s\" is none of none, constant, latch, log, socket",
                                   spec->kind);
         r = check_given(spec, kind->needs, detail);
         if (r == 0)

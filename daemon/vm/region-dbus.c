@@ -275,5 +275,8 @@ const sd_bus_vtable region_vtable[] = {
         SD_BUS_PROPERTY("HandlerReads", "t", get_handled, 0, 0),
         SD_BUS_PROPERTY("HandlerWrites", "t", get_handled, 0, 0),
         SD_BUS_PROPERTY("MappedAt", "a(st)", get_mapped_at, 0, 0),
+        SD_BUS_SIGNAL_WITH_ARGS(
+                "Accessed",
+                SD_BUS_ARGS("t", offset, "u", width, "b", write, "t", value, "a{sv}", details), 0),
         SD_BUS_VTABLE_END,
 };

@@ -51,6 +51,7 @@ Service *service_free(Service *service) {
         announcer_deinit(&service->announcer);
         history_deinit(&service->history);
         sd_event_source_disable_unref(service->vcpu_ended);
+        access_teller_deinit(&service->access_teller);
         vm_free(service->vm);
         free(service->vcpu_prefix);
         free(service->region_prefix);
@@ -186,6 +187,9 @@ static int take_vm(Service *service, VM *vm) {
                 return r;
         r = sd_event_add_io(service->event, &service->vcpu_ended, vcpus_ended_fd(vm->vcpus),
                             EPOLLIN, on_vcpu_ended, service);
+        if (r < 0)
+                return r;
+        r = access_teller_init(&service->access_teller, service, access_log_fd(vm->access_log));
         if (r < 0)
                 return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);

@@ -20,6 +20,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/vm/access-teller-dbus.h"
 #include "daemon/vm/announcer-dbus.h"
 #include "daemon/vm/caller.h"
 #include "daemon/vm/change.h"
@@ -60,6 +61,7 @@ struct Service {
         size_t n_dumps;
         struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
         sd_event_source *vcpu_ended;
+        AccessTeller access_teller;
 };
 
 int service_new(Service **ret, sd_event *event);

@@ -152,6 +152,8 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         if (r != 0)
                 return r;
         r = vcpus_new(&vm->vcpus, vm);
+        if (r == 0)
+                r = access_log_new(&vm->access_log);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(vm);
@@ -165,6 +167,7 @@ VM *vm_free(VM *vm) {
         if (vm->dirty_log)
                 listener_unregister(dirty_log_listener(vm->dirty_log), vm->map);
         dirty_log_free(vm->dirty_log);
+        access_log_close(vm->access_log);
         if (vm->slots)
                 listener_unregister(slots_listener(vm->slots), vm->map);
         slots_free(vm->slots);
@@ -293,6 +296,8 @@ int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {
 
         if (edit->verb == EDIT_ADD_REGION)
                 return equip_region(vm, edit, detail);
+        if (edit->verb == EDIT_SET_HANDLER && handler_is_log(edit->handler))
+                return handler_log_equip(edit->handler, vm->access_log, edit->name);
         if (edit->verb != EDIT_ADD_IOEVENTFD)
                 return 0;
         if (edit->ioeventfd->fd < 0)

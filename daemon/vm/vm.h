@@ -23,6 +23,7 @@
 #include "lib/kvm/run-gate.h"
 #include "lib/kvm/slots.h"
 #include "lib/memory/commit.h"
+#include "lib/memory/handler-log.h"
 #include "lib/memory/map.h"
 #include "lib/memory/transaction.h"
 #include "lib/util/detail.h"
@@ -44,6 +45,7 @@ struct VM {
         DirtyLog *dirty_log;
         RunGate gate; /* that the vCPUs pass */
         VCPUs *vcpus;
+        AccessLog *access_log; /* of all handlers that take notes */
         uint64_t last_backing;
         int descriptors_max; /* number from which on they are kept for other things than the map */
 };
@@ -65,7 +67,8 @@ int vm_populate(VM *vm, Detail *detail);
 
 /*
  * Gives an EDIT_ADD_REGION of a kind with host memory its backing (a new memfd, a new id), an
- * EDIT_ADD_IOEVENTFD its eventfd, if they have none yet. Nothing to do for other edits.
+ * EDIT_ADD_IOEVENTFD its eventfd, an EDIT_SET_HANDLER its log, if they have none yet. Nothing to do
+ * for other edits.
  * MAP_E_NO_MEMORY; MAP_E_QUOTA_EXCEEDED for descriptors; MAP_E_INVALID_RANGE.
  */
 int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);

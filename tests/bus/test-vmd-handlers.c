@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "api/names.h"
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
 
@@ -91,7 +93,7 @@ static void test_refused(void **state) {
                             "InvalidKind: region \"ram\": this is for mmio and romd, not for ram");
         assert_string_equal(set_value(rig, RIG_VM, "dev", "magic", 1),
                             "InvalidArgs: region \"dev\": handler \"magic\" is none of none, "
-                            "constant, latch, socket");
+                            "constant, latch, log, socket");
         assert_string_equal(set_value(rig, RIG_VM, "dev", "none", 1),
                             "InvalidArgs: region \"dev\": handler \"none\" takes no value");
         assert_string_equal(
@@ -158,7 +160,7 @@ static void test_patches(void **state) {
         assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "constant");
         assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"magic\"")),
                             "InvalidDocument: edits[0].set-handler: handler \"magic\" is none of "
-                            "none, constant, latch, socket");
+                            "none, constant, latch, log, socket");
         assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"constant\"")),
                             "InvalidDocument: edits[0].set-handler: handler \"constant\" needs a "
                             "value");
@@ -306,6 +308,64 @@ static void test_socket(void **state) {
         rig_free(rig);
 }
 
+static void test_log(void **state) {
+        static const uint8_t program[] = {
+                0x66, 0x8b, 0x1d, 0x20, 0x00, 0x20, 0x00, /* mov bx, [0x200020] */
+                0xb9, 0x44, 0x33, 0x22, 0x11,             /* mov ecx, 0x11223344 */
+                0x89, 0x0d, 0x08, 0x00, 0x20, 0x00,       /* mov [0x200008], ecx */
+                0xf4,                                     /* hlt */
+        };
+        Rig *rig = rig_new_guest();
+
+        if (!rig) {
+                print_message("# /dev/kvm cannot be used here\n");
+                skip();
+        }
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "log", 0),
+                            "5");
+        run(rig, program, sizeof(program));
+        rig_settle(rig);
+        assert_non_null(strstr(rig->log, "Accessed @/region/dev 32 2 false 0 {}\n"
+                                         "Accessed @/region/dev 8 4 true 287454020 {}\n"));
+        assert_register(rig, "rbx", 0xffff);
+        assert_string_equal(rig_get(rig, DEV, REGION, "HandlerReads"), "1");
+        rig_free(rig);
+}
+
+static size_t count_told(const Rig *rig) {
+        size_t n = 0;
+
+        for (const char *at = rig->log; at && (at = strstr(at, "Accessed")); at++)
+                n++;
+        return n;
+}
+
+/* So many in a second; later the rest that found room, and how many did not. */
+static void test_log_is_bounded(void **state) {
+        Rig *rig = rig_new_vm();
+        Handler *handler;
+        time_t start;
+
+        rig_add(rig, RIG_VM, "dev", "mmio", 0x1000, "system", 0);
+        assert_string_equal(apply(rig, PATCH("\"region\": \"dev\", \"handler\": \"log\"")), "3");
+        free(rig_log(rig));
+        handler = map_find_region(rig->service->vm->map, "dev")->serving;
+        for (uint64_t i = 0; i < 1000; i++)
+                assert_int_equal(handler_write(handler, 0, 8, i, NULL), 0);
+        start = time(NULL);
+        rig_settle(rig);
+        if (time(NULL) - start < 1)
+                assert_int_equal(count_told(rig), GUESTMAP_ACCESSES_MAX);
+        assert_int_equal(handler_write(handler, 0, 8, 1000, NULL), 0);
+        while (!strstr(rig->log, "0 8 true 1000 {missed: 744}"))
+                assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
+        assert_int_equal(count_told(rig), ACCESS_LOG_MAX + 1);
+        /* Who is not connected is told nothing, and holds up nobody. */
+        service_detach(rig->service);
+        assert_int_equal(handler_write(handler, 0, 8, 1001, NULL), 0);
+        rig_free(rig);
+}
+
 static void test_sockets_refused(void **state) {
         Rig *rig = rig_new_vm();
         int pair[2];
@@ -388,6 +448,7 @@ static void test_rom_device(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_verb), cmocka_unit_test(test_transaction),
            cmocka_unit_test(test_refused), cmocka_unit_test(test_layouts),
-           cmocka_unit_test(test_patches), cmocka_unit_test(test_guest),
-           cmocka_unit_test(test_socket), cmocka_unit_test(test_sockets_refused),
-           cmocka_unit_test(test_sockets_in_layouts), cmocka_unit_test(test_rom_device));
+           cmocka_unit_test(test_patches), cmocka_unit_test(test_guest), cmocka_unit_test(test_log),
+           cmocka_unit_test(test_log_is_bounded), cmocka_unit_test(test_socket),
+           cmocka_unit_test(test_sockets_refused), cmocka_unit_test(test_sockets_in_layouts),
+           cmocka_unit_test(test_rom_device));
