@@ -134,8 +134,8 @@ static size_t n_announced_changed(const Diff *diff) {
 }
 
 /*
- * Render, compare, put what differs into the trees. Where no section changed only doorbells that
- * begin in a window can have.
+ * Render, compare, put what differs into the trees. Where no section changed, the only doorbells
+ * that can have are those that begin in a window.
  */
 static int plan_run(ViewPlan *plan, RunWork *work, const Run *run, Detail *detail) {
         size_t sections = n_sections_changed(&plan->diff), announced;
