@@ -6,31 +6,43 @@ A target is words, what of the rows counts, and a limit that it should not excee
 Where several rows count, the worst one does.
 """
 
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Union
 
 US = 1e3
 MS = 1e6
 
 
-def worst(field, of=max, **match):
+class Worst:
     """The greatest (or the least, of=min) value of a field in the rows that match."""
-    def measure(rows):
-        found = [row[field] for row in rows
-                 if field in row and all(row.get(key) == value for key, value in match.items())]
-        return of(found) if found else None
-    return measure
+
+    def __init__(self, field, of=max, **match):
+        self.field, self.of, self.match = field, of, match
+
+    def __call__(self, rows):
+        found = [row[self.field] for row in rows
+                 if all(row.get(key) == value for key, value in self.match.items())]
+        return self.of(found) if found else None
+
+    def parts(self):
+        return [self]
 
 
-def ratio(above, below):
-    """One measure by another."""
-    def measure(rows):
-        return above(rows) / below(rows) if below(rows) else None
-    return measure
+class Ratio:
+    """One of these by another."""
+
+    def __init__(self, above, below):
+        self.above, self.below = above, below
+
+    def __call__(self, rows):
+        return self.above(rows) / self.below(rows) if self.below(rows) else None
+
+    def parts(self):
+        return [self.above, self.below]
 
 
 class Target(NamedTuple):
     words: str
-    measure: Callable
+    measure: Union[Worst, Ratio]
     most: Optional[Callable] = None
     least: Optional[Callable] = None
     unit: str = ""
@@ -41,15 +53,15 @@ def fixed(value):
 
 
 def commits(siblings):
-    return worst("median_ns", bench="commit", siblings=siblings)
+    return Worst("median_ns", bench="commit", siblings=siblings)
 
 
 def first_render(field, regions):
-    return worst(field, bench="render", regions=regions, background=False)
+    return Worst(field, bench="render", regions=regions, background=False)
 
 
 def lookup(field, of=max, **match):
-    return worst(field, of, bench="lookup", sections=10000, addresses="random", **match)
+    return Worst(field, of, bench="lookup", sections=10000, addresses="random", **match)
 
 
 TARGETS = [
@@ -59,19 +71,19 @@ TARGETS = [
            commits(1000000), most=lambda rows: max(15 * US, 3 * (commits(1000)(rows) or 0)),
            unit="ns"),
     Target("the same with 20 address spaces, by one",
-           worst("per_one_space", bench="spaces", spaces=20), most=fixed(1.2)),
+           Worst("per_one_space", bench="spaces", spaces=20), most=fixed(1.2)),
     Target("first render of 1,000,000 regions",
            first_render("render_ns", 1000000), most=fixed(1000 * MS), unit="ns"),
     Target("the whole of its commit",
            first_render("commit_ns", 1000000), most=fixed(1000 * MS), unit="ns"),
     Target("first render of 1,000,000 by that of 100,000",
-           ratio(first_render("render_ns", 1000000), first_render("render_ns", 100000)),
+           Ratio(first_render("render_ns", 1000000), first_render("render_ns", 100000)),
            most=fixed(12)),
     Target("memory per region, tree and view, 1,000,000 regions in one commit",
-           worst("heap_bytes_per_region", bench="memory", commits="one", sections=1000000),
+           Worst("heap_bytes_per_region", bench="memory", commits="one", sections=1000000),
            most=fixed(400), unit="bytes"),
     Target("the same, a commit for each",
-           worst("heap_bytes_per_region", bench="memory", commits="each", sections=1000000),
+           Worst("heap_bytes_per_region", bench="memory", commits="each", sections=1000000),
            most=fixed(400), unit="bytes"),
     Target("look-up among 10,000 sections, random addresses",
            lookup("median_ns", readers=1, commits_per_s=0), most=fixed(40), unit="ns"),
@@ -80,13 +92,13 @@ TARGETS = [
     Target("one reader beside a writer by one alone",
            lookup("cost_ratio", readers=1), most=fixed(1.15)),
     Target("unchanged bytes remapped by a chipset's change, once slots are cut",
-           worst("bytes_unchanged", bench="slots", commits=1), most=fixed(0), unit="bytes"),
+           Worst("bytes_unchanged", bench="slots", commits=1), most=fixed(0), unit="bytes"),
     Target("steps of real machines with more slot operations than sections changed",
-           worst("steps_over", bench="slot-run"), most=fixed(0)),
+           Worst("steps_over", bench="slot-run"), most=fixed(0)),
     Target("GetFlatView of 10,000 sections by a bare service's answer",
-           worst("per_bare", bench="flat-view", sections=10000), most=fixed(2.5)),
+           Worst("per_bare", bench="flat-view", sections=10000), most=fixed(2.5)),
     Target("Dump of 100,000 sections",
-           worst("median_ns", bench="dump", sections=100000), most=fixed(15 * MS), unit="ns"),
+           Worst("median_ns", bench="dump", sections=100000), most=fixed(15 * MS), unit="ns"),
 ]
 
 
