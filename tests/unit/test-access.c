@@ -12,6 +12,7 @@
 #include "lib/memory/access.h"
 #include "tests/common/memory.h"
 #include "tests/common/unit.h"
+#include "tests/property/random.h"
 
 typedef struct Traps Traps;
 
@@ -280,6 +281,101 @@ static void test_holes_stay_holes(void **state) {
         map_free(map);
 }
 
+enum { FIELD = 0x200, WINDOWS = 40 }; /* bytes that windows lie in, and how many do */
+
+/* Windows of all sizes and kinds of place, on memory, on registers, read-only, over one another. */
+static Map *make_field(Random *random) {
+        static const char *const targets[] = {"ram", "rom", "dev"};
+        Map *map = scene_new();
+
+        must_add_memory(map, add_region(REGION_RAM, "ram", FIELD, NULL, 0, 0));
+        must_add_memory(
+                map, with_flags(add_region(REGION_ROM, "rom", FIELD, NULL, 0, 0), REGION_READONLY));
+        must_edit(map, add_region(REGION_MMIO, "dev", FIELD, NULL, 0, 0));
+        fill(must_host(map, "ram"), FIELD, 1);
+        fill(must_host(map, "rom"), FIELD, 101);
+        for (int i = 0; i < WINDOWS; i++) {
+                uint64_t size = 1 + random_below(random, 40);
+                char name[16];
+
+                snprintf(name, sizeof(name), "window%d", i);
+                must_edit(map,
+                          with_flags(add_alias(name,
+                                               targets[random_below(random, ELEMENTS_OF(targets))],
+                                               random_below(random, FIELD - size), size, "system",
+                                               random_below(random, FIELD - size), 0),
+                                     random_below(random, 3) ? 0 : REGION_READONLY));
+        }
+        must_commit(map);
+        return map;
+}
+
+/* Where the byte at an address is, if it is memory that can be written or only read. */
+static uint8_t *find_byte(const FlatView *view, uint64_t address, bool write) {
+        const Section *section = flat_view_find(view, address);
+
+        if (!section || section->kind == REGION_MMIO ||
+            (write && (section->kind != REGION_RAM || section->flags & REGION_READONLY)))
+                return NULL;
+        return (uint8_t *)section_host(section) + (address - section->range.first);
+}
+
+/* Byte by byte it is what Find says. */
+static void check_read(Map *map, Range range) {
+        const FlatView *view = scene_published(map, "memory");
+        uint8_t data[FIELD];
+        Traps traps = {};
+
+        assert_int_equal(read_range(map, &traps, range.first, range.last, data), 0);
+        for (uint64_t at = range.first; at <= range.last; at++) {
+                const uint8_t *byte = find_byte(view, at, false);
+
+                assert_int_equal(data[at - range.first], byte ? *byte : 0xaa);
+        }
+}
+
+/* Two bytes of the range may be the same byte of the memory: all are given the same value. */
+static void check_write(Map *map, Range range, uint8_t value, bool whole) {
+        const FlatView *view = scene_published(map, "memory");
+        uint8_t data[FIELD], before[FIELD], expected[FIELD];
+        uint8_t *ram = must_host(map, "ram");
+        Traps traps = {.answer = whole ? 7 : 0};
+        bool refused = false;
+        int r;
+
+        memset(data, value, sizeof(data));
+        memcpy(before, ram, FIELD);
+        memcpy(expected, ram, FIELD);
+        for (uint64_t at = range.first; at <= range.last; at++) {
+                uint8_t *byte = find_byte(view, at, true);
+
+                if (byte)
+                        expected[byte - ram] = value;
+                else
+                        refused = true;
+        }
+        r = whole ? write_whole(map, &traps, range.first, range.last, data)
+                  : write_range(map, &traps, range.first, range.last, data);
+        assert_int_equal(r, whole && refused ? 7 : 0);
+        assert_memory_equal(ram, whole && refused ? before : expected, FIELD);
+}
+
+static void test_random_fields(void **state) {
+        for (uint64_t seed = 1; seed <= 50; seed++) {
+                Random random = {seed};
+                Map *map = make_field(&random);
+
+                for (int i = 0; i < 100; i++) {
+                        uint64_t first = random_below(&random, FIELD);
+                        Range range = {first, first + random_below(&random, FIELD - first)};
+
+                        check_read(map, range);
+                        check_write(map, range, (uint8_t)i, i % 2);
+                }
+                map_free(map);
+        }
+}
+
 typedef struct Swing Swing;
 
 struct Swing {
@@ -330,4 +426,4 @@ UNIT_TESTS(cmocka_unit_test(test_memory), cmocka_unit_test(test_read_pieces),
            cmocka_unit_test(test_answer_ends), cmocka_unit_test(test_write_whole),
            cmocka_unit_test(test_limits), cmocka_unit_test(test_empty_view),
            cmocka_unit_test(test_tiny_sections), cmocka_unit_test(test_holes_stay_holes),
-           cmocka_unit_test(test_aligned_words_are_whole));
+           cmocka_unit_test(test_random_fields), cmocka_unit_test(test_aligned_words_are_whole));
