@@ -18,6 +18,7 @@ typedef struct Waiting Waiting;
 struct Waiting {
         struct cds_list_head link; /* in Gate.line */
         sd_bus_message *m;
+        uint32_t uid;       /* whose call it is */
         bool is_on_its_way; /* among the connection's messages read */
 };
 
@@ -137,23 +138,19 @@ static void waiting_free(Gate *gate, Waiting *waiting) {
         free(waiting);
 }
 
-static int check_room(const Gate *gate, sd_bus_message *m, Detail *detail) {
+static int check_room(const Gate *gate, uint32_t uid, Detail *detail) {
         static const Share share = {
                 .what = "wait for a long one to end",
                 .max = GATE_LINE_MAX,
                 .reserved = GATE_LINE_RESERVED,
                 .user_max = GATE_LINE_USER_MAX,
         };
-        Service *service = gate->service;
-        uint32_t uid = service_caller_uid(service, m);
         const Waiting *other;
         size_t n = 0;
 
-        if (is_private(m))
-                return 0;
         cds_list_for_each_entry(other, &gate->line, link)
-                n += service_caller_uid(service, other->m) == uid;
-        return share_check(&share, service->vm, gate->n_line, uid, n, detail);
+                n += other->uid == uid;
+        return share_check(&share, gate->service->vm, gate->n_line, uid, n, detail);
 }
 
 /* What cannot be played back is refused: its caller is not to wait for ever. */
@@ -169,16 +166,18 @@ static void play(Gate *gate, Waiting *waiting) {
 }
 
 static int join_line(Gate *gate, sd_bus_message *m, Detail *detail) {
+        uint32_t uid = service_caller_uid(gate->service, m);
         Waiting *waiting;
         int r;
 
-        r = check_room(gate, m, detail);
+        r = is_private(m) ? 0 : check_room(gate, uid, detail);
         if (r != 0)
                 return r;
         waiting = calloc(1, sizeof(*waiting));
         if (!waiting)
                 return -ENOMEM;
         waiting->m = sd_bus_message_ref(m);
+        waiting->uid = uid;
         cds_list_add_tail(&waiting->link, &gate->line);
         gate->n_line++;
         /* If the tree is back the line is on its way: behind it. */
