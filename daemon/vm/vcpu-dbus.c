@@ -293,6 +293,13 @@ static int get_exits(sd_bus *bus, const char *path, const char *interface, const
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_unanswered(sd_bus *bus, const char *path, const char *interface,
+                          const char *property, sd_bus_message *reply, void *userdata,
+                          sd_bus_error *error) {
+        return sd_bus_message_append(reply, "t",
+                                     vcpus_n_unanswered(service_current(bus)->vm->vcpus, userdata));
+}
+
 static int get_stop_reason(sd_bus *bus, const char *path, const char *interface,
                            const char *property, sd_bus_message *reply, void *userdata,
                            sd_bus_error *error) {
@@ -320,6 +327,7 @@ const sd_bus_vtable vcpu_vtable[] = {
         SD_BUS_PROPERTY("Index", "u", get_index, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Exits", "a{st}", get_exits, 0, 0),
+        SD_BUS_PROPERTY("Unanswered", "t", get_unanswered, 0, 0),
         SD_BUS_PROPERTY("StopReason", "s", get_stop_reason, 0, 0),
         SD_BUS_PROPERTY("StopAddress", "t", get_stop_address, 0, 0),
         SD_BUS_SIGNAL_WITH_ARGS("Stopped", SD_BUS_ARGS("s", reason, "t", address), 0),

@@ -155,7 +155,6 @@ static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
 
         if (!guest)
                 return -ENOMEM;
-        guest_init(guest, vcpus);
         r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
         if (r < 0)
                 return r;
@@ -205,6 +204,8 @@ int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *deta
                 r = vcpu_reset(entry->vcpu, setup, detail);
         if (r != 0)
                 return r;
+        /* Its thread sleeps. */
+        guest_init(entry->guest, vcpus);
         entry->present = true;
         return 0;
 }
@@ -230,6 +231,12 @@ int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail) {
                 return detail_set(detail, MAP_E_IN_USE, "vCPU %u is running", index);
         find_entry(vcpus, index)->present = false;
         return 0;
+}
+
+uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu) {
+        const Guest *guest = find_entry(vcpus, vcpu_index(vcpu))->guest;
+
+        return dispatcher_n_unanswered(&guest->memory) + dispatcher_n_unanswered(&guest->ports);
 }
 
 VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after) {

@@ -28,6 +28,11 @@ void dispatcher_init(Dispatcher *dispatcher, const Map *map, const char *space) 
         reader_init(&dispatcher->reader, map, space);
 }
 
+uint64_t dispatcher_n_unanswered(const Dispatcher *dispatcher) {
+        return __atomic_load_n(&dispatcher->n_unassigned, __ATOMIC_RELAXED) +
+               __atomic_load_n(&dispatcher->n_readonly, __ATOMIC_RELAXED);
+}
+
 /* One thread counts, others may look. */
 static void count(uint64_t *n) {
         __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);

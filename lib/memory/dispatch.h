@@ -36,6 +36,9 @@ struct Dispatcher {
 /* Accesses are those of an address space, which may come and go. Borrows map and name. */
 void dispatcher_init(Dispatcher *dispatcher, const Map *map, const char *space);
 
+/* How many parts of accesses nobody took, by any thread. */
+uint64_t dispatcher_n_unanswered(const Dispatcher *dispatcher);
+
 /*
  * An access of 1 to 8 bytes, not beyond 2^64. 0, or what a handler that cannot go on returned, with
  * its reason: the vCPU stops. Outside of read-side sections.

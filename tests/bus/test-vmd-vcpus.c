@@ -222,6 +222,7 @@ static void test_traps(void **state) {
         rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "Exits");
         assert_non_null(strstr(rig->text, "io: 1, "));
         assert_non_null(strstr(rig->text, "mmio: 5, "));
+        assert_string_equal(get(rig, "Unanswered"), "3");
 }
 
 /* Answered when the steps are done; and a Stop ends an endless run, and both are answered. */
