@@ -4,9 +4,9 @@
 /*
  * Section walk: sections in order, for whoever wants their regions' names
  *
- * Sections lie side by side, names do not: to come to one and wait for it takes longer than all else
- * there is to do about a row. So the walk asks for a name some steps before its turn. For nothing
- * else: what is fetched in vain costs as much.
+ * Sections lie side by side, names do not: to come to one and wait for it takes longer than all
+ * else there is to do about a row. So the walk asks for a name some steps before its turn. For
+ * nothing else: what is fetched in vain costs as much.
  */
 
 #include "lib/memory/flat-view.h"
