@@ -7,7 +7,8 @@ Who may include whom, and who sees which library.
     daemon/manager ─▶ api, lib/util
 
 Only the folders named may be included from; what the static libraries leave undefined shows that
-they know neither D-Bus nor JSON, do not log and do not end the process.
+they know neither D-Bus nor JSON, do not log and do not end the process; their sections, that they
+have no state beside what callers hold.
 """
 
 import fnmatch
@@ -87,6 +88,17 @@ def check_symbols(archive):
             yield f"needs {words[1]}"
 
 
+def check_state(archive):
+    def output(*command):
+        return subprocess.run([*command, archive], check=True, capture_output=True, text=True).stdout
+
+    if re.search(r"__[atum]\w*san_", output("nm", "-u")):
+        raise tap.Skip("sanitizers have state")
+    for name, size in re.findall(r"^(\.t?(?:data|bss))\s+(\d+)", output("size", "-A"), re.MULTILINE):
+        if int(size) > 0:
+            yield f"{size} bytes in {name}"
+
+
 def main(root, *archives):
     tap.run([(f"{folder} includes only what it may", lambda f=folder: check_folder(root, f))
              for folder in MAY_INCLUDE]
@@ -94,7 +106,9 @@ def main(root, *archives):
                for header in MAY_SEE]
             + [("the libraries never end the process", lambda: check_calls(root))]
             + [(f"{archive.split('/')[-1]} needs no bus, no JSON, no log, no exit",
-                lambda a=archive: check_symbols(a)) for archive in archives])
+                lambda a=archive: check_symbols(a)) for archive in archives]
+            + [(f"{archive.split('/')[-1]} has no variables", lambda a=archive: check_state(a))
+               for archive in archives])
 
 
 main(*sys.argv[1:])
