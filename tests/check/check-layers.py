@@ -80,23 +80,24 @@ def check_calls(root):
                 yield f"{path}:{number}: {line.strip()}"
 
 
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 def check_symbols(archive):
-    listing = subprocess.run(["nm", "-u", archive], check=True, capture_output=True, text=True)
-    for line in listing.stdout.splitlines():
+    for line in output("nm", "-u", archive).splitlines():
         words = line.split()
         if len(words) == 2 and words[0] == "U" and FORBIDDEN_SYMBOLS.match(words[1]):
             yield f"needs {words[1]}"
 
 
 def check_state(archive):
-    def output(*command):
-        return subprocess.run([*command, archive], check=True, capture_output=True, text=True).stdout
-
-    if re.search(r"__[atum]\w*san_", output("nm", "-u")):
+    if re.search(r"__[atum]\w*san_", output("nm", "-u", archive)):
         raise tap.Skip("sanitizers have state")
-    for name, size in re.findall(r"^(\.t?(?:data|bss))\s+(\d+)", output("size", "-A"), re.MULTILINE):
-        if int(size) > 0:
-            yield f"{size} bytes in {name}"
+    for line in output("size", "-A", archive).splitlines():
+        match = re.match(r"(\.t?(?:data|bss))\s+(\d+)", line)
+        if match and int(match.group(2)) > 0:
+            yield f"{match.group(2)} bytes in {match.group(1)}"
 
 
 def main(root, *archives):
