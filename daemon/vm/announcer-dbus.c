@@ -55,25 +55,23 @@ static void tell(Service *service) {
         announcement_deinit(&announcer->next);
 }
 
-static int try_to_tell(Service *service) {
+/* Tells and answers as much as the connection takes; what is left goes on when it has drained. */
+static int go_on(Service *service) {
         Announcer *announcer = &service->announcer;
+        bool is_done;
 
         if (announcer->waiting && can_tell(service))
                 tell(service);
-        return sd_event_source_set_enabled(announcer->retry,
-                                           announcer->waiting ? SD_EVENT_ON : SD_EVENT_OFF);
+        is_done = watches_wake(service) && !announcer->waiting;
+        return sd_event_source_set_enabled(announcer->retry, is_done ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static int on_handler_returned(sd_event_source *source, void *userdata) {
-        int r;
-
-        r = try_to_tell(userdata);
-        watches_wake(userdata);
-        return r;
+        return go_on(userdata);
 }
 
 static int on_something_done(sd_event_source *source, void *userdata) {
-        return try_to_tell(userdata);
+        return go_on(userdata);
 }
 
 static void fold(Announcement *into, Announcement *later) {

@@ -265,11 +265,16 @@ void watches_note(Service *service, const Change *change) {
                 make_due(service, RB_MIN(Watches, &service->watches), NULL);
 }
 
-void watches_wake(Service *service) {
-        Watch *watch, *next;
+static bool is_drained(const Service *service) {
+        uint64_t queued;
 
-        cds_list_for_each_entry_safe(watch, next, &service->watches_due, due)
-                watch_answer(watch);
+        return sd_bus_get_n_queued_write(service->bus, &queued) >= 0 && queued < WATCHES_QUEUED_MAX;
+}
+
+bool watches_wake(Service *service) {
+        while (!cds_list_empty(&service->watches_due) && is_drained(service))
+                watch_answer(cds_list_first_entry(&service->watches_due, Watch, due));
+        return cds_list_empty(&service->watches_due);
 }
 
 static bool is_of(const Watch *watch, const char *caller) {

@@ -13,6 +13,7 @@
  * caller was answered and the signals are out.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
@@ -30,6 +31,7 @@ enum {
         WATCHES_MAX = 1024,     /* of one VM */
         WATCHES_RESERVED = 256, /* of these only for its owner and root */
         WATCHES_USER_MAX = 256, /* of any other uid */
+        WATCHES_QUEUED_MAX = 8, /* messages in the connection, from which on answers wait */
 };
 
 /* Answers with what changed since a generation. */
@@ -39,7 +41,10 @@ int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, ui
               uint64_t timeout_usec, Detail *detail);
 /* A change is in force: who has something to be told of it is due. */
 void watches_note(Service *service, const Change *change);
-/* Answers those who are due. */
-void watches_wake(Service *service);
+/*
+ * Answers those who are due, as long as the connection takes it: a thousand answers may be half a
+ * megabyte each. Whether that was all.
+ */
+bool watches_wake(Service *service);
 /* `caller` left; NULL: everybody, with the connection. */
 void watches_drop(Service *service, const char *caller);

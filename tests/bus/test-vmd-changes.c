@@ -236,6 +236,46 @@ static void test_wait_ends_otherwise(void **state) {
         rig_free(rig);
 }
 
+/* Long answers to many, of whom nobody reads: they wait in their place, not in the connection. */
+static void test_wait_for_much(void **state) {
+        enum { N = 40 };
+        Rig *rig = rig_new_vm();
+        Service *service = rig->service;
+        Edit show = {.verb = EDIT_SET_REGION,
+                     .mask = PROPERTY_FLAGS,
+                     .flags_mask = REGION_ENABLED,
+                     .flags = REGION_ENABLED,
+                     .name = strdup("system")};
+        sd_bus_message *answers[N];
+        uint64_t queued, generation;
+        int small = 65536;
+        Detail detail = {};
+
+        rig_add_many(rig, "a", 5000, 0);
+        rig_enable(rig, RIG_VM, "system", false);
+        for (unsigned i = 0; i < N; i++)
+                assert_null(start_wait(rig, &answers[i], RIG_MEMORY, 3, UINT64_MAX));
+        assert_true(sd_bus_detach_event(rig->bus) >= 0);
+        assert_int_equal(setsockopt(sd_bus_get_fd(service->bus), SOL_SOCKET, SO_SNDBUF, &small,
+                                    sizeof(small)),
+                         0);
+        assert_int_equal(map_target_edit(&service->map_target, &show, &generation, &detail), 0);
+        edit_deinit(&show);
+        rig_settle(rig);
+        assert_true(sd_bus_get_n_queued_write(service->bus, &queued) >= 0);
+        assert_true(queued <= WATCHES_QUEUED_MAX);
+        assert_true(service->n_watches > N / 2);
+        assert_true(sd_bus_attach_event(rig->bus, rig->event, 0) >= 0);
+        rig_settle(rig);
+        assert_int_equal(service->n_watches, 0);
+        for (unsigned i = 0; i < N; i++) {
+                assert_non_null(answers[i]);
+                assert_false(sd_bus_message_is_method_error(answers[i], NULL));
+                sd_bus_message_unref(answers[i]);
+        }
+        rig_free(rig);
+}
+
 /* A commit of so many edits that what they are about is not remembered one by one. */
 static void test_wait_for_one_of_many(void **state) {
         Rig *rig = rig_new_vm();
@@ -418,6 +458,7 @@ UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_histo
            cmocka_unit_test(test_truncated), cmocka_unit_test(test_caps),
            cmocka_unit_test(test_memory_table), cmocka_unit_test(test_wait),
            cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),
-           cmocka_unit_test(test_wait_for_one_of_many), cmocka_unit_test(test_wait_quota),
-           cmocka_unit_test(test_wait_quota_of_others), cmocka_unit_test(test_seen_too_often),
-           cmocka_unit_test(test_overtaken), cmocka_unit_test(test_folded));
+           cmocka_unit_test(test_wait_for_much), cmocka_unit_test(test_wait_for_one_of_many),
+           cmocka_unit_test(test_wait_quota), cmocka_unit_test(test_wait_quota_of_others),
+           cmocka_unit_test(test_seen_too_often), cmocka_unit_test(test_overtaken),
+           cmocka_unit_test(test_folded));
