@@ -35,6 +35,7 @@ struct BusPlan {
         size_t n;
         size_t n_removed;
         size_t allocated;
+        bool has_zones;     /* some come or go */
         ZoneList announced; /* Bus.announced of after the commit; once it is applied, of before */
         bool repairs;       /* it replaces everything, because of `torn` */
 };
@@ -166,19 +167,28 @@ static int check_limit(const Bus *bus, const SpaceChange *change, const ZoneList
                           last->last, bus->space, BUS_ZONES_MAX);
 }
 
+/* What the zones come to that are announced once the change is in force. */
+static int plan_join_zones(Bus *bus, const SpaceChange *change, ZoneList *wanted, Detail *detail) {
+        ZoneList *announced = &bus->plan.announced;
+        int r;
+
+        r = zone_list_change(announced, &bus->announced, change->diff);
+        if (r == 0)
+                r = bus_join_zones(bus, announced, wanted);
+        return r == 0 ? check_limit(bus, change, wanted, detail) : r;
+}
+
 /* From what there is to what there is to be: first everything that goes. */
 static int plan_change(Bus *bus, const SpaceChange *change, Detail *detail) {
         _cleanup_(zone_list_deinit) ZoneList had = {}, wanted = {};
         BusPlan *plan = &bus->plan;
-        int r;
+        int r = 0;
 
-        r = zone_list_change(&plan->announced, &bus->announced, change->diff);
-        if (r == 0 && diff_has_zones(change->diff)) {
+        plan->has_zones = diff_has_zones(change->diff);
+        if (plan->has_zones) {
                 r = bus_join_zones(bus, &bus->announced, &had);
                 if (r == 0)
-                        r = bus_join_zones(bus, &plan->announced, &wanted);
-                if (r == 0)
-                        r = check_limit(bus, change, &wanted, detail);
+                        r = plan_join_zones(bus, change, &wanted, detail);
         }
         if (r == 0)
                 r = plan_ioeventfds(bus, &change->diff->announced_removed, plan_remove);
@@ -198,12 +208,8 @@ static int plan_repair(Bus *bus, const SpaceChange *change, Detail *detail) {
         BusDevice *device;
         int r;
 
-        plan->repairs = true;
-        r = zone_list_change(&plan->announced, &bus->announced, change->diff);
-        if (r == 0)
-                r = bus_join_zones(bus, &plan->announced, &wanted);
-        if (r == 0)
-                r = check_limit(bus, change, &wanted, detail);
+        plan->repairs = plan->has_zones = true;
+        r = plan_join_zones(bus, change, &wanted, detail);
         RB_FOREACH(device, BusDevices, &bus->devices)
                 r = r == 0 ? plan_append(plan, device) : r;
         plan->n_removed = plan->n;
@@ -284,6 +290,8 @@ static int refused(const SpaceChange *change, const BusDevice *device, bool remo
 static void swap_announced(Bus *bus) {
         ZoneList before = bus->announced;
 
+        if (!bus->plan.has_zones)
+                return;
         bus->announced = bus->plan.announced;
         bus->plan.announced = before;
 }
