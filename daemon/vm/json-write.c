@@ -162,12 +162,15 @@ static char *put_escaped(char *at, unsigned char c) {
         return at;
 }
 
-/* Names are UTF-8 without control characters, but the rest of strings must be right, too. */
-static void put_string(JSONWriter *writer, const char *string, const char *behind) {
-        char *at = separate(writer, 6 * strlen(string) + 4);
+/*
+ * Names are UTF-8 without control characters, but the rest of strings must be right, too. Where the
+ * string ends there is room for one more byte.
+ */
+static char *put_string(JSONWriter *writer, const char *string) {
+        char *at = separate(writer, 6 * strlen(string) + 3);
 
         if (!at)
-                return;
+                return NULL;
         *at++ = '"';
         for (; *string; string++) {
                 unsigned char c = (unsigned char)*string;
@@ -178,16 +181,24 @@ static void put_string(JSONWriter *writer, const char *string, const char *behin
                         *at++ = (char)c;
         }
         *at++ = '"';
-        advance(writer, stpcpy(at, behind));
+        return at;
 }
 
 void json_key_string(JSONWriter *writer, const char *key) {
-        put_string(writer, key, ":");
+        char *at = put_string(writer, key);
+
         writer->comma = false;
+        if (!at)
+                return;
+        *at++ = ':';
+        advance(writer, at);
 }
 
 void json_string(JSONWriter *writer, const char *string) {
-        put_string(writer, string, "");
+        char *at = put_string(writer, string);
+
+        if (at)
+                advance(writer, at);
 }
 
 void json_boolean(JSONWriter *writer, bool value) {
