@@ -69,6 +69,19 @@ static int copy_rows(sd_bus_message *to, sd_bus_message *from, const char *conte
         return r < 0 ? r : sd_bus_message_close_container(to);
 }
 
+bool is_array_of_numbers(char type, const char *contents) {
+        return type == 'a' && contents[1] == '\0' && strchr("ynqiuxtd", contents[0]);
+}
+
+static int copy_numbers(sd_bus_message *to, sd_bus_message *from, char type) {
+        const void *numbers;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read_array(from, type, &numbers, &size);
+        return r < 0 ? r : sd_bus_message_append_array(to, type, numbers, size);
+}
+
 int message_copy(sd_bus_message *to, sd_bus_message *from) {
         char fields[FIELDS_MAX], type;
         const char *contents;
@@ -77,6 +90,8 @@ int message_copy(sd_bus_message *to, sd_bus_message *from) {
         while ((r = sd_bus_message_peek_type(from, &type, &contents)) > 0) {
                 if (type == 'a' && is_row(contents, fields))
                         r = copy_rows(to, from, contents, fields);
+                else if (is_array_of_numbers(type, contents))
+                        r = copy_numbers(to, from, contents[0]);
                 else
                         r = sd_bus_message_copy(to, from, 0);
                 if (r < 0)

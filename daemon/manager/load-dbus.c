@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/load-dbus.h"
 
 static int measure(Load *load, sd_bus_message *m);
@@ -33,14 +34,26 @@ static int measure_basic(Load *load, sd_bus_message *m, char type) {
         return 0;
 }
 
+static int measure_numbers(Load *load, sd_bus_message *m, char type) {
+        const void *numbers;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read_array(m, type, &numbers, &size);
+        load->bytes += r < 0 ? 0 : size;
+        return r;
+}
+
 static int measure(Load *load, sd_bus_message *m) {
         const char *contents;
         char type;
         int r;
 
         while ((r = sd_bus_message_peek_type(m, &type, &contents)) > 0) {
-                r = contents ? measure_container(load, m, type, contents)
-                             : measure_basic(load, m, type);
+                r = !contents ? measure_basic(load, m, type)
+                    : is_array_of_numbers(type, contents)
+                            ? measure_numbers(load, m, contents[0])
+                            : measure_container(load, m, type, contents);
                 if (r < 0)
                         return r;
         }

@@ -85,6 +85,13 @@ static void test_rows(void **state) {
         CHECK_COPY("a(tt)a(s)", 0, 1, "only");
 }
 
+static void test_numbers(void **state) {
+        CHECK_COPY("tayab", UINT64_C(7), 3, 1, 2, 255, 2, true, false);
+        CHECK_COPY("ayanaqaiauaxatad", 0, 1, -1, 1, 2, 1, -3, 1, 4, 1, INT64_C(-5), 2, UINT64_MAX,
+                   UINT64_C(6), 1, 7.5);
+        CHECK_COPY("s(say)aay", "x", "y", 2, 1, 2, 2, 1, 3, 0);
+}
+
 static void test_others(void **state) {
         CHECK_COPY("s", "text");
         CHECK_COPY("as(ss)a{sv}", 2, "x", "y", "p", "q", 1, "key", "(tas)", UINT64_C(1), 1, "z");
@@ -107,6 +114,7 @@ static void test_many_rows(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
+                                           cmocka_unit_test(test_numbers),
                                            cmocka_unit_test(test_others),
                                            cmocka_unit_test(test_many_rows)};
 
