@@ -10,6 +10,7 @@
 #include "lib/memory/listener.h"
 #include "tests/common/scene.h"
 #include "tests/common/unit.h"
+#include "tests/property/random.h"
 #include "tests/unit/fail-allocation.h"
 #include "tests/unit/mock-kvm.h"
 
@@ -371,9 +372,129 @@ static void test_free_removes(void **state) {
                                      "+ memory zone fe000100-fe00010f\n");
 }
 
+enum { N_REGIONS = 4, REGION_SIZE = 0x100, SPAN = 0x1000, N_ROUNDS = 3000 };
+
+static const char *const names[N_REGIONS] = {"r0", "r1", "r2", "r3"};
+
+/* One edit of the regions, which may be refused. */
+static void edit_at_random(Map *map, Random *random) {
+        const char *name = names[random_below(random, N_REGIONS)];
+        uint64_t offset = 4 * random_below(random, REGION_SIZE / 4 - 8);
+        IOEventFD *first = ioeventfds_first(&must_find(map, name)->ioeventfds, offset);
+        _cleanup_(ioeventfd_unrefp) IOEventFD *new =
+                must_ioeventfd(offset, 1u << random_below(random, 4), random_below(random, 2), 7);
+        Edit edits[] = {
+                move_region(name, "system", 0x10 * random_below(random, 0x80),
+                            (int32_t)random_below(random, 2)),
+                enable(name),
+                disable(name),
+                add_ioeventfd(name, new),
+                remove_ioeventfd(name, first ? first : new),
+                add_coalesced(name, offset, random_below(random, 32) + 1),
+                clear_coalesced(name),
+        };
+
+        (void)map_edit(map, &edits[random_below(random, ELEMENTS_OF(edits))], NULL);
+}
+
+/* The bytes that lie in some zone, of those that the view announces, of those in the kernel. */
+static void mark_announced(const FlatView *view, uint8_t *marks, unsigned *n_ioeventfds) {
+        ViewCursor cursor;
+        const Announced *announced = flat_view_first_announced(view, &cursor, 0);
+
+        for (; announced; announced = flat_view_next_announced(&cursor)) {
+                *n_ioeventfds += announced->ioeventfd != NULL;
+                for (uint64_t at = announced->range.first;
+                     announced->coalesced && at <= announced->range.last; at++)
+                        marks[at] = 1;
+        }
+}
+
+static void mark_kernel(uint8_t *marks) {
+        const BusOp *zone = bus_table_next_zone(&mock_kvm.memory, NULL);
+
+        for (; zone; zone = bus_table_next_zone(&mock_kvm.memory, zone))
+                for (uint64_t at = zone->address; at < zone->address + zone->length; at++) {
+                        assert_int_equal(marks[at], 0);
+                        marks[at] = 1;
+                }
+}
+
+static bool is_announced(const FlatView *view, const BusOp *op) {
+        ViewCursor cursor;
+        const Announced *announced = flat_view_first_announced(view, &cursor, op->address);
+
+        for (; announced && announced->range.first == op->address;
+             announced = flat_view_next_announced(&cursor))
+                if (announced->ioeventfd && announced->ioeventfd->length == op->length &&
+                    announced->ioeventfd->match == op->match &&
+                    announced->ioeventfd->data == op->data)
+                        return true;
+        return false;
+}
+
+/* The kernel has what the view announces, and zones that do not overlap. */
+static void assert_in_step(Map *map) {
+        const BusOp *op = bus_table_next_ioeventfd(&mock_kvm.memory, NULL);
+        const FlatView *view = scene_published(map, "memory");
+        uint8_t announced[SPAN] = {}, kernel[SPAN] = {};
+        unsigned n = 0;
+
+        mark_announced(view, announced, &n);
+        mark_kernel(kernel);
+        assert_memory_equal(announced, kernel, SPAN);
+        for (; op; op = bus_table_next_ioeventfd(&mock_kvm.memory, op), n--)
+                assert_true(is_announced(view, op));
+        assert_int_equal(n, 0);
+}
+
+/* Whether the commit changed the address space; where the kernel refuses it is rolled back. */
+static bool commit_at_random(World *world, Random *random) {
+        _cleanup_(commit_freep) Commit *commit = NULL;
+        bool changed;
+        int r;
+
+        assert_int_equal(commit_new(&commit, world->map, &world->detail), 0);
+        changed = commit->n_changes > 0;
+        mock_kvm.n_calls = 0;
+        mock_kvm.fail_at = random_below(random, 3) ? 0 : 1 + (unsigned)random_below(random, 6);
+        mock_kvm.fail_more = (unsigned)random_below(random, 3);
+        mock_kvm.fail_errno = -ENOMEM;
+        r = commit_apply(commit, &world->detail);
+        mock_kvm.fail_at = 0;
+        if (r == 0)
+                return changed;
+        assert_int_equal(r, MAP_E_KVM);
+        commit = commit_free(commit);
+        map_rollback(world->map, 0);
+        return false;
+}
+
+/* After each commit that goes through, whatever the kernel refused before. */
+static void test_random(void **state) {
+        Random random = {4};
+        World *world = *state;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < N_REGIONS; i++)
+                must_edit(world->map,
+                          add_region(REGION_MMIO, names[i], REGION_SIZE, "system", 0x80 * i, 0));
+        must_commit(world->map);
+        for (unsigned round = 0; round < N_ROUNDS; round++) {
+                for (uint64_t edits = random_below(&random, 4); edits > 0; edits--)
+                        edit_at_random(world->map, &random);
+                if (commit_at_random(world, &random)) {
+                        assert_in_step(world->map);
+                        n++;
+                }
+                free(mock_kvm_take());
+        }
+        assert_true(n > N_ROUNDS / 4);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 UNIT_TESTS(TEST(test_ioeventfds), TEST(test_replaced), TEST(test_out_of_reach), TEST(test_zones),
            TEST(test_no_zones), TEST(test_zone_limit), TEST(test_every_ioctl_fails),
            TEST(test_undo_refused), TEST(test_undo), TEST(test_every_allocation_fails),
-           TEST(test_free_removes));
+           TEST(test_free_removes), TEST(test_random));
