@@ -35,12 +35,12 @@ static bool is_below(const char *path, const char *prefix) {
         return strncmp(path, prefix, n) == 0 && path[n] == '/';
 }
 
-/* The properties of regions and transactions are the tree's. */
-static bool is_not_in_tree(const Service *service, sd_bus_message *m) {
+/* Whatever is called on a region or a transaction: to see whether there is one is to look. */
+static bool is_in_tree(const Service *service, sd_bus_message *m) {
         const char *path = sd_bus_message_get_path(m);
 
-        return !is_below(path, service->region_prefix) &&
-               !is_below(path, service->transaction_prefix);
+        return is_below(path, service->region_prefix) ||
+               is_below(path, service->transaction_prefix);
 }
 
 static bool is_dump_without_tree(const Service *service, sd_bus_message *m) {
@@ -73,8 +73,8 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_VM, "Resume"},
         {"org.freedesktop.DBus.Peer", "GetMachineId"},
         {"org.freedesktop.DBus.Peer", "Ping"},
-        {PROPERTIES, "Get", is_not_in_tree},
-        {PROPERTIES, "GetAll", is_not_in_tree},
+        {PROPERTIES, "Get"},
+        {PROPERTIES, "GetAll"},
         {GUESTMAP_INTERFACE_PRIVATE, "Caller"},
         {GUESTMAP_INTERFACE_PRIVATE, "Describe"},
         {GUESTMAP_INTERFACE_PRIVATE, "Quit"},
@@ -91,6 +91,8 @@ static bool is_call_of(sd_bus_message *m, const FreeCall *call) {
 }
 
 static bool needs_tree(const Service *service, sd_bus_message *m) {
+        if (is_in_tree(service, m))
+                return true;
         for (size_t i = 0; i < ELEMENTS_OF(free_calls); i++)
                 if (is_call_of(m, &free_calls[i]))
                         return free_calls[i].is_free && !free_calls[i].is_free(service, m);

@@ -45,6 +45,11 @@ struct Gate {
 
 void gate_init(Gate *gate, Service *service);
 
+/* Whether calls wait: the tree is lent, or the line is being played back. */
+static inline bool gate_is_busy(const Gate *gate) {
+        return gate->is_lent || gate->n_line > 0;
+}
+
 /*
  * A method call has come in: *ret_held if it has to wait, and comes again; otherwise it is to be
  * handled now. MAP_E_QUOTA_EXCEEDED.

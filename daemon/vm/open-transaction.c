@@ -26,8 +26,8 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         OpenTransaction *open = userdata;
         int r;
 
-        /* Nobody could have used it: its time begins anew. */
-        if (open->service->gate.is_lent) {
+        /* Nobody could have used it, or its use waits in line: its time begins anew. */
+        if (gate_is_busy(&open->service->gate)) {
                 r = open_transaction_touch(open);
                 return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }

@@ -109,6 +109,10 @@ static void test_tree_is_waited_for(void **state) {
                 {RIG_VM, "Introspectable.Introspect", ""},
                 {RIG_VM "/region/ram", "Properties.Get", "ss", "org.guestmap1.Region", "Size"},
                 {RIG_VM "/region/ram", "Properties.GetAll", "s", "org.guestmap1.Region"},
+                /* There is no such method, but to tell so one looks whether there is a region. */
+                {RIG_VM "/region/ram", "VM.Pause", ""},
+                {RIG_VM "/region/none", "VCPU.Start", ""},
+                {RIG_VM "/transaction/1", "AddressSpace.GetFlatView", ""},
         };
         Rig *rig = rig_new_lent();
 
