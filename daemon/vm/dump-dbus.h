@@ -20,7 +20,7 @@ typedef struct Service Service;
 enum {
         DUMPS_MAX = 32,     /* being made for one VM */
         DUMPS_RESERVED = 8, /* of these only for its owner and root */
-        DUMPS_USER_MAX = 2, /* of any other uid: never all places for jobs */
+        DUMPS_USER_MAX = 2, /* of any other uid */
 };
 
 /* Methods; userdata is the Service. */

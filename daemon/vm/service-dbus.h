@@ -10,8 +10,8 @@
  * counts as the owner, with all rights.
  *
  * I1: objects of the VM are on the connection iff there is a VM.
- * I2: who looks at the tree for a call has checked in what was checked out: the find functions of
- *     the region and space objects do it, so that handlers there need not.
+ * I2: who looks at the tree for a call has checked in what was checked out: the find function of
+ *     region objects does it, so that handlers there need not.
  */
 
 #include <stdbool.h>

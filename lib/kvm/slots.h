@@ -17,7 +17,8 @@
  *     the kernel has refused to take something back, the next commit restores this.
  * I3: no vCPU runs from the first operation of a plan that takes memory away, if only for a moment,
  *     until the new views are published: guests see all of a commit or nothing.
- * I4: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot.
+ * I4: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot,
+ *     until slots_free().
  */
 
 #include "lib/kvm/accelerator.h"

@@ -9,6 +9,11 @@
  * thread: it may be another one later, by whatever hands the map over in order, and is registered
  * with rcu_register(). Other threads see published views only (map_snapshot()).
  *
+ * The thread that publishes, by commit_apply(), may hand the map over for anything up to that and
+ * stays the publisher: nobody else replaces Map.snapshot, Map.generation, the current view of a
+ * root or the generation of an address space. So meanwhile it reads these without rcu_enter() and
+ * takes references to the snapshot.
+ *
  * Edits change the tree at once and leave their inverse in the undo log; views, listeners and the
  * generation change with a commit. Between the two the tree is ahead of the views. Whoever edits
  * ends with commit_apply() or map_rollback() before anybody else looks at the tree.

@@ -12,7 +12,7 @@
  * last of them has the reference. Each holds its successor, so that this last one outlives the
  * others; as with epochs (epoch.h), whoever holds an old snapshot holds all that came after it.
  *
- * Written by the map's thread, given up by any.
+ * Written by the publisher (map.h), given up by any thread.
  */
 
 #include <stddef.h>
@@ -64,7 +64,7 @@ void snapshot_succeed(Snapshot *snapshot, Snapshot *next, SnapshotSpaces *left,
 /* The end of one that succeeds none. */
 void snapshot_abandon(Snapshot *snapshot);
 
-/* The map's thread may take a reference to the published one; any thread may give one up. */
+/* The publisher may take a reference to the published one; any thread may give one up. */
 Snapshot *snapshot_ref(Snapshot *snapshot);
 Snapshot *snapshot_unref(Snapshot *snapshot);
 DEFINE_CLEANUP(Snapshot *, snapshot_unref);
@@ -73,5 +73,5 @@ void snapshot_retire(Snapshot *snapshot);
 
 /* NULL if there is no such address space. */
 const FlatView *snapshot_find(const Snapshot *snapshot, const char *space);
-/* The space itself, as of that generation; the map's thread only. */
+/* The space itself, as of that generation; the publisher only. */
 AddressSpace *snapshot_find_space(const Snapshot *snapshot, const char *space);
