@@ -254,10 +254,12 @@ static int bench_calls(Bench *bench) {
         }
         if (r >= 0)
                 printf("{\"bench\":\"one-by-one\",\"regions\":%zu,\"calls\":%zu,"
-                       "\"bus_pings_per_s\":%.0f,\"vm_pings_per_s\":%.0f,\"adds_per_s\":%.0f,"
+                       "\"bus_ping_median_ns\":%" PRIu64 ",\"vm_ping_median_ns\":%" PRIu64
+                       ",\"add_median_ns\":%" PRIu64 ",\"adds_per_s\":%.0f,"
                        "\"per_vm_ping\":%.2f}\n",
-                       bench->regions, bench->calls, per_second(&bus), per_second(&vm),
-                       per_second(&add), per_second(&vm) / per_second(&add));
+                       bench->regions, bench->calls, times_percentile(&bus, 50),
+                       times_percentile(&vm, 50), times_percentile(&add, 50), per_second(&add),
+                       (double)times_percentile(&add, 50) / (double)times_percentile(&vm, 50));
         times_free(&bus);
         times_free(&vm);
         times_free(&add);
@@ -325,6 +327,7 @@ int main(int argc, char **argv) {
                         return EXIT_FAILURE;
                 *value = strtoull(optarg, NULL, 0);
         }
+        bench.edits = MIN_OF(bench.edits, bench.regions);
         setlinebuf(stdout);
         if (world_has("dbus-broker"))
                 return run(&bench, "dbus-broker") < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
