@@ -27,7 +27,7 @@ static ListenerSection snapshot_of(const Audience *audience, const Section *sect
         do {                                                                                       \
                 Listener *listener_;                                                               \
                 cds_list_for_each_entry(listener_, &(audience)->map->listeners, link)              \
-                        if (hears(audience, listener_) && listener_->ops->callback)                \
+                        if (listener_->ops->callback && hears(audience, listener_))                \
                                 listener_->ops->callback(listener_, ##__VA_ARGS__);                \
         } while (0)
 
@@ -35,8 +35,8 @@ static ListenerSection snapshot_of(const Audience *audience, const Section *sect
         do {                                                                                       \
                 Listener *listener_;                                                               \
                 cds_list_for_each_entry_reverse(listener_, &(audience)->map->listeners,            \
-                                                link) if (hears(audience, listener_) &&            \
-                                                          listener_->ops->callback)                \
+                                                link) if (listener_->ops->callback &&              \
+                                                          hears(audience, listener_))              \
                         listener_->ops->callback(listener_, ##__VA_ARGS__);                        \
         } while (0)
 
