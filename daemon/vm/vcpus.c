@@ -39,10 +39,13 @@ struct VCPUs {
 /* The address space that ports are looked up in. */
 static const char port_space[] = "io";
 
+static Dispatcher *dispatcher_of(Guest *guest, const Trap *trap) {
+        return trap->is_port ? &guest->ports : &guest->memory;
+}
+
 /* The kernel cuts accesses at the end of the address space. */
 static int make_access(void *userdata, const Trap *trap, Detail *reason) {
-        Guest *guest = userdata;
-        Dispatcher *dispatcher = trap->is_port ? &guest->ports : &guest->memory;
+        Dispatcher *dispatcher = dispatcher_of(userdata, trap);
 
         if (trap->is_write)
                 return dispatch_write(dispatcher, trap->address, trap->data, trap->length, reason);
@@ -65,7 +68,19 @@ static void on_ended(void *userdata) {
 }
 
 static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
-static const VCPUOps coalesced_ops = {.trap = make_access};
+
+static bool write_waits(void *userdata, const Trap *write) {
+        return dispatch_waits(dispatcher_of(userdata, write), write->address);
+}
+
+/* Complaints concern no vCPU: the one that wrote has gone on. */
+static void make_write(void *userdata, const Trap *write) {
+        Detail reason;
+
+        (void)make_access(userdata, write, &reason);
+}
+
+static const CoalescedOps coalesced_ops = {.waits = write_waits, .write = make_write};
 
 static void guest_init(Guest *guest, const VCPUs *vcpus) {
         dispatcher_init(&guest->memory, vcpus->vm->map, vcpus->vm->memory_space);

@@ -7,6 +7,7 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "lib/kvm/coalesced.h"
 
@@ -18,13 +19,77 @@ struct CoalescedRing {
         uint32_t size;                          /* in writes */
         pthread_mutex_t lock;                   /* of all that follows; recursive */
         struct kvm_coalesced_mmio_ring *shared; /* with KVM; NULL: not attached */
-        const VCPUOps *ops;
+        const CoalescedOps *ops;
         void *userdata;
         bool drains;
+        int waits; /* atomic: whoever has the lock makes a write that may wait */
 };
 
+/* Copied, so that KVM can have its place at once. */
+static bool look_first(const CoalescedRing *ring, CoalescedWrite *ret) {
+        const struct kvm_coalesced_mmio_ring *shared = ring->shared;
+
+        if (shared->first == __atomic_load_n(&shared->last, __ATOMIC_ACQUIRE))
+                return false;
+        *ret = shared->coalesced_mmio[shared->first];
+        return true;
+}
+
+static void pass_first(CoalescedRing *ring) {
+        uint32_t next = (ring->shared->first + 1) % ring->size;
+
+        __atomic_store_n(&ring->shared->first, next, __ATOMIC_RELEASE);
+}
+
+/* The first write, if there is one that can be made. */
+static bool make_first(CoalescedRing *ring, bool may_wait) {
+        CoalescedWrite write;
+        Trap trap = {.is_write = true};
+        bool waits;
+
+        if (!look_first(ring, &write))
+                return false;
+        trap.is_port = write.pio;
+        trap.length = write.len;
+        trap.address = write.phys_addr;
+        trap.data = write.data;
+        waits = ring->ops->waits(ring->userdata, &trap);
+        if (waits && !may_wait)
+                return false;
+        pass_first(ring);
+        __atomic_store_n(&ring->waits, waits, __ATOMIC_RELAXED);
+        ring->ops->write(ring->userdata, &trap);
+        __atomic_store_n(&ring->waits, 0, __ATOMIC_RELAXED);
+        return true;
+}
+
+/* With the lock. */
+static void drain(CoalescedRing *ring, bool may_wait) {
+        if (!ring->shared || ring->drains)
+                return;
+        ring->drains = true;
+        while (make_first(ring, may_wait))
+                ;
+        ring->drains = false;
+}
+
+void coalesced_ring_drain(CoalescedRing *ring) {
+        pthread_mutex_lock(&ring->lock);
+        drain(ring, true);
+        pthread_mutex_unlock(&ring->lock);
+}
+
+/* A thread that has the lock is soon done, unless it waits. */
 static int on_apply(Listener *listener, const Commit *commit, Detail *detail) {
-        coalesced_ring_drain(caa_container_of(listener, CoalescedRing, listener));
+        CoalescedRing *ring = caa_container_of(listener, CoalescedRing, listener);
+
+        while (pthread_mutex_trylock(&ring->lock) != 0) {
+                if (__atomic_load_n(&ring->waits, __ATOMIC_RELAXED))
+                        return 0;
+                sched_yield();
+        }
+        drain(ring, false);
+        pthread_mutex_unlock(&ring->lock);
         return 0;
 }
 
@@ -68,7 +133,7 @@ Listener *coalesced_ring_listener(CoalescedRing *ring) {
         return &ring->listener;
 }
 
-void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOps *ops,
+void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const CoalescedOps *ops,
                            void *userdata) {
         if (ring->offset == 0)
                 return;
@@ -82,43 +147,5 @@ void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOp
 void coalesced_ring_detach(CoalescedRing *ring) {
         pthread_mutex_lock(&ring->lock);
         ring->shared = NULL;
-        pthread_mutex_unlock(&ring->lock);
-}
-
-/* Copied, so that KVM can have its place at once. */
-static bool take_first(CoalescedRing *ring, CoalescedWrite *ret) {
-        struct kvm_coalesced_mmio_ring *shared = ring->shared;
-        uint32_t first = shared->first;
-
-        if (first == __atomic_load_n(&shared->last, __ATOMIC_ACQUIRE))
-                return false;
-        *ret = shared->coalesced_mmio[first];
-        __atomic_store_n(&shared->first, (first + 1) % ring->size, __ATOMIC_RELEASE);
-        return true;
-}
-
-static void make(const CoalescedRing *ring, CoalescedWrite *write) {
-        const Trap trap = {
-                .is_port = write->pio,
-                .is_write = true,
-                .length = write->len,
-                .address = write->phys_addr,
-                .data = write->data,
-        };
-        Detail reason;
-
-        (void)ring->ops->trap(ring->userdata, &trap, &reason);
-}
-
-void coalesced_ring_drain(CoalescedRing *ring) {
-        CoalescedWrite write;
-
-        pthread_mutex_lock(&ring->lock);
-        if (ring->shared && !ring->drains) {
-                ring->drains = true;
-                while (take_first(ring, &write))
-                        make(ring, &write);
-                ring->drains = false;
-        }
         pthread_mutex_unlock(&ring->lock);
 }

@@ -13,6 +13,10 @@
  * zones that go have gone, and before slots change and views are published. Register it behind the
  * buses, in front of the slots.
  *
+ * A commit waits for nobody: gathered writes to somebody who may wait, such as another process, and
+ * those behind them, are left for the next access that traps. That somebody may be the very one
+ * who makes the commit.
+ *
  * Any thread may drain. One at a time does; that writes made by it make the same thread drain once
  * more changes nothing.
  */
@@ -21,7 +25,15 @@
 #include "lib/kvm/vcpu.h"
 #include "lib/memory/listener.h"
 
+typedef struct CoalescedOps CoalescedOps;
 typedef struct CoalescedRing CoalescedRing;
+
+/* Who makes the writes. */
+struct CoalescedOps {
+        /* Whether to make it may take until somebody else has done something. */
+        bool (*waits)(void *userdata, const Trap *write);
+        void (*write)(void *userdata, const Trap *write);
+};
 
 /* -ENOMEM. A ring without memory is empty. */
 int coalesced_ring_new(CoalescedRing **ret, const Accelerator *accelerator);
@@ -32,11 +44,8 @@ DEFINE_CLEANUP(CoalescedRing *, coalesced_ring_free);
 /* To be registered with the map. */
 Listener *coalesced_ring_listener(CoalescedRing *ring);
 
-/*
- * Gives it the ring in a vCPU's mapping, which must stay, and who makes the writes: ops->trap,
- * whose complaints concern no vCPU and are dropped.
- */
-void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const VCPUOps *ops,
+/* Gives it the ring in a vCPU's mapping, which must stay, and who makes the writes. */
+void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const CoalescedOps *ops,
                            void *userdata);
 /* Takes both away. What is left in the ring is lost. */
 void coalesced_ring_detach(CoalescedRing *ring);

@@ -202,3 +202,17 @@ int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, u
         memcpy(copy, data, size);
         return dispatch(&access, address, size);
 }
+
+bool dispatch_waits(Dispatcher *dispatcher, uint64_t address) {
+        const Handler *handler = NULL;
+        const Section *section;
+        bool waits;
+
+        rcu_enter();
+        section = reader_find(&dispatcher->reader, address);
+        if (section && region_kind_has_registers(section->kind))
+                handler = handler_in_force(section->region, dispatcher->reader.generation);
+        waits = handler && handler->ops->waits;
+        rcu_leave();
+        return waits;
+}

@@ -47,3 +47,5 @@ int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned
                   Detail *reason);
 int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
                    Detail *reason);
+/* Whether who answers there, as of now, may wait for others. */
+bool dispatch_waits(Dispatcher *dispatcher, uint64_t address);

@@ -207,13 +207,23 @@ static void test_hidden(void **state) {
         assert_int_equal(rings(fd), 1);
 }
 
+static bool never_waits(void *userdata, const Trap *write) {
+        return false;
+}
+
+static void note_write(void *userdata, const Trap *write) {
+        (void)processor_ops.trap(userdata, write, NULL);
+}
+
+static const CoalescedOps coalesced_ops = {.waits = never_waits, .write = note_write};
+
 static void make_ring(World *world) {
         Processor *processor = world->processor;
 
         assert_int_equal(coalesced_ring_new(&world->ring, processor->kvm), 0);
         assert_int_equal(
                 listener_register(coalesced_ring_listener(world->ring), processor->map, NULL), 0);
-        coalesced_ring_attach(world->ring, vcpu_mapping(processor->vcpu), &processor_ops,
+        coalesced_ring_attach(world->ring, vcpu_mapping(processor->vcpu), &coalesced_ops,
                               processor);
 }
 

@@ -5,6 +5,8 @@
  */
 
 #include <linux/kvm.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "lib/kvm/coalesced.h"
@@ -14,7 +16,7 @@
 
 typedef struct World World;
 
-enum { PAGE = 4096, SIZE = 170, RING_PAGE = 2 };
+enum { PAGE = 4096, SIZE = 170, RING_PAGE = 2, WAITS_FOR_COMMIT = 599 };
 
 struct World {
         Accelerator *none;
@@ -26,6 +28,8 @@ struct World {
         uint64_t made[4 * SIZE];
         unsigned n_made;
         Trap last;
+        bool has_begun; /* atomic, as is the next */
+        bool may_end;
 };
 
 static struct kvm_coalesced_mmio_ring *shared(World *world) {
@@ -46,7 +50,15 @@ static bool put(World *world, uint64_t value) {
         return true;
 }
 
-static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+/* Who gets the values from 500 to 599 may wait. */
+static bool on_waits(void *userdata, const Trap *trap) {
+        uint64_t value;
+
+        memcpy(&value, trap->data, sizeof(value));
+        return value / 100 == 5;
+}
+
+static void on_write(void *userdata, const Trap *trap) {
         World *world = userdata;
         uint64_t value;
 
@@ -54,13 +66,15 @@ static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
         memcpy(&value, trap->data, sizeof(value));
         world->made[world->n_made++] = value;
         world->last = *trap;
+        __atomic_store_n(&world->has_begun, true, __ATOMIC_RELEASE);
+        while (value == WAITS_FOR_COMMIT && !__atomic_load_n(&world->may_end, __ATOMIC_ACQUIRE))
+                sched_yield();
         coalesced_ring_drain(world->ring); /* as each access does that traps */
         if (value % 3 == 0)
                 (void)put(world, value + 1000);
-        return detail_set(reason, 1, "nobody cares");
 }
 
-static const VCPUOps ops = {.trap = on_trap};
+static const CoalescedOps ops = {.waits = on_waits, .write = on_write};
 
 static int setup(void **state) {
         World *world = calloc(1, sizeof(*world));
@@ -139,6 +153,42 @@ static void test_commit(void **state) {
         assert_int_equal(world->n_made, 0);
         must_edit_commit(map, move_region("nic", "system", 0, 0));
         assert_made(world, (uint64_t[]){4}, 1);
+
+        /* It waits for nobody: one that may is left, and what comes behind it. */
+        assert_true(put(world, 7));
+        assert_true(put(world, 500));
+        assert_true(put(world, 8));
+        must_edit_commit(map, move_region("nic", "system", 0x1000, 0));
+        assert_int_equal(world->n_made, 1);
+        coalesced_ring_drain(world->ring);
+        assert_made(world, (uint64_t[]){7, 500, 8}, 3);
+        listener_unregister(listener, map);
+        map_free(map);
+}
+
+static void *drain(void *data) {
+        const World *world = data;
+
+        coalesced_ring_drain(world->ring);
+        return NULL;
+}
+
+/* Another thread makes a write that takes until a commit is through. */
+static void test_commit_beside(void **state) {
+        World *world = *state;
+        Listener *listener = coalesced_ring_listener(world->ring);
+        Map *map = scene_new();
+        pthread_t thread;
+
+        assert_int_equal(listener_register(listener, map, NULL), 0);
+        assert_true(put(world, WAITS_FOR_COMMIT));
+        assert_int_equal(pthread_create(&thread, NULL, drain, world), 0);
+        while (!__atomic_load_n(&world->has_begun, __ATOMIC_ACQUIRE))
+                sched_yield();
+        must_edit_commit(map, add_region(REGION_MMIO, "nic", 0x1000, "system", 0, 0));
+        __atomic_store_n(&world->may_end, true, __ATOMIC_RELEASE);
+        pthread_join(thread, NULL);
+        assert_made(world, (uint64_t[]){WAITS_FOR_COMMIT}, 1);
         listener_unregister(listener, map);
         map_free(map);
 }
@@ -163,4 +213,5 @@ static void test_not_attached(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-UNIT_TESTS(TEST(test_order), TEST(test_wrap), TEST(test_commit), TEST(test_not_attached));
+UNIT_TESTS(TEST(test_order), TEST(test_wrap), TEST(test_commit), TEST(test_commit_beside),
+           TEST(test_not_attached));
