@@ -3,11 +3,11 @@
 /*
  * The first render of N regions
  *
- *   bench-render [--n=N]
+ *   bench-render [--n=N] [--repeat=N]
  *
  * For each N, placement, with and without a background that shows in every gap: what it takes to
  * add the regions, to commit them all at once, to render the whole once more, and to take the map
- * down. Without --n: 1,000 to 1,000,000.
+ * down; medians over so many maps, 3 without --repeat. Without --n: 1,000 to 1,000,000.
  */
 
 #include <inttypes.h>
@@ -33,43 +33,58 @@ static void render_once(Map *map) {
         sections_deinit(&sections);
 }
 
-static void run(const Siblings *siblings) {
-        uint64_t times[N_PHASES + 1];
+/* The times of one map's life; how many sections it showed. */
+static size_t live(const Siblings *siblings, Times times[N_PHASES]) {
+        uint64_t ends[N_PHASES + 1];
         Map *map = scene_new();
         size_t n_sections;
 
-        times[EDITS] = now_ns();
+        ends[EDITS] = now_ns();
         siblings_add(map, siblings, must_edit);
-        times[COMMIT] = now_ns();
+        ends[COMMIT] = now_ns();
         must_commit(map);
-        times[RENDER] = now_ns();
+        ends[RENDER] = now_ns();
         render_once(map);
         n_sections = flat_view_n_sections(scene_published(map, "memory"));
-        times[FREE] = now_ns();
+        ends[FREE] = now_ns();
         map_free(map);
-        times[N_PHASES] = now_ns();
+        ends[N_PHASES] = now_ns();
+        for (int i = 0; i < N_PHASES; i++)
+                times_add(&times[i], ends[i + 1] - ends[i]);
+        return n_sections;
+}
 
+static void run(const Siblings *siblings, size_t repeat) {
+        Times times[N_PHASES];
+        size_t n_sections = 0;
+
+        for (int i = 0; i < N_PHASES; i++)
+                times[i] = times_new(repeat);
+        for (size_t i = 0; i < repeat; i++)
+                n_sections = live(siblings, times);
         printf("{\"bench\":\"render\",\"regions\":%zu,\"placement\":\"%s\",\"background\":%s,"
-               "\"sections\":%zu,\"edits_ns\":%" PRIu64 ",\"commit_ns\":%" PRIu64
+               "\"sections\":%zu,\"repeat\":%zu,\"edits_ns\":%" PRIu64 ",\"commit_ns\":%" PRIu64
                ",\"render_ns\":%" PRIu64 ",\"free_ns\":%" PRIu64 "}\n",
                siblings->n, placement_to_string(siblings->placement),
-               siblings->background ? "true" : "false", n_sections, times[COMMIT] - times[EDITS],
-               times[RENDER] - times[COMMIT], times[FREE] - times[RENDER],
-               times[N_PHASES] - times[FREE]);
+               siblings->background ? "true" : "false", n_sections, repeat,
+               times_percentile(&times[EDITS], 50), times_percentile(&times[COMMIT], 50),
+               times_percentile(&times[RENDER], 50), times_percentile(&times[FREE], 50));
         fflush(stdout);
+        for (int i = 0; i < N_PHASES; i++)
+                times_free(&times[i]);
 }
 
 int main(int argc, char **argv) {
-        size_t n = 0;
+        size_t n = 0, repeat = 3;
 
-        bench_options(argc, argv, (BenchOption[]){{"n", &n}, {}});
+        bench_options(argc, argv, (BenchOption[]){{"n", &n}, {"repeat", &repeat}, {}});
         rcu_register();
         for (size_t i = n ? n : 1000; i <= (n ? n : 1000000); i *= 10)
                 for (size_t j = 0; j < ELEMENTS_OF(cases); j++) {
                         Siblings siblings = cases[j];
 
                         siblings.n = i;
-                        run(&siblings);
+                        run(&siblings, repeat);
                 }
         rcu_unregister();
         return EXIT_SUCCESS;
