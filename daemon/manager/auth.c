@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/manager/audit.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/manager.h"
@@ -62,6 +63,7 @@ static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) 
         needed = rights_needed(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         if ((needed & ~auth_rights(caller, vm)) == 0)
                 return 0;
+        audit_denied(caller, vm, m);
         return refuse(caller, vm, m, needed, error);
 }
 

@@ -4,12 +4,12 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/creation-options-dbus.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/link-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/relay-dbus.h"

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/link-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/relay-dbus.h"
 #include "daemon/manager/runtime-dir.h"
@@ -137,7 +137,9 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
 }
 
 static void crash(VM *vm) {
-        log_vm(LOG_ERR, vm->name, "its process has died");
+        log_entry(LOG_ERR,
+                  &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
+                  "its process has died");
         if (vm->process)
                 process_kill(vm->process); /* if it lives, it talks to nobody any more */
         (void)vm_set_state(vm, "crashed");

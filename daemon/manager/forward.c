@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/departure-dbus.h"
@@ -23,12 +24,14 @@ struct ForwardedCall {
         struct cds_list_head siblings; /* in Caller.calls */
         LinkCall *sent;
         sd_bus_message *stub; /* the request without its body */
+        char *region;         /* that it is about; NULL: nobody wants to know */
 };
 
 static void forwarded_call_free(ForwardedCall *call) {
         cds_list_del(&call->siblings);
         call->caller->n_calls--;
         sd_bus_message_unref(call->stub);
+        free(call->region);
         free(call);
 }
 DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
@@ -67,6 +70,7 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
                              vm->name);
                 return;
         }
+        audit_answered(call->caller, vm, call->stub, call->region, reply);
         r = copy_reply(call->stub, reply);
         if (r < 0)
                 (void)sd_bus_reply_method_errno(call->stub, r, NULL);
@@ -91,8 +95,8 @@ static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
 }
 
 /*
- * What a reply needs of its call: sender and cookie. A call may wait long, and its body and
- * descriptors are not to lie here meanwhile.
+ * What a reply and its entry in the audit need of their call: its header. A call may wait long, and
+ * its body and descriptors are not to lie here meanwhile.
  */
 static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *stub = NULL;
@@ -103,7 +107,8 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_call(sd_bus_message_get_bus(m), &stub, NULL,
-                                           sd_bus_message_get_path(m), NULL,
+                                           sd_bus_message_get_path(m),
+                                           sd_bus_message_get_interface(m),
                                            sd_bus_message_get_member(m));
         if (r < 0)
                 return r;
@@ -127,6 +132,7 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         call->caller = caller;
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
+        call->region = audit_region(m);
         r = new_stub(&call->stub, m);
         if (r < 0)
                 return r;

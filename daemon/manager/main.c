@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
-#include "daemon/manager/log.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/manager.h"
 
 enum {
@@ -174,6 +174,7 @@ int main(int argc, char *argv[]) {
         Settings settings = {};
         int r;
 
+        log_open();
         r = parse_options(argc, argv, &settings);
         if (r != 0)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/common/log.h"
 #include "daemon/manager/creation-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"

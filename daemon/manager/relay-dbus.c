@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/copy-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/relay-dbus.h"

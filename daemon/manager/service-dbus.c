@@ -5,9 +5,9 @@
 #include <systemd/sd-daemon.h>
 
 #include "api/names.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/forward.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager-dbus.h"
 #include "daemon/manager/objects-dbus.h"
 #include "daemon/manager/relay-dbus.h"
@@ -89,7 +89,8 @@ static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Manager *manager = userdata;
 
-        log_warning("the bus has gone");
+        log_entry(LOG_WARNING, &(const LogFields){.message_id = MESSAGE_BUS_LOST},
+                  "the bus has gone");
         give_up_or_retry(manager, -ECONNRESET, "the bus");
         return 1;
 }

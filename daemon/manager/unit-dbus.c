@@ -3,7 +3,7 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#include "daemon/manager/log.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/unit-dbus.h"
 

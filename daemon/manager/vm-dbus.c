@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/departure-dbus.h"
-#include "daemon/manager/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/vm-dbus.h"
 
@@ -287,11 +288,19 @@ static int signal_interfaces_removed(VM *vm) {
 void vm_announce(VM *vm) {
         vm->announced = true;
         vm->told = vm->generation;
+        log_entry(LOG_INFO,
+                  &(const LogFields){.message_id = MESSAGE_VM_CREATED,
+                                     .vm = vm->name,
+                                     .has_generation = true,
+                                     .generation = vm->generation},
+                  "created, for uid %" PRIu32, vm->owner);
         if (vm->manager->bus && (signal_vm(vm, "VMNew") < 0 || signal_interfaces_added(vm) < 0))
                 log_vm(LOG_WARNING, vm->name, "can't signal that it is there");
 }
 
 void vm_announce_removal(VM *vm) {
+        log_entry(LOG_INFO,
+                  &(const LogFields){.message_id = MESSAGE_VM_DESTROYED, .vm = vm->name}, "gone");
         if (vm->manager->bus &&
             (signal_vm(vm, "VMRemoved") < 0 || signal_interfaces_removed(vm) < 0))
                 log_vm(LOG_WARNING, vm->name, "can't signal that it has gone");

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <systemd/sd-journal.h>
 
 #include "api/names.h"
+#include "daemon/common/log.h"
 #include "daemon/vm/announcer-dbus.h"
 #include "daemon/vm/objects-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -41,11 +41,10 @@ static void tell(Service *service) {
         r = objects_tell(service, &announcer->next, announcer->told);
         if (r < 0) {
                 if (!announcer->next.folded)
-                        sd_journal_send("PRIORITY=%d", LOG_WARNING,
-                                        "MESSAGE=VM %s: cannot tell of a commit yet: %s",
-                                        service->vm->name, strerror(-r), "GUESTMAP_VM=%s",
-                                        service->vm->name, "GUESTMAP_GENERATION=%" PRIu64,
-                                        announcer->next.generation, NULL);
+                        log_entry(LOG_WARNING,
+                                  &(const LogFields){.has_generation = true,
+                                                     .generation = announcer->next.generation},
+                                  "cannot tell of a commit yet: %s", strerror(-r));
                 announcer->next.folded = true;
                 object_changes_deinit(&announcer->next.objects);
                 return;

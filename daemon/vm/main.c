@@ -19,8 +19,8 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <systemd/sd-journal.h>
 
+#include "daemon/common/log.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "lib/util/rcu.h"
@@ -68,12 +68,12 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         if (connection < 0) {
                 if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
                         return 0;
-                sd_journal_print(LOG_ERR, "Cannot accept a connection: %m");
+                log_error("cannot accept a connection: %s", strerror(errno));
                 return door_close_for_now(door);
         }
         r = service_attach(door->service, connection);
         if (r < 0)
-                sd_journal_print(LOG_ERR, "Cannot serve a connection: %s", strerror(-r));
+                log_error("cannot serve a connection: %s", strerror(-r));
         return 0;
 }
 
@@ -232,6 +232,7 @@ int main(int argc, char **argv) {
         const char *path = NULL;
         int r, fd = -1, status;
 
+        log_open();
         if (parse_arguments(argc, argv, &path, &status) != 0)
                 return status;
         r = socket_get(path, &fd);
@@ -249,7 +250,7 @@ int main(int argc, char **argv) {
         if (path)
                 (void)unlink(path);
         if (r < 0) {
-                sd_journal_print(LOG_ERR, "guestmap-vmd failed: %s", strerror(-r));
+                log_error("failed: %s", strerror(-r));
                 return EXIT_FAILURE;
         }
         return r;

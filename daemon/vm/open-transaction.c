@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-journal.h>
 #include <time.h>
 
+#include "daemon/common/log.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
 
@@ -31,10 +31,8 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
                 r = open_transaction_touch(open);
                 return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }
-        sd_journal_send("PRIORITY=%d", LOG_INFO,
-                        "MESSAGE=VM %s: transaction %" PRIu64 " was idle too long, rolled back",
-                        open->service->vm->name, open->id, "GUESTMAP_VM=%s",
-                        open->service->vm->name, NULL);
+        log_entry(LOG_INFO, &(const LogFields){.message_id = MESSAGE_TRANSACTION_EXPIRED},
+                  "transaction %" PRIu64 " was idle too long, rolled back", open->id);
         open_transaction_free(open);
         return 0;
 }

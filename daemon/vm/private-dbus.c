@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-journal.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/setup-dbus.h"
@@ -90,6 +90,5 @@ void private_tell_leaving(Service *service) {
         r = sd_bus_emit_signal(service->bus, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
                                "Leaving", NULL);
         if (r < 0)
-                sd_journal_print(LOG_WARNING, "Cannot say that this process ends in order: %s",
-                                 strerror(-r));
+                log_warning("cannot say that this process ends in order: %s", strerror(-r));
 }

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
-#include <systemd/sd-journal.h>
 
 #include "api/names.h"
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/objects-dbus.h"
@@ -52,6 +52,7 @@ Service *service_free(Service *service) {
         history_deinit(&service->history);
         sd_event_source_disable_unref(service->vcpu_ended);
         access_teller_deinit(&service->access_teller);
+        log_set_vm(NULL);
         vm_free(service->vm);
         free(service->vcpu_prefix);
         free(service->region_prefix);
@@ -194,6 +195,7 @@ static int take_vm(Service *service, VM *vm) {
                 return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
         service->vm = vm;
+        log_set_vm(vm->name);
         return service->bus ? objects_add(service, service->bus) : 0;
 }
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-journal.h>
 
+#include "daemon/common/log.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -89,8 +89,7 @@ static int serve(SetupCall *call) {
         r = service_take_vm(call->service, TAKE_PTR(call->vm));
         if (r < 0)
                 return r;
-        sd_journal_send("PRIORITY=%d", LOG_INFO, "MESSAGE=VM %s: serving its map, accelerator %s",
-                        vm->name, vm->accelerator->ops->name, "GUESTMAP_VM=%s", vm->name, NULL);
+        log_info("serving its map, accelerator %s", vm->accelerator->ops->name);
         (void)sd_bus_reply_method_return(call->m, NULL);
         return 0;
 }
@@ -103,8 +102,7 @@ static void done(int result, void *userdata) {
                 result = serve(call);
         if (result == 0)
                 return;
-        sd_journal_print(LOG_ERR, "Cannot set a VM up: %s",
-                         result < 0 ? strerror(-result) : call->detail.text);
+        log_error("cannot set a VM up: %s", result < 0 ? strerror(-result) : call->detail.text);
         error_reply(call->m, result, &call->detail);
         /* A process without a VM is good for nothing; its answer goes out first. */
         (void)sd_event_exit(call->service->event, EXIT_FAILURE);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <systemd/sd-journal.h>
 
 #include "api/names.h"
+#include "daemon/common/log.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -133,10 +133,7 @@ static void try_to_tell_state(Service *service, const VCPU *vcpu, const VCPUEnd 
 
         r = tell_state(service, vcpu, end);
         if (r < 0)
-                sd_journal_send("PRIORITY=%d", LOG_WARNING,
-                                "MESSAGE=VM %s: cannot tell of vCPU %" PRIu32 ": %s",
-                                service->vm->name, vcpu_index(vcpu), strerror(-r), "GUESTMAP_VM=%s",
-                                service->vm->name, NULL);
+                log_warning("cannot tell of vCPU %" PRIu32 ": %s", vcpu_index(vcpu), strerror(-r));
 }
 
 void vcpus_tell(Service *service) {

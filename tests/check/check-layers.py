@@ -4,7 +4,8 @@
 Who may include whom, and who sees which library.
 
     lib/util ◀ lib/memory ◀ lib/kvm ◀ daemon/vm ─▶ api ◀─ client
-    daemon/manager ─▶ api, lib/util
+    daemon/manager, daemon/common ─▶ api, lib/util
+    daemon/vm, daemon/manager ─▶ daemon/common
 
 Only the folders named may be included from; what the static libraries leave undefined shows that
 they know neither D-Bus nor JSON, do not log and do not end the process; their sections, that they
@@ -24,8 +25,9 @@ MAY_INCLUDE = {
     "lib/memory": {"lib/util", "lib/memory"},
     "lib/kvm": {"lib/util", "lib/memory", "lib/kvm"},
     "api": {"api"},
-    "daemon/vm": {"lib/util", "lib/memory", "lib/kvm", "api", "daemon/vm"},
-    "daemon/manager": {"lib/util", "api", "daemon/manager"},
+    "daemon/common": {"lib/util", "api", "daemon/common"},
+    "daemon/vm": {"lib/util", "lib/memory", "lib/kvm", "api", "daemon/common", "daemon/vm"},
+    "daemon/manager": {"lib/util", "api", "daemon/common", "daemon/manager"},
     "client": {"lib/util", "api", "client"},
 }
 
@@ -35,7 +37,8 @@ MAY_SEE = {
                  "daemon/vm/journal*", "daemon/vm/json*", "client/*"],
     "systemd/*": ["daemon/*", "client/*"],
     "systemd/sd-bus*.h": ["daemon/*-dbus.[ch]", "daemon/manager/forward*", "daemon/manager/auth*",
-                          "daemon/*/loop.[ch]", "daemon/*/main.c", "client/*"],
+                          "daemon/manager/audit*", "daemon/*/loop.[ch]", "daemon/*/main.c",
+                          "client/*"],
     "linux/kvm.h": ["lib/kvm/*", "daemon/vm/report*"],
     "urcu/urcu*.h": ["lib/util/rcu.h"],
 }

@@ -271,6 +271,33 @@ test_a_stopped_unit_is_a_destroyed_vm() {
         listed one
 }
 
+# logged FIELD=VALUE...: whether the journal has an entry with all of them
+logged() {
+        journalctl --quiet --lines 1 --output cat "$@" | grep -q .
+}
+
+test_who_did_what_is_in_the_journal() {
+        journalctl --update-catalog
+        add_region one audited
+        eventually logged GUESTMAP_VM=one GUESTMAP_REGION=audited GUESTMAP_MEMBER=AddRegion \
+                GUESTMAP_CALLER_UID=0 GUESTMAP_RESULT=done "GUESTMAP_GENERATION=$(property one Generation | cut -c 3-)"
+        not add_region one audited
+        eventually logged GUESTMAP_REGION=audited \
+                GUESTMAP_RESULT=org.guestmap1.Error.RegionExists
+        not add_region one theirs as_nobody
+        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion \
+                GUESTMAP_RESULT=org.freedesktop.DBus.Error.AccessDenied \
+                "GUESTMAP_CALLER_UID=$(id -u nobody)"
+        property one Generation
+        not logged GUESTMAP_MEMBER=Get
+        # What a VM's process says itself is found by the same field.
+        logged GUESTMAP_VM=one _COMM=guestmap-vmd
+        logged GUESTMAP_VM=two MESSAGE_ID=515dc49570b947c4a1ce200540e43960 ||
+                logged GUESTMAP_VM=one MESSAGE_ID=515dc49570b947c4a1ce200540e43960
+        journalctl --catalog --lines 1 GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion |
+                grep -q 'A client, :1'
+}
+
 test_nothing_is_left_of_a_destroyed_vm() {
         destroy one
         not listed one

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "daemon/common/log.h"
+#include "daemon/manager/audit.h"
+#include "daemon/manager/rights.h"
+
+static bool is_wanted(sd_bus_message *call) {
+        return log_is_journal() &&
+               (rights_needed(sd_bus_message_get_interface(call),
+                              sd_bus_message_get_member(call)) &
+                ~(uint32_t)GUESTMAP_RIGHT_INSPECT) != 0;
+}
+
+/* Verbs of a map name their region first, but those that are about something else. */
+static bool names_region(sd_bus_message *call) {
+        const char *member = sd_bus_message_get_member(call);
+
+        return sd_bus_message_is_method_call(call, GUESTMAP_INTERFACE_MAP, NULL) &&
+               !strstr(member, "AddressSpace") && !strstr(member, "Apply");
+}
+
+char *audit_region(sd_bus_message *call) {
+        const char *text, *object = strstr(sd_bus_message_get_path(call), "/region/");
+        char *region = NULL;
+
+        if (!is_wanted(call))
+                return NULL;
+        if (object) {
+                (void)sd_bus_path_decode_many(object, "/region/%", &region);
+        } else if (names_region(call)) {
+                if (sd_bus_message_rewind(call, 1) >= 0 &&
+                    sd_bus_message_read(call, "s", &text) > 0)
+                        region = strdup(text);
+                (void)sd_bus_message_rewind(call, 1);
+        }
+        return region;
+}
+
+/* Verbs that commit answer with the generation. */
+static bool read_generation(sd_bus_message *call, sd_bus_message *reply, uint64_t *ret) {
+        bool read;
+
+        if (!sd_bus_message_is_method_call(call, GUESTMAP_INTERFACE_MAP, NULL) &&
+            !sd_bus_message_is_method_call(call, GUESTMAP_INTERFACE_TRANSACTION, "Commit"))
+                return false;
+        read = sd_bus_message_read(reply, "t", ret) > 0;
+        (void)sd_bus_message_rewind(reply, 1);
+        return read && *ret > 0; /* 0: staged */
+}
+
+static LogFields fields_of(const Caller *caller, const VM *vm, sd_bus_message *call) {
+        return (LogFields){
+                .vm = vm ? vm->name : NULL,
+                .caller = caller->unique,
+                .has_uid = true,
+                .uid = caller->uid,
+                .member = sd_bus_message_get_member(call),
+        };
+}
+
+void audit_answered(const Caller *caller, const VM *vm, sd_bus_message *call, const char *region,
+                    sd_bus_message *reply) {
+        LogFields fields = fields_of(caller, vm, call);
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+        if (!is_wanted(call))
+                return;
+        fields.message_id = MESSAGE_CALL;
+        fields.region = region;
+        fields.result = error ? error->name : "done";
+        fields.has_generation = !error && read_generation(call, reply, &fields.generation);
+        log_entry(LOG_INFO, &fields, "uid %" PRIu32 ": %s%s%s%s: %s", caller->uid, fields.member,
+                  region ? " \"" : "", region ?: "", region ? "\"" : "",
+                  error && error->message ? error->message : fields.result);
+}
+
+void audit_denied(const Caller *caller, const VM *vm, sd_bus_message *call) {
+        LogFields fields = fields_of(caller, vm, call);
+
+        if (!is_wanted(call))
+                return;
+        fields.message_id = MESSAGE_CALL_DENIED;
+        fields.result = SD_BUS_ERROR_ACCESS_DENIED;
+        log_entry(LOG_NOTICE, &fields, "uid %" PRIu32 ": %s: denied", caller->uid, fields.member);
+}
