@@ -36,6 +36,7 @@ typedef enum Option {
         OPTION_READONLY,
         OPTION_NONVOLATILE,
         OPTION_UNMERGEABLE,
+        OPTION_DIRTY_LOG,
         OPTION_TRANSACTION,
         OPTION_EXPECT_GENERATION,
         OPTION_DRY_RUN,

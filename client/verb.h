@@ -57,6 +57,7 @@ int verb_space_remove(Client *client, char **arguments);
 int verb_ioeventfd_add(Client *client, char **arguments);
 int verb_ioeventfd_remove(Client *client, char **arguments);
 int verb_ioeventfd_list(Client *client, char **arguments);
+int verb_ioeventfd_wait(Client *client, char **arguments);
 int verb_coalesced_add(Client *client, char **arguments);
 int verb_coalesced_clear(Client *client, char **arguments);
 int verb_handler(Client *client, char **arguments);

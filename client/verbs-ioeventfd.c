@@ -4,7 +4,11 @@
  * Verbs about a device's registers: ioeventfds, coalesced zones, who answers
  */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <sys/uio.h>
+#include <time.h>
 
 #include "api/names.h"
 #include "client/edit.h"
@@ -13,25 +17,47 @@
 #include "client/number.h"
 #include "client/verb.h"
 
-/* VM REGION OFFSET LENGTH [DATA]; without DATA any value matches. */
-static int edit_ioeventfd(Client *client, char **arguments, const char *member) {
-        const char *vm = arguments[0], *region = arguments[1], *word = arguments[4];
-        uint64_t offset, data = 0;
+typedef struct IOEventFD IOEventFD;
+
+/* Which of a region's ioeventfds: what a guest must write to signal it. */
+struct IOEventFD {
+        uint64_t offset;
         uint32_t length;
+        bool match;
+        uint64_t data;
+};
+
+/* OFFSET LENGTH [DATA]; without DATA any value matches. */
+static int parse_ioeventfd(char **words, IOEventFD *ret) {
+        IOEventFD key = {.match = words[2] != NULL};
         int r;
 
-        r = client_number(arguments[2], "offset", &offset);
+        r = client_number(words[0], "offset", &key.offset);
         if (r < 0)
                 return r;
-        r = client_u32(arguments[3], "length", &length);
+        r = client_u32(words[1], "length", &key.length);
         if (r < 0)
                 return r;
-        if (word) {
-                r = client_number(word, "data", &data);
+        if (key.match) {
+                r = client_number(words[2], "data", &key.data);
                 if (r < 0)
                         return r;
         }
-        return edit_make(client, vm, member, "stubt", region, offset, length, word != NULL, data);
+        *ret = key;
+        return 0;
+}
+
+/* VM REGION OFFSET LENGTH [DATA] */
+static int edit_ioeventfd(Client *client, char **arguments, const char *member) {
+        const char *vm = arguments[0], *region = arguments[1];
+        IOEventFD key;
+        int r;
+
+        r = parse_ioeventfd(arguments + 2, &key);
+        if (r < 0)
+                return r;
+        return edit_make(client, vm, member, "stubt", region, key.offset, key.length, key.match,
+                         key.data);
 }
 
 int verb_ioeventfd_add(Client *client, char **arguments) {
@@ -76,6 +102,101 @@ int verb_ioeventfd_list(Client *client, char **arguments) {
                                   read_ioeventfds};
 
         return list_show(client, &list, arguments[0], arguments[1]);
+}
+
+static uint64_t now_usec(void) {
+        struct timespec time;
+
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* Positive once there is something to read; 0 when the time is up, at UINT64_MAX never. */
+static int await_count(int fd, uint64_t deadline) {
+        uint64_t now = now_usec(), left = deadline > now ? deadline - now : 0;
+        const struct timespec time = {.tv_sec = (time_t)(left / 1000000),
+                                      .tv_nsec = (long)(left % 1000000 * 1000)};
+        struct pollfd poll = {.fd = fd, .events = POLLIN};
+
+        return ppoll(&poll, 1, &time, NULL);
+}
+
+/*
+ * Others may wait for the same eventfd, and its count goes to one of them. Whoever passed it in may
+ * have made it one that blocks: the flag, which all share, is left as it is.
+ */
+static int take_count(int fd, uint64_t deadline, uint64_t *ret) {
+        const struct iovec count = {ret, sizeof(*ret)};
+        int r = 1;
+
+        while (preadv2(fd, &count, 1, -1, RWF_NOWAIT) < 0) {
+                if (errno != EAGAIN)
+                        return fail_errno(-errno, "cannot read the eventfd");
+                if (r == 0)
+                        return fail("nobody wrote there in time");
+                r = await_count(fd, deadline);
+                if (r < 0)
+                        return fail_errno(-errno, "cannot wait");
+        }
+        return 0;
+}
+
+static int wait_ioeventfd(Client *client, const char *region, const IOEventFD *key,
+                          uint64_t deadline, uint64_t *ret_count) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int fd, r;
+
+        r = client_method(client, &reply, region, GUESTMAP_INTERFACE_REGION, "GetIOEventFD", "tubt",
+                          key->offset, key->length, key->match, key->data);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "h", &fd);
+        return r < 0 ? client_cannot_read(r) : take_count(fd, deadline, ret_count);
+}
+
+static void print_count(const Output *output, uint64_t count) {
+        _cleanup_(json_putp) json_object *object = NULL;
+
+        if (output->json == JSON_OFF) {
+                printf("%" PRIu64 "\n", count);
+                return;
+        }
+        object = json_new_object();
+        json_add_count(object, "count", count);
+        json_print(output, object);
+}
+
+static int parse_deadline(const char *timeout, uint64_t *ret) {
+        uint64_t usec;
+        int r;
+
+        r = timeout ? client_timeout(timeout, &usec) : 0;
+        if (r < 0)
+                return r;
+        if (!timeout || __builtin_add_overflow(now_usec(), usec, ret))
+                *ret = UINT64_MAX;
+        return 0;
+}
+
+int verb_ioeventfd_wait(Client *client, char **arguments) {
+        _cleanup_(freep) char *vm = NULL, *region = NULL;
+        uint64_t deadline, count;
+        IOEventFD key;
+        int r;
+
+        r = parse_ioeventfd(arguments + 2, &key);
+        if (r >= 0)
+                r = parse_deadline(client->options[OPTION_TIMEOUT], &deadline);
+        if (r >= 0)
+                r = client_find_vm(client, arguments[0], &vm);
+        if (r >= 0)
+                r = client_find_region(client, vm, arguments[1], &region);
+        if (r >= 0)
+                r = wait_ioeventfd(client, region, &key, deadline, &count);
+        if (r < 0)
+                return r;
+        print_count(&client->output, count);
+        return 0;
 }
 
 int verb_coalesced_add(Client *client, char **arguments) {

@@ -52,6 +52,7 @@ static int append_flags(const Client *client, sd_bus_message *message) {
                 {OPTION_READONLY, "readonly", true},
                 {OPTION_NONVOLATILE, "nonvolatile", true},
                 {OPTION_UNMERGEABLE, "unmergeable", true},
+                {OPTION_DIRTY_LOG, "dirty-log", true},
         };
         int r;
 
