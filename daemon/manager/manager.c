@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "daemon/common/log.h"
@@ -7,6 +8,16 @@
 #include "daemon/manager/manager.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"
+
+static void print_status(char *text, size_t size, void *userdata) {
+        const Manager *manager = userdata;
+        uint64_t regions = 0;
+        const VM *vm;
+
+        cds_list_for_each_entry(vm, &manager->vms, siblings)
+                regions += vm->regions;
+        snprintf(text, size, "%zu VMs, %" PRIu64 " regions", manager->registry.n, regions);
+}
 
 int manager_new(Manager **ret, const Settings *settings) {
         _cleanup_(manager_freep) Manager *manager = NULL;
@@ -24,6 +35,9 @@ int manager_new(Manager **ret, const Settings *settings) {
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
+        r = status_init(&manager->status, manager->event, print_status, manager);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(manager);
         return 0;
 }
@@ -39,6 +53,7 @@ Manager *manager_free(Manager *manager) {
                 vm_free(vm);
         sd_event_source_disable_unref(manager->drain);
         sd_event_source_disable_unref(manager->reconnect);
+        status_deinit(&manager->status);
         sd_event_unref(manager->event);
         free(manager);
         return NULL;

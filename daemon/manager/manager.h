@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/common/status.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/registry.h"
 
@@ -31,6 +32,7 @@ struct Settings {
 struct Manager {
         Settings settings;
         sd_event *event;
+        Status status;
         struct cds_list_head vms; /* all of them */
         Registry registry;        /* those that have a name */
         size_t n_starting;        /* VMs that are; and the search for them */

@@ -142,6 +142,7 @@ int vm_query(VM *vm, LinkDone done, void *userdata) {
 
 static void on_refreshed(VM *vm, sd_bus_message *reply, void *userdata) {
         (void)vm_read_reply(vm, reply);
+        status_changed(&vm->manager->status);
 }
 
 static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -118,6 +118,7 @@ void vm_set_phase(VM *vm, VMPhase phase) {
         bool started = vm->phase == VM_STARTING && phase != VM_STARTING;
 
         vm->phase = phase;
+        status_changed(&vm->manager->status);
         if (started && --vm->manager->n_starting == 0)
                 manager_settled(vm->manager);
 }

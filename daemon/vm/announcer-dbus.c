@@ -94,6 +94,7 @@ void announcer_put(Service *service, Announcement *announcement) {
                 announcer->next = *announcement;
         *announcement = (Announcement){};
         announcer->waiting = true;
+        status_changed(&service->status);
         (void)sd_event_source_set_enabled(announcer->soon, SD_EVENT_ONESHOT);
 }
 

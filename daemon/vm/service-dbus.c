@@ -18,8 +18,24 @@
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/watch-dbus.h"
 
+static void print_status(char *text, size_t size, void *userdata) {
+        const Service *service = userdata;
+        const VM *vm = service->vm;
+
+        const Snapshot *snapshot;
+
+        if (!vm) {
+                snprintf(text, size, "no VM yet");
+                return;
+        }
+        snapshot = map_snapshot(vm->map);
+        snprintf(text, size, "%" PRIu64 " regions, %" PRIu32 " slots, generation %" PRIu64,
+                 snapshot->n_regions, slots_used(vm->slots), snapshot->generation);
+}
+
 int service_new(Service **ret, sd_event *event) {
         Service *service;
+        int r;
 
         service = calloc(1, sizeof(*service));
         if (!service)
@@ -35,6 +51,11 @@ int service_new(Service **ret, sd_event *event) {
         CDS_INIT_LIST_HEAD(&service->dumps);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
+        r = status_init(&service->status, event, print_status, service);
+        if (r < 0) {
+                service_free(service);
+                return r;
+        }
         *ret = service;
         return 0;
 }
@@ -49,6 +70,7 @@ Service *service_free(Service *service) {
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 open_transaction_free(open);
         announcer_deinit(&service->announcer);
+        status_deinit(&service->status);
         history_deinit(&service->history);
         sd_event_source_disable_unref(service->vcpu_ended);
         access_teller_deinit(&service->access_teller);
@@ -196,6 +218,7 @@ static int take_vm(Service *service, VM *vm) {
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
         service->vm = vm;
         log_set_vm(vm->name);
+        status_changed(&service->status);
         return service->bus ? objects_add(service, service->bus) : 0;
 }
 

@@ -20,6 +20,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/common/status.h"
 #include "daemon/vm/access-teller-dbus.h"
 #include "daemon/vm/announcer-dbus.h"
 #include "daemon/vm/caller.h"
@@ -38,6 +39,7 @@ struct Service {
         sd_event *event;
         sd_bus *bus; /* NULL: nobody is connected */
         VM *vm;      /* NULL until Setup is done */
+        Status status;
         bool is_setting_up;
         Jobs jobs;
 

@@ -271,6 +271,23 @@ test_a_stopped_unit_is_a_destroyed_vm() {
         listed one
 }
 
+# status UNIT: the line that it tells systemd
+status() {
+        systemctl show --property StatusText --value "$1"
+}
+
+has_status() {
+        [ "$(status "$1")" = "$2" ]
+}
+
+test_status_says_how_much_there_is() {
+        n=$(property one Regions | cut -c 3-)
+        eventually has_status guestmapd.service "1 VMs, $n regions"
+        slots=$(property one SlotsUsed | cut -c 3-)
+        eventually has_status guestmap-vm@one.service \
+                "$n regions, $slots slots, generation $(property one Generation | cut -c 3-)"
+}
+
 # logged FIELD=VALUE...: whether the journal has an entry with all of them
 logged() {
         journalctl --quiet --lines 1 --output cat "$@" | grep -q .

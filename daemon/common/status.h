@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Status: the line that `systemctl status` shows
+ *
+ * Told to whoever started this process as a service, soon after it has changed, at most once in
+ * STATUS_USEC. For others nothing of this happens.
+ */
+
+#include <stddef.h>
+#include <systemd/sd-event.h>
+
+typedef struct Status Status;
+
+/* Writes the line, without a newline. */
+typedef void (*StatusPrint)(char *text, size_t size, void *userdata);
+
+enum { STATUS_USEC = 500000 };
+
+struct Status {
+        sd_event_source *timer; /* armed: a line is due. NULL: nobody wants to know */
+        StatusPrint print;
+        void *userdata;
+};
+
+int status_init(Status *status, sd_event *event, StatusPrint print, void *userdata);
+void status_deinit(Status *status);
+/* What the line says has changed. */
+void status_changed(Status *status);
