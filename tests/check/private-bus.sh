@@ -64,6 +64,16 @@ call() {
         busctl --user call org.guestmap1 "$object" "org.guestmap1.$interface" "$@"
 }
 
+kvm_can_be_used() {
+        [ "$(busctl --user get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
+                KVMAvailable)" = 'b true' ]
+}
+
+# Whether VMs may have virtual CPUs here, and these understand the guests of the documents.
+guests_can_run() {
+        [ "$(uname -m)" = x86_64 ] && kvm_can_be_used
+}
+
 list_vms() {
         busctl --user --json=short call org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
                 ListVMs 2>/dev/null | jq -r '.data[0][][0]'

@@ -4,8 +4,8 @@
 # Sessions as documents print them, for scripts that source this file
 #
 # A session is lines: "$ COMMAND", whose output must be the lines below it, up to the next command.
-# A command goes on behind a backslash. Each is a case, in TAP; end_cases ends the script. Needs
-# $directory, of private-bus.sh.
+# A command goes on behind a backslash. run_session makes each a case, in TAP, or does with it what
+# a function wants; end_cases ends the script. Needs $directory, of private-bus.sh.
 
 number=0
 result=0
@@ -37,19 +37,19 @@ end_cases() {
 # shellcheck disable=SC2154 # $directory is private-bus.sh's
 # In this shell: what one command sets the next one sees.
 run_command() {
-        [ -n "$1" ] || return 0
         eval "$1" >"$directory/output" 2>&1 </dev/null || :
         case_is "$1" "$2" "$(cat "$directory/output")"
 }
 
-# run_session: the session on standard input, in this shell.
+# run_session [FUNCTION]: the session on standard input, in this shell. The function gets each command
+# and what it should print.
 run_session() {
-        local line command="" expected="" open=no
+        local each=${1:-run_command} line command="" expected="" open=no
         while IFS= read -r line; do
                 if [ $open = yes ]; then
                         command+=" ${line#"${line%%[! ]*}"}"
                 elif [[ $line == '$ '* ]]; then
-                        run_command "$command" "$expected"
+                        [ -z "$command" ] || $each "$command" "$expected"
                         command=${line#'$ '} expected=
                 else
                         expected+=${expected:+$'\n'}$line
@@ -60,7 +60,7 @@ run_session() {
                         command=${command%" $backslash"} open=yes
                 fi
         done
-        run_command "$command" "$expected"
+        [ -z "$command" ] || $each "$command" "$expected"
 }
 
 # readme_block README NAME: the code behind the line <!-- NAME -->.
@@ -72,11 +72,16 @@ readme_block() {
         ' "$1"
 }
 
-# man_examples PAGE.scd: the code in its examples.
+# man_examples PAGE.scd: its examples, as they stand in the source but for the heading.
 man_examples() {
-        awk '
-                /^# / { wanted = $2 == "EXAMPLES" }
-                wanted && /^```/ { inside = !inside; next }
-                inside { gsub(/\\\\/, "\\"); print }
-        ' "$1"
+        awk '/^# / { wanted = $2 == "EXAMPLES"; next } wanted' "$1"
+}
+
+# man_session PAGE.scd: the sessions in its examples, as one; other code there is to be read only.
+man_session() {
+        man_examples "$1" | awk '
+                /^```/ { inside = !inside; first = 1; next }
+                inside && first { session = /^\$ /; first = 0 }
+                inside && session { gsub(/\\\\/, "\\"); print }
+        '
 }

@@ -17,8 +17,7 @@ start_guestmapd "$build" || exit 1
 
 cd "$directory" || exit 1
 
-if [ "$(busctl --user get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
-        KVMAvailable)" != 'b true' ]; then
+if ! kvm_can_be_used; then
         skip_case 'the examples' '/dev/kvm cannot be used here'
         end_cases
 fi
@@ -29,6 +28,11 @@ guestmapctl() {
         command "$build/client/guestmapctl" --user "$@"
 }
 
-run_session < <(man_examples "$man/org.guestmap1.5.scd")
-run_session < <(man_examples "$man/guestmapctl.1.scd")
+run_session < <(man_session "$man/org.guestmap1.5.scd")
+run_session < <(man_session "$man/guestmapctl.1.scd")
+if guests_can_run; then
+        run_session < <(man_session "$man/guestmap-memory.7.scd")
+else
+        skip_case 'the guest of guestmap-memory(7)' 'it is a program for x86-64'
+fi
 end_cases
