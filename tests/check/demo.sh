@@ -1,18 +1,22 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The main job, for ./dev demo: demo.sh BUILD
 #
 # The map of a real PC is loaded into a VM; DIMMs are plugged and unplugged by busctl while a
-# monitor watches; a wrong edit is refused. All on a bus of its own: nothing else is touched.
+# monitor watches; a wrong edit is refused. Then a guest runs: the example of guestmap-memory(7), as
+# it stands there. All on a bus of its own: nothing else is touched.
 
 set -eu
 
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
 corpus=$PWD/../golden/corpus/pc-hotplug-00-boot.json
+page=$PWD/../../man/guestmap-memory.7.scd
 # shellcheck source-path=SCRIPTDIR
 . ./private-bus.sh
+# shellcheck source-path=SCRIPTDIR
+. ./session.sh
 
 bold='' normal=''
 if [ -t 1 ]; then
@@ -54,8 +58,7 @@ watched() {
 }
 
 choose_accelerator() {
-        if [ "$(busctl --user get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
-                KVMAvailable)" = 'b true' ]; then
+        if kvm_can_be_used; then
                 accelerator=kvm
                 echo '/dev/kvm can be used: the slots below are those of a real VM.'
         else
@@ -69,6 +72,45 @@ start_monitor() {
         monitor_pid=$!
         trap 'stop_process "$monitor_pid"; stop_guestmapd' EXIT
         wait_for busctl --user status org.guestmap1
+}
+
+# In this shell; what the page says it prints is not looked at.
+show_command() {
+        printf '$ %s\n' "$1"
+        eval "$1" 2>&1 </dev/null || :
+}
+
+# A session is carried out, other code is there to be read.
+show_code() {
+        if [[ $1 == '$ '* ]]; then
+                run_session show_command <<<"${1//'\\'/'\'}"
+        else
+                printf '%s' "$1"
+        fi
+}
+
+# show_examples: those of a man page, on standard input, for what they do here and now.
+show_examples() {
+        local line code="" inside=no
+        while IFS= read -r line; do
+                case $inside$line in
+                'no```') inside=yes code= ;;
+                'yes```') inside=no && show_code "$code" ;;
+                yes*) code+=$line$'\n' ;;
+                no*) printf '%s%s%s\n' "$bold" "$line" "$normal" ;;
+                esac
+        done
+}
+
+show_guest() {
+        if ! guests_can_run; then
+                tell 'No guest runs here: that takes /dev/kvm, on x86-64.'
+                return
+        fi
+        tell 'A guest runs while its memory changes: from here on, the example of guestmap-memory(7).'
+        # The page talks to the system bus.
+        export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
+        show_examples < <(man_examples "$page")
 }
 
 PATH=$build/client:$PATH
@@ -119,4 +161,6 @@ watched
 run guestmapctl --user flat pc memory
 run guestmapctl --user slots pc
 
-tell 'Done; VM, daemon and bus are taken down.'
+show_guest
+
+tell 'Done; VMs, daemon and bus are taken down.'
