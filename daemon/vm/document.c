@@ -6,6 +6,7 @@
 
 #include "daemon/vm/converge.h"
 #include "daemon/vm/document-internal.h"
+#include "daemon/vm/equip.h"
 
 Document *document_free(Document *document) {
         if (!document)

@@ -29,6 +29,7 @@ static const char *const tokens[] = {
         [VM_E_UNASSIGNED] = GUESTMAP_ERROR_UNASSIGNED,
         [VM_E_NOT_SUPPORTED] = GUESTMAP_ERROR_NOT_SUPPORTED,
         [VM_E_NO_SUCH_VCPU] = GUESTMAP_ERROR_NO_SUCH_VCPU,
+        [VM_E_NO_SPACE] = GUESTMAP_ERROR_NO_SPACE,
 };
 
 static int error_set(sd_bus_error *error, const char *prefix, const char *token,

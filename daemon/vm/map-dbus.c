@@ -7,6 +7,7 @@
 
 #include "api/names.h"
 #include "daemon/vm/apply-dbus.h"
+#include "daemon/vm/equip.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/handler-spec.h"
 #include "daemon/vm/map-dbus.h"

@@ -17,4 +17,5 @@ enum VMError {
         VM_E_UNASSIGNED,
         VM_E_NOT_SUPPORTED,
         VM_E_NO_SUCH_VCPU,
+        VM_E_NO_SPACE, /* for what is to outlive the process */
 };

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #include "daemon/vm/vcpus.h"
@@ -228,81 +227,6 @@ int vm_populate(VM *vm, Detail *detail) {
         if (r != 0)
                 return r;
         return commit_apply(commit, detail);
-}
-
-/*
- * A new descriptor gets the lowest number that is free: one from the reserve tells that all below
- * it are in use, be it in the map, in transactions, or in a document that is being applied.
- */
-static int check_descriptor(const VM *vm, const Edit *edit, int fd, Detail *detail) {
-        if (fd < vm->descriptors_max)
-                return 0;
-        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "region \"%s\": descriptors: all %d for memory and ioeventfds are in use",
-                          edit->name, vm->descriptors_max);
-}
-
-/* An ioeventfd with an eventfd in the place of one without. */
-static int equip_ioeventfd(Edit *edit, Detail *detail) {
-        const IOEventFD *key = edit->ioeventfd;
-        _cleanup_(closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        IOEventFD *equipped;
-        int r;
-
-        if (fd < 0)
-                return detail_set(detail, MAP_E_NO_MEMORY,
-                                  "region \"%s\": no eventfd to be had: %s", edit->name,
-                                  strerror(errno));
-        r = ioeventfd_new(&equipped, key->offset, key->length, key->match, key->data, fd);
-        if (r < 0)
-                return r;
-        TAKE_FD(fd);
-        ioeventfd_unref(edit->ioeventfd);
-        edit->ioeventfd = equipped;
-        return 0;
-}
-
-/* The backing that the edit was given is in use from now on. */
-static int count_backing(VM *vm, const Edit *edit, Detail *detail) {
-        vm->last_backing++;
-        return check_descriptor(vm, edit, edit->backing->fd, detail);
-}
-
-static int equip_region(VM *vm, Edit *edit, Detail *detail) {
-        int r;
-
-        if (edit->backing || !region_kind_has_backing(edit->kind))
-                return 0;
-        r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size, detail);
-        return r != 0 ? r : count_backing(vm, edit, detail);
-}
-
-int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail) {
-        PassedFD passed = {.fd = fd, .offset = offset};
-        int r;
-
-        if (!region_kind_has_backing(edit->kind))
-                return detail_set(detail, VM_E_INVALID_ARGUMENTS,
-                                  "region \"%s\": a region of kind %s has no memory that a "
-                                  "descriptor could be",
-                                  edit->name, region_kind_to_string(edit->kind));
-        r = backing_new_passed(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
-                               &passed, detail);
-        return r != 0 ? r : count_backing(vm, edit, detail);
-}
-
-int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {
-        int r = 0;
-
-        if (edit->verb == EDIT_ADD_REGION)
-                return equip_region(vm, edit, detail);
-        if (edit->verb == EDIT_SET_HANDLER && handler_is_log(edit->handler))
-                return handler_log_equip(edit->handler, vm->access_log, edit->name);
-        if (edit->verb != EDIT_ADD_IOEVENTFD)
-                return 0;
-        if (edit->ioeventfd->fd < 0)
-                r = equip_ioeventfd(edit, detail);
-        return r != 0 ? r : check_descriptor(vm, edit, edit->ioeventfd->fd, detail);
 }
 
 int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *detail) {

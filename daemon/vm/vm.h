@@ -28,6 +28,7 @@
 #include "lib/memory/transaction.h"
 #include "lib/util/detail.h"
 
+typedef struct FDStore FDStore;
 typedef struct VCPUs VCPUs;
 typedef struct VM VM;
 
@@ -46,6 +47,7 @@ struct VM {
         RunGate gate; /* that the vCPUs pass */
         VCPUs *vcpus;
         AccessLog *access_log; /* of all handlers that take notes */
+        FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
         uint64_t last_backing;
         int descriptors_max; /* number from which on they are kept for other things than the map */
 };
@@ -64,20 +66,6 @@ const char *vm_state(const VM *vm);
 
 /* The map of a new VM without a layout: `system` and `io`, roots of `memory` and `io`. Commits. */
 int vm_populate(VM *vm, Detail *detail);
-
-/*
- * Gives an EDIT_ADD_REGION of a kind with host memory its backing (a new memfd, a new id), an
- * EDIT_ADD_IOEVENTFD its eventfd, an EDIT_SET_HANDLER its log, if they have none yet. Nothing to do
- * for other edits.
- * MAP_E_NO_MEMORY; MAP_E_QUOTA_EXCEEDED for descriptors; MAP_E_INVALID_RANGE.
- */
-int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);
-
-/*
- * Gives an EDIT_ADD_REGION memory that a caller passed in, from an offset in the file on; the
- * caller keeps fd. VM_E_INVALID_ARGUMENTS: a kind without memory; any of backing_new_passed().
- */
-int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail);
 
 /*
  * A descriptor of a backing to give away. MAP_E_NO_MEMORY; VM_E_NOT_SUPPORTED: read-only of a file

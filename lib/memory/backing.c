@@ -88,7 +88,7 @@ static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t si
         if (!backing)
                 return -ENOMEM;
         urcu_ref_init(&backing->ref);
-        backing->id = id;
+        backing->id = backing->stored = id;
         backing->size = size;
         backing->fd = -1;
         page_log_init(&backing->log, (size - 1) / page_size() + 1);
@@ -147,6 +147,7 @@ static void backing_release(struct urcu_ref *ref) {
 
         if (backing->host)
                 munmap(backing->host, backing->mapped);
+        kept_leave(backing->kept);
         safe_close(backing->fd);
         page_log_deinit(&backing->log);
         free(backing);

@@ -9,13 +9,15 @@
  * reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size` belong
  * to nobody.
  *
- * Immutable after construction but for its count, which any thread may touch, and its page log.
+ * Immutable after construction but for its count, which any thread may touch, its page log, and how
+ * it is kept, which is settled before others see it.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/kept.h"
 #include "lib/memory/page-log.h"
 #include "lib/memory/passed-fd.h"
 #include "lib/util/cleanup.h"
@@ -26,10 +28,12 @@ typedef struct Backing Backing;
 struct Backing {
         struct urcu_ref ref;
         uint64_t id;     /* unique within the VM, from 1, never used again */
+        uint64_t stored; /* number under which others keep the file: `id` of whoever came first */
         uint64_t size;   /* in bytes, as asked for */
         uint64_t offset; /* in the file; 0 but for one that was passed in */
         bool passed;     /* the file is a caller's, and so is its mode */
         int fd;          /* read-write */
+        Kept *kept;      /* the backing's share of that; NULL: nobody keeps it */
         void *host;      /* page-aligned */
         size_t mapped;   /* bytes mapped at host */
         PageLog log;     /* of pages as the host has them */

@@ -179,6 +179,10 @@ bool handler_is_socket(const Handler *handler) {
         return handler && handler->ops == &socket_ops;
 }
 
+int handler_socket_fd(const Handler *handler) {
+        return as_channel(handler)->fd;
+}
+
 static int check_socket(int fd, bool *ret_packets, Detail *detail) {
         int domain = -1, type = -1;
         socklen_t size = sizeof(int);

@@ -126,6 +126,7 @@ void handler_init(Handler *handler, const HandlerOps *ops) {
 static void handler_release(struct urcu_ref *ref) {
         Handler *handler = caa_container_of(ref, Handler, ref);
 
+        kept_leave(handler->kept);
         handler->ops->free(handler);
 }
 

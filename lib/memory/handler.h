@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/kept.h"
 #include "lib/util/cleanup.h"
 #include "lib/util/detail.h"
 #include "lib/util/rcu.h"
@@ -70,6 +71,8 @@ struct Handler {
         Handler *before;   /* whom it replaced; NULL: nobody */
         uint64_t n_reads;  /* atomic */
         uint64_t n_writes; /* atomic */
+        uint64_t stored;   /* of a socket: number under which others keep it; 0: nobody does */
+        Kept *kept;        /* the handler's share of that; both before others see it */
 };
 
 /*

@@ -35,6 +35,7 @@ int ioeventfd_new(IOEventFD **ret, uint64_t offset, uint32_t length, bool match,
 static void ioeventfd_free_ref(struct urcu_ref *ref) {
         IOEventFD *ioeventfd = caa_container_of(ref, IOEventFD, ref);
 
+        kept_leave(ioeventfd->kept);
         safe_close(ioeventfd->fd);
         free(ioeventfd);
 }

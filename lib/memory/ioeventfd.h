@@ -10,14 +10,16 @@
  * An IOEventFD says: when the guest writes here, signal this descriptor instead of leaving the
  * guest. Length 0 means a write of any width, without a value to match.
  *
- * Immutable after construction but for the count and what ties them to their region: a region has
- * its ioeventfds by key and its zones by range, each key once.
+ * Immutable after construction but for the count, how it is kept, which is settled before others
+ * see it, and what ties them to their region: a region has its ioeventfds by key and its zones by
+ * range, each key once.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/kept.h"
 #include "lib/util/cleanup.h"
 #include "lib/util/range.h"
 #include "lib/util/tree.h"
@@ -34,7 +36,9 @@ struct IOEventFD {
         bool linked; /* into Region.ioeventfds; this and the next two: the map's thread only */
         bool fresh;  /* added since the last commit */
         RB_ENTRY(IOEventFD) by_key;
-        int fd; /* owned */
+        uint64_t stored; /* number under which others keep the descriptor; 0: nobody does */
+        Kept *kept;      /* the ioeventfd's share of that; NULL: nobody does */
+        int fd;          /* owned */
 };
 
 struct Coalesced {

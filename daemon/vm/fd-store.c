@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/kcmp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+#include <urcu/list.h>
+
+#include "daemon/vm/fd-store.h"
+#include "daemon/vm/vm-error.h"
+#include "lib/util/tree.h"
+
+typedef struct Entry Entry;
+
+enum {
+        NAME_SIZE = 64,
+        BARRIER_USEC = 10000000,
+};
+
+struct Entry {
+        Kept kept; /* first */
+        FDStore *store;
+        char name[NAME_SIZE];
+        int fd;             /* owned */
+        unsigned n_objects; /* that have it kept */
+        bool sent;
+        RB_ENTRY(Entry) by_file;
+        RB_ENTRY(Entry) by_name;
+        struct cds_list_head link; /* in FDStore.waiting, sent or settled */
+};
+
+RB_HEAD(EntriesByFile, Entry);
+RB_HEAD(EntriesByName, Entry);
+
+/* All but the socket and the maximum is under the lock. */
+struct FDStore {
+        pthread_mutex_t lock;
+        pthread_mutex_t settling; /* held from the first message to the barrier's end */
+        struct EntriesByFile by_file;
+        struct EntriesByName by_name;
+        struct cds_list_head waiting; /* of Entry.link */
+        struct cds_list_head sent;
+        struct cds_list_head settled;
+        unsigned n;
+        unsigned n_max;
+        uint64_t last_number; /* the highest, of whatever kind */
+        bool is_recovering;   /* what was passed is there to be found */
+        bool is_closed;
+        int socket;
+};
+
+/* The order in which the kernel has the open files. */
+static int compare_files(const Entry *a, const Entry *b) {
+        pid_t self = getpid();
+
+        switch (syscall(SYS_kcmp, self, self, KCMP_FILE, a->fd, b->fd)) {
+        case 0:
+                return 0;
+        case 1:
+                return -1;
+        default:
+                return 1;
+        }
+}
+
+static int compare_names(const Entry *a, const Entry *b) {
+        return strcmp(a->name, b->name);
+}
+
+RB_GENERATE_STATIC(EntriesByFile, Entry, by_file, compare_files)
+RB_GENERATE_STATIC(EntriesByName, Entry, by_name, compare_names)
+
+static void entry_move(Entry *entry, struct cds_list_head *list) {
+        cds_list_del(&entry->link);
+        cds_list_add_tail(&entry->link, list);
+}
+
+static void entry_free(Entry *entry) {
+        FDStore *store = entry->store;
+
+        RB_REMOVE(EntriesByFile, &store->by_file, entry);
+        RB_REMOVE(EntriesByName, &store->by_name, entry);
+        cds_list_del(&entry->link);
+        store->n--;
+        safe_close(entry->fd);
+        free(entry);
+}
+
+/* Messages stay in order: the same file may be kept again at once, under another name. */
+static void entry_remove(Entry *entry) {
+        char message[NAME_SIZE + 64];
+
+        snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", entry->name);
+        if (entry->sent && !entry->store->is_closed)
+                (void)sd_notify(false, message);
+        entry_free(entry);
+}
+
+static int entry_send(Entry *entry) {
+        char message[NAME_SIZE + 64];
+        int r;
+
+        /* FDPOLL: an eventfd or socket that hangs up is none of the manager's business. */
+        snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", entry->name);
+        r = sd_pid_notify_with_fds(0, false, message, &entry->fd, 1);
+        if (r < 0)
+                return r;
+        entry->sent = true;
+        return 0;
+}
+
+static void on_leave(Kept *kept) {
+        Entry *entry = (Entry *)kept;
+        FDStore *store = entry->store;
+
+        pthread_mutex_lock(&store->lock);
+        if (--entry->n_objects == 0 && !store->is_recovering)
+                entry_remove(entry);
+        pthread_mutex_unlock(&store->lock);
+}
+
+static void name_set(char *name, const char *kind, uint64_t number) {
+        snprintf(name, NAME_SIZE, "%s-%" PRIu64, kind, number);
+}
+
+static uint64_t number_of(const char *name) {
+        const char *number = strrchr(name, '-');
+
+        return number ? strtoull(number + 1, NULL, 10) : 0;
+}
+
+/* Takes over fd on success. Nothing of the same file or name is there. */
+static int entry_new(Entry **ret, FDStore *store, const char *name, int fd) {
+        Entry *entry = calloc(1, sizeof(*entry));
+
+        if (!entry)
+                return -ENOMEM;
+        snprintf(entry->name, sizeof(entry->name), "%s", name);
+        entry->kept = (Kept){.number = number_of(name), .leave = on_leave};
+        entry->store = store;
+        entry->fd = fd;
+        RB_INSERT(EntriesByFile, &store->by_file, entry);
+        RB_INSERT(EntriesByName, &store->by_name, entry);
+        cds_list_add_tail(&entry->link, &store->waiting);
+        store->n++;
+        store->last_number = MAX_OF(store->last_number, entry->kept.number);
+        *ret = entry;
+        return 0;
+}
+
+static Entry *find_file(FDStore *store, int fd) {
+        const Entry key = {.fd = fd};
+
+        return RB_FIND(EntriesByFile, &store->by_file, (Entry *)&key);
+}
+
+static Entry *find_name(FDStore *store, const char *name) {
+        Entry key;
+
+        snprintf(key.name, sizeof(key.name), "%s", name);
+        return RB_FIND(EntriesByName, &store->by_name, &key);
+}
+
+/* What the manager passes stays with it, too. */
+static int take_passed(FDStore *store, int fd, const char *name) {
+        Entry *entry;
+        int r;
+
+        if (strlen(name) >= NAME_SIZE || find_name(store, name) || find_file(store, fd)) {
+                safe_close(fd);
+                return 0;
+        }
+        r = entry_new(&entry, store, name, fd);
+        if (r < 0)
+                return r;
+        entry->sent = true;
+        entry_move(entry, &store->settled);
+        return 0;
+}
+
+static void free_names(char ***names) {
+        for (char **name = *names; name && *name; name++)
+                free(*name);
+        free(*names);
+}
+
+/* Of sockets only the one to listen on listens. */
+static int take_all_passed(FDStore *store) {
+        _cleanup_(free_names) char **names = NULL;
+        int n = sd_listen_fds_with_names(true, &names), r = 0;
+
+        for (int i = 0; r == 0 && i < n; i++) {
+                int fd = SD_LISTEN_FDS_START + i;
+
+                if (store->socket < 0 && sd_is_socket(fd, AF_UNIX, SOCK_STREAM, true) > 0)
+                        store->socket = fd;
+                else
+                        r = take_passed(store, fd, names[i]);
+        }
+        return n < 0 ? n : r;
+}
+
+/* Whether descriptors of one open file can be told from those of two. */
+static bool kernel_compares(void) {
+        pid_t self = getpid();
+
+        if (syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) == 0)
+                return true;
+        sd_journal_print(LOG_WARNING, "No descriptor is kept for a restart: kcmp: %m");
+        return false;
+}
+
+/* How many the manager keeps: it says so from version 254 on, for older ones its unit does. */
+static unsigned read_maximum(void) {
+        const char *text = getenv("FDSTORE");
+        unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+
+        if (!getenv("NOTIFY_SOCKET") || n == 0 || n > UINT32_MAX || !kernel_compares())
+                return 0;
+        return (unsigned)n;
+}
+
+int fd_store_new(FDStore **ret) {
+        _cleanup_(fd_store_freep) FDStore *store = calloc(1, sizeof(*store));
+        int r;
+
+        if (!store)
+                return -ENOMEM;
+        pthread_mutex_init(&store->lock, NULL);
+        pthread_mutex_init(&store->settling, NULL);
+        RB_INIT(&store->by_file);
+        RB_INIT(&store->by_name);
+        CDS_INIT_LIST_HEAD(&store->waiting);
+        CDS_INIT_LIST_HEAD(&store->sent);
+        CDS_INIT_LIST_HEAD(&store->settled);
+        store->n_max = read_maximum();
+        store->is_recovering = true;
+        store->socket = -1;
+        r = take_all_passed(store);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+FDStore *fd_store_free(FDStore *store) {
+        Entry *entry;
+
+        if (!store)
+                return NULL;
+        while ((entry = RB_MIN(EntriesByName, &store->by_name)))
+                entry_free(entry);
+        pthread_mutex_destroy(&store->settling);
+        pthread_mutex_destroy(&store->lock);
+        free(store);
+        return NULL;
+}
+
+int fd_store_socket(const FDStore *store) {
+        return store->socket;
+}
+
+int fd_store_find(FDStore *store, const char *kind, uint64_t number) {
+        char name[NAME_SIZE];
+        Entry *entry;
+
+        if (!store)
+                return -1;
+        name_set(name, kind, number);
+        pthread_mutex_lock(&store->lock);
+        entry = find_name(store, name);
+        pthread_mutex_unlock(&store->lock);
+        return entry ? entry->fd : -1;
+}
+
+void fd_store_end_recovery(FDStore *store) {
+        Entry *entry, *next;
+
+        pthread_mutex_lock(&store->lock);
+        store->is_recovering = false;
+        RB_FOREACH_SAFE(entry, EntriesByName, &store->by_name, next)
+                if (entry->n_objects == 0)
+                        entry_remove(entry);
+        pthread_mutex_unlock(&store->lock);
+}
+
+void fd_store_close(FDStore *store) {
+        pthread_mutex_lock(&store->lock);
+        store->is_closed = true;
+        pthread_mutex_unlock(&store->lock);
+}
+
+static int check_room(const FDStore *store, Detail *detail) {
+        if (store->n < store->n_max)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "descriptors: the service manager keeps %u, and has as many",
+                          store->n_max);
+}
+
+/* Under the lock. */
+static int add(FDStore *store, const char *kind, uint64_t number, int fd, Entry **ret,
+               Detail *detail) {
+        _cleanup_(closep) int own = -1;
+        char name[NAME_SIZE];
+        int r;
+
+        r = check_room(store, detail);
+        if (r != 0)
+                return r;
+        own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (own < 0)
+                return -errno;
+        name_set(name, kind, number > 0 ? number : store->last_number + 1);
+        r = entry_new(ret, store, name, own);
+        if (r < 0)
+                return r;
+        TAKE_FD(own);
+        return 0;
+}
+
+/* The number alone would not tell the two apart. */
+static int check_kind(const Entry *entry, const char *kind, Detail *detail) {
+        char name[NAME_SIZE];
+
+        name_set(name, kind, entry->kept.number);
+        if (strcmp(entry->name, name) == 0)
+                return 0;
+        return detail_set(detail, MAP_E_INVALID_ARGUMENT,
+                          "the descriptor is of a file that is kept as %s, and cannot be %s, too",
+                          entry->name, name);
+}
+
+int fd_store_keep(FDStore *store, const char *kind, uint64_t number, int fd, Kept **ret,
+                  Detail *detail) {
+        Entry *entry;
+        int r;
+
+        *ret = NULL;
+        if (!store || store->n_max == 0)
+                return 0;
+        pthread_mutex_lock(&store->lock);
+        entry = find_file(store, fd);
+        r = entry ? check_kind(entry, kind, detail) : add(store, kind, number, fd, &entry, detail);
+        if (r == 0) {
+                entry->n_objects++;
+                *ret = &entry->kept;
+        }
+        pthread_mutex_unlock(&store->lock);
+        return r;
+}
+
+bool fd_store_is_settled(FDStore *store) {
+        bool settled;
+
+        if (!store)
+                return true;
+        pthread_mutex_lock(&store->lock);
+        settled = cds_list_empty(&store->waiting) && cds_list_empty(&store->sent);
+        pthread_mutex_unlock(&store->lock);
+        return settled;
+}
+
+static int send_waiting(FDStore *store) {
+        Entry *entry, *next;
+        int r = 0;
+
+        pthread_mutex_lock(&store->lock);
+        cds_list_for_each_entry_safe(entry, next, &store->waiting, link) {
+                r = entry_send(entry);
+                if (r < 0)
+                        break;
+                entry_move(entry, &store->sent);
+        }
+        pthread_mutex_unlock(&store->lock);
+        return r;
+}
+
+/* What was sent is settled, or has to be sent again. */
+static void end_sent(FDStore *store, struct cds_list_head *list) {
+        Entry *entry, *next;
+
+        pthread_mutex_lock(&store->lock);
+        cds_list_for_each_entry_safe(entry, next, &store->sent, link)
+                entry_move(entry, list);
+        pthread_mutex_unlock(&store->lock);
+}
+
+int fd_store_settle(FDStore *store, Detail *detail) {
+        int r = 0;
+
+        if (!store)
+                return 0;
+        pthread_mutex_lock(&store->settling);
+        if (!fd_store_is_settled(store)) {
+                r = send_waiting(store);
+                if (r == 0)
+                        r = sd_notify_barrier(false, BARRIER_USEC);
+                end_sent(store, r < 0 ? &store->waiting : &store->settled);
+        }
+        pthread_mutex_unlock(&store->settling);
+        if (r >= 0)
+                return 0;
+        return detail_set(detail, VM_E_NO_SPACE,
+                          "descriptors: the service manager has not taken them: %s", strerror(-r));
+}
+
+void fd_store_offer(FDStore *store) {
+        Entry *entry, *next;
+
+        pthread_mutex_lock(&store->lock);
+        cds_list_for_each_entry_safe(entry, next, &store->settled, link)
+                entry_move(entry, &store->waiting);
+        pthread_mutex_unlock(&store->lock);
+}

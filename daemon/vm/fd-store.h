@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * FD store: descriptors that outlive the process
+ *
+ * The service manager keeps what it is sent (FDSTORE=1) for as long as the service is not stopped,
+ * and hands it to the next process under the same name (LISTEN_FDNAMES). Memory, doorbells and
+ * sockets of the map are kept there: KIND-NUMBER, "backing-7".
+ *
+ *   fd_store_keep() ─▶ waits ─▶ sent ─▶ settled …… the last object leaves ─▶ removed
+ *                      └─ fd_store_settle() ─┘
+ *
+ * The manager says nothing to what it is sent. That it has taken it is known once it has closed the
+ * pipe of a BARRIER=1 that was sent behind; that it had room is known from counting here.
+ *
+ * I1: the manager keeps one descriptor of each open file and drops further ones, whatever their
+ *     names. Objects of one open file share an entry, whose name is that of the first.
+ * I2: each entry has a descriptor of its own: it does not matter which object goes first.
+ * I3: once fd_store_settle() has succeeded, all that was kept before it began is with the manager.
+ *
+ * Any thread may call. For whoever works without a store NULL is one that keeps nothing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/memory/kept.h"
+#include "lib/util/cleanup.h"
+#include "lib/util/detail.h"
+
+typedef struct FDStore FDStore;
+
+/*
+ * Takes what was passed to this process. There is a store, that keeps, if there is a socket to
+ * notify and room, $FDSTORE descriptors. Looks at the environment, once in a process. -errno.
+ */
+int fd_store_new(FDStore **ret);
+/* No object may be left that has anything kept. */
+FDStore *fd_store_free(FDStore *store);
+DEFINE_CLEANUP(FDStore *, fd_store_free);
+
+/* The passed socket that listens, which is not one of the kept; -1. */
+int fd_store_socket(const FDStore *store);
+/* What was kept as KIND-NUMBER, by this process or an earlier one, still the store's; -1. */
+int fd_store_find(FDStore *store, const char *kind, uint64_t number);
+/* What was passed and nobody has kept again goes. */
+void fd_store_end_recovery(FDStore *store);
+/* The process ends, its objects go, and the manager keeps what it has. */
+void fd_store_close(FDStore *store);
+
+/*
+ * Has a descriptor kept, which stays the caller's, as KIND-NUMBER; number 0: one that is free. A
+ * file that is kept already has the number that it has. *ret is NULL if nothing keeps it.
+ * MAP_E_QUOTA_EXCEEDED: the store is full. MAP_E_INVALID_ARGUMENT: the file is kept as one of
+ * another kind. -errno.
+ */
+int fd_store_keep(FDStore *store, const char *kind, uint64_t number, int fd, Kept **ret,
+                  Detail *detail);
+
+/* Whether all that is kept is with the manager for sure. */
+bool fd_store_is_settled(FDStore *store);
+/* Sends what waits, and waits for the manager. VM_E_NO_SPACE: it has not taken it. */
+int fd_store_settle(FDStore *store, Detail *detail);
+/* For a manager that has lost what it had: all waits to be sent again. */
+void fd_store_offer(FDStore *store);
