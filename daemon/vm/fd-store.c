@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
 #include <urcu/list.h>
 
+#include "daemon/common/log.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/util/tree.h"
@@ -213,7 +213,7 @@ static bool kernel_compares(void) {
 
         if (syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) == 0)
                 return true;
-        sd_journal_print(LOG_WARNING, "No descriptor is kept for a restart: kcmp: %m");
+        log_warning("No descriptor is kept for a restart: kcmp: %s", strerror(errno));
         return false;
 }
 
