@@ -33,6 +33,7 @@
 #define GUESTMAP_ACCESS_MAX (1u << 20)      /* bytes of guest memory in a message */
 #define GUESTMAP_ACCESSES_MAX 100u          /* Accessed signals of a VM in a second */
 #define GUESTMAP_DOCUMENT_FD_MAX (1u << 30) /* bytes of a document in a file */
+#define GUESTMAP_JSON_DEPTH_MAX 16u         /* levels of a document */
 
 /* Section flags, as in (ttstsu). */
 enum {

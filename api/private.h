@@ -18,8 +18,8 @@
  *   Setup(s name, s id, u owner, a{sv} options)
  *       The first call, once in a process' life; everything else is refused before it. `id` is 32
  *       hexadecimal digits. Options: accelerator s, memory-space s, layout s, layout-fd h: those
- *       of CreateVM. Answers when the layout is in force. Fails with the contract's errors; the
- *       process exits then.
+ *       of CreateVM; limits a{st}, of Manager.Limits those that are a process' to enforce. Answers
+ *       when the layout is in force. Fails with the contract's errors; the process exits then.
  *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
  *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered.
  *   Caller(s unique, u uid, u rights)

@@ -57,6 +57,7 @@ static Caller *caller_free(Caller *caller) {
         cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
                 waiting_free(waiting);
         sd_bus_slot_unref(caller->question);
+        user_unref(caller->user);
         free(caller->unique);
         free(caller);
         return NULL;
@@ -139,7 +140,8 @@ static int on_identity(sd_bus_message *reply, void *userdata, sd_bus_error *erro
         Caller *caller = userdata;
 
         if (sd_bus_message_is_method_error(reply, NULL) ||
-            sd_bus_message_read(reply, "u", &caller->uid) < 0) {
+            sd_bus_message_read(reply, "u", &caller->uid) < 0 ||
+            users_get(&caller->manager->users, caller->uid, &caller->user) < 0) {
                 refuse_line(caller, reply);
                 caller_leave(caller);
                 return 1;
@@ -206,7 +208,8 @@ int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error)
 
         if (is_next_in_line(caller, m))
                 return 0;
-        if (quota_check(QUOTA_CALLS_PER_CLIENT, caller->n_line, &detail) > 0)
+        if (quota_check(&caller->manager->quotas, QUOTA_CALLS_PER_CLIENT, caller->n_line, &detail) >
+            0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "%s", detail.text);
         waiting = malloc(sizeof(*waiting));
         if (!waiting)

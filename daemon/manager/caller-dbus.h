@@ -20,6 +20,7 @@
 #include <systemd/sd-bus.h>
 #include <urcu/list.h>
 
+#include "daemon/manager/user.h"
 #include "daemon/manager/vm.h"
 
 typedef struct Caller Caller;
@@ -30,8 +31,9 @@ struct Caller {
         RB_ENTRY(Caller) by_name;
         char *unique;
 
-        bool known; /* uid holds */
+        bool known; /* uid holds, and user is there */
         uint32_t uid;
+        User *user;
         sd_bus_slot *question;
 
         struct cds_list_head line; /* calls that wait */

@@ -103,7 +103,7 @@ static int set_up(VM *vm) {
         r = sd_bus_message_append(m, "ssu", vm->name, vm->id, vm->owner);
         if (r < 0)
                 return r;
-        r = creation_options_append(&options, m);
+        r = creation_options_append(&options, &vm->manager->quotas, m);
         return r < 0 ? r : link_call(vm->link, NULL, m, SETUP_USEC, on_setup, NULL);
 }
 
@@ -141,16 +141,31 @@ static void begin_setup(VM *vm) {
                 failed_errno(vm, r, "can't talk to its process");
 }
 
-static void on_unit_started(VM *vm, const char *result) {
+static void unit_failed(VM *vm, const char *result) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        if (strcmp(result, "done") == 0) {
-                begin_setup(vm);
-                return;
-        }
         sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit: %s", vm->name,
                           result);
         creation_failed(vm, &error);
+}
+
+static void on_unit_started(VM *vm, const char *result) {
+        if (strcmp(result, "done") == 0)
+                begin_setup(vm);
+        else
+                unit_failed(vm, result);
+}
+
+static void on_unit_limited(VM *vm, const char *result) {
+        int r;
+
+        if (strcmp(result, "done") != 0) {
+                unit_failed(vm, result);
+                return;
+        }
+        r = unit_start(vm, "socket", on_unit_started);
+        if (r < 0)
+                failed_errno(vm, r, "can't start its unit");
 }
 
 static int spawn(VM *vm) {
@@ -170,10 +185,13 @@ static int spawn(VM *vm) {
 
 /* From here on failures are told by creation_failed(). */
 static int begin(VM *vm) {
+        uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
         int r;
 
-        r = vm->manager->settings.units ? unit_start(vm, "socket", on_unit_started) : spawn(vm);
-        if (r >= 0 && !vm->manager->settings.units)
+        if (vm->manager->settings.units)
+                return unit_limit_memory(vm, memory_max, on_unit_limited);
+        r = spawn(vm);
+        if (r >= 0)
                 begin_setup(vm);
         return r;
 }
@@ -209,12 +227,22 @@ static int choose_owner(Caller *caller, const CreationOptions *options, uint32_t
                          caller->uid, options->owner);
 }
 
-static int check_room(Manager *manager, const char *name, sd_bus_error *error) {
+static size_t count_vms_of(Manager *manager, uint32_t owner) {
+        size_t n = 0;
+
+        for (VM *vm = registry_first(&manager->registry); vm; vm = registry_next(vm))
+                n += vm->owner == owner;
+        return n;
+}
+
+static int check_room(Manager *manager, const char *name, uint32_t owner, sd_bus_error *error) {
+        const Quotas *quotas = &manager->quotas;
         Detail detail;
 
         if (registry_find(&manager->registry, name))
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "there is a VM \"%s\"", name);
-        if (quota_check(QUOTA_VMS, manager->registry.n, &detail) > 0)
+        if (quota_check(quotas, QUOTA_VMS, manager->registry.n, &detail) > 0 ||
+            quota_check(quotas, QUOTA_VMS_PER_USER, count_vms_of(manager, owner), &detail) > 0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", name,
                                  detail.text);
         return 0;
@@ -232,7 +260,7 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         r = choose_owner(callers_of(manager, m), &options, &owner, error);
         if (r < 0)
                 return r;
-        r = check_room(manager, options.name, error);
+        r = check_room(manager, options.name, owner, error);
         if (r < 0)
                 return r;
         r = new_vm(&vm, manager, &options, owner);

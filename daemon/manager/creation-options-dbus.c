@@ -101,13 +101,33 @@ static int append_string(sd_bus_message *m, const char *name, const char *value)
         return value ? sd_bus_message_append(m, "{sv}", name, "s", value) : 0;
 }
 
-int creation_options_append(const CreationOptions *options, sd_bus_message *m) {
+static int append_limits(sd_bus_message *m, const Quotas *quotas) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "limits");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a{st}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "{st}");
+        for (Quota quota = QUOTA_FIRST_OF_PROCESS; r >= 0 && quota < QUOTA_COUNT; quota++)
+                r = sd_bus_message_append(m, "{st}", quota_to_string(quota), quotas->limits[quota]);
+        for (int depth = 0; r >= 0 && depth < 3; depth++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+int creation_options_append(const CreationOptions *options, const Quotas *quotas,
+                            sd_bus_message *m) {
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r < 0)
                 return r;
         r = append_string(m, "accelerator", options->accelerator);
+        if (r >= 0)
+                r = append_limits(m, quotas);
         if (r >= 0)
                 r = append_string(m, "memory-space", options->memory_space);
         if (r >= 0)

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
+#include "daemon/manager/quota.h"
+
 typedef struct CreationOptions CreationOptions;
 
 struct CreationOptions {
@@ -26,5 +28,6 @@ struct CreationOptions {
 /* Checks what guestmapd can judge; what the VM's process judges passes. */
 int creation_options_read(CreationOptions *ret, sd_bus_message *m, sd_bus_error *error);
 
-/* Appends the a{sv} for the VM's process. */
-int creation_options_append(const CreationOptions *options, sd_bus_message *m);
+/* Appends the a{sv} for the VM's process: what of the options is its, and its limits. */
+int creation_options_append(const CreationOptions *options, const Quotas *quotas,
+                            sd_bus_message *m);

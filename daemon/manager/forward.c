@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -24,12 +23,15 @@ struct ForwardedCall {
         struct cds_list_head siblings; /* in Caller.calls */
         LinkCall *sent;
         sd_bus_message *stub; /* the request without its body */
+        size_t bytes;         /* of the body */
         char *region;         /* that it is about; NULL: nobody wants to know */
 };
 
 static void forwarded_call_free(ForwardedCall *call) {
         cds_list_del(&call->siblings);
         call->caller->n_calls--;
+        call->caller->user->n_calls--;
+        call->caller->user->n_bytes -= call->bytes;
         sd_bus_message_unref(call->stub);
         free(call->region);
         free(call);
@@ -95,8 +97,8 @@ static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
 }
 
 /*
- * What a reply and its entry in the audit need of their call: its header. A call may wait long, and
- * its body and descriptors are not to lie here meanwhile.
+ * What a reply, if one is wanted, and its entry in the audit need of their call: its header. A call
+ * may wait long, and its body and descriptors are not to lie here meanwhile.
  */
 static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *stub = NULL;
@@ -115,6 +117,9 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         r = sd_bus_message_set_sender(stub, sd_bus_message_get_sender(m));
         if (r < 0)
                 return r;
+        r = sd_bus_message_set_expect_reply(stub, sd_bus_message_get_expect_reply(m));
+        if (r < 0)
+                return r;
         r = sd_bus_message_seal(stub, cookie, 0);
         if (r < 0)
                 return r;
@@ -122,7 +127,9 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         return 0;
 }
 
-static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m) {
+/* Also one that wants no answer: as long as the process has it, it counts as its caller's. */
+static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m,
+                             const Load *load) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = NULL;
         int r;
 
@@ -132,6 +139,8 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         call->caller = caller;
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
+        caller->user->n_calls++;
+        caller->user->n_bytes += call->bytes = load->bytes;
         call->region = audit_region(m);
         r = new_stub(&call->stub, m);
         if (r < 0)
@@ -144,11 +153,22 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
 }
 
 static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
+        const struct {
+                Quota quota;
+                size_t used;
+        } checks[] = {
+                {QUOTA_CALLS_PER_CLIENT, caller->n_calls},
+                {QUOTA_CALLS_PER_USER, caller->user->n_calls},
+                {QUOTA_BYTES_PER_USER, caller->user->n_bytes},
+                {QUOTA_CALLS_PER_VM, link_backlog(vm->link)},
+                {QUOTA_BYTES_PER_VM, link_backlog_bytes(vm->link)},
+        };
         Detail detail;
+        int r = 0;
 
-        if (quota_check(QUOTA_CALLS_PER_CLIENT, caller->n_calls, &detail) > 0 ||
-            quota_check(QUOTA_CALLS_PER_VM, link_backlog(vm->link), &detail) > 0 ||
-            quota_check(QUOTA_BYTES_PER_VM, link_backlog_bytes(vm->link), &detail) > 0)
+        for (size_t i = 0; r == 0 && i < ELEMENTS_OF(checks); i++)
+                r = quota_check(&vm->manager->quotas, checks[i].quota, checks[i].used, &detail);
+        if (r > 0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", vm->name,
                                  detail.text);
         return 0;
@@ -166,17 +186,18 @@ static int check_signature(VM *vm, sd_bus_message *m, sd_bus_error *error) {
 }
 
 static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
-        uint64_t limit = quota_limit(QUOTA_DESCRIPTORS);
+        const Quotas *quotas = &vm->manager->quotas;
+        Detail detail;
         int r;
 
         r = load_measure(ret, m);
         if (r < 0)
                 return r;
-        if (ret->descriptors <= limit)
-                return 0;
-        return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED,
-                         "VM \"%s\": %s: the call has %zu, %" PRIu64 " allowed", vm->name,
-                         quota_to_string(QUOTA_DESCRIPTORS), ret->descriptors, limit);
+        if (quota_check_size(quotas, QUOTA_DESCRIPTORS, ret->descriptors, &detail) > 0 ||
+            quota_check_size(quotas, QUOTA_MESSAGE_BYTES, ret->bytes, &detail) > 0)
+                return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", vm->name,
+                                 detail.text);
+        return 0;
 }
 
 static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
@@ -200,10 +221,7 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = copy_call(&copy, vm, m);
         if (r < 0)
                 return r;
-        if (sd_bus_message_get_expect_reply(m) > 0)
-                r = call_and_remember(caller, vm, copy, m);
-        else
-                r = link_tell(vm->link, copy);
+        r = call_and_remember(caller, vm, copy, m, &load);
         if (r < 0)
                 return r;
         link_add_bytes(vm->link, load.bytes);

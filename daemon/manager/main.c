@@ -21,6 +21,7 @@ enum {
         OPTION_USER = 0x100,
         OPTION_SYSTEM,
         OPTION_ADDRESS,
+        OPTION_CONFIG,
         OPTION_RUNTIME_DIR,
         OPTION_VMD,
         OPTION_VERSION,
@@ -30,6 +31,7 @@ static const struct option options[] = {
         {"user", no_argument, NULL, OPTION_USER},
         {"system", no_argument, NULL, OPTION_SYSTEM},
         {"address", required_argument, NULL, OPTION_ADDRESS},
+        {"config", required_argument, NULL, OPTION_CONFIG},
         {"runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR},
         {"vmd", required_argument, NULL, OPTION_VMD},
         {"help", no_argument, NULL, 'h'},
@@ -45,6 +47,7 @@ static void help(void) {
              "  --system            on the system bus, each VM its creator's (the default)\n"
              "  --user              on the session bus, everything its user's\n"
              "  --address=ADDRESS   on the bus at ADDRESS instead\n"
+             "  --config=FILE       limits from FILE and FILE.d/*.conf, guestmapd.conf(5)\n"
              "  --runtime-dir=DIR   where the sockets of the VMs are (/run/guestmap,\n"
              "                      with --user $XDG_RUNTIME_DIR/guestmap)\n"
              "  --vmd=PROGRAM       what serves a VM (guestmap-vmd beside this program)\n"
@@ -66,6 +69,9 @@ static int parse_options(int argc, char *argv[], Settings *settings) {
                         break;
                 case OPTION_ADDRESS:
                         settings->address = optarg;
+                        break;
+                case OPTION_CONFIG:
+                        settings->config = optarg;
                         break;
                 case OPTION_RUNTIME_DIR:
                         settings->runtime_dir = optarg;
@@ -145,19 +151,33 @@ static void allow_descriptors(void) {
         (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int run(Manager *manager) {
-        sigset_t ends;
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        manager_reload(userdata);
+        return 0;
+}
+
+static int listen_to_signals(Manager *manager) {
+        sigset_t signals;
         int r;
 
-        sigemptyset(&ends);
-        sigaddset(&ends, SIGTERM);
-        sigaddset(&ends, SIGINT);
-        if (sigprocmask(SIG_BLOCK, &ends, NULL) < 0)
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
                 return -errno;
         r = sd_event_add_signal(manager->event, NULL, SIGTERM, NULL, NULL);
-        if (r < 0)
-                return r;
-        r = sd_event_add_signal(manager->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(manager->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(manager->event, NULL, SIGHUP, on_reload, manager);
+        return r;
+}
+
+static int run(Manager *manager) {
+        int r;
+
+        r = listen_to_signals(manager);
         if (r < 0)
                 return r;
         r = manager_start(manager);

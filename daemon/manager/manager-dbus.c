@@ -95,11 +95,13 @@ static int get_kvm_available(sd_bus *bus, const char *path, const char *interfac
 
 static int get_limits(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{st}");
         for (Quota quota = 0; r >= 0 && quota < QUOTA_COUNT; quota++)
-                r = sd_bus_message_append(m, "{st}", quota_to_string(quota), quota_limit(quota));
+                r = sd_bus_message_append(m, "{st}", quota_to_string(quota),
+                                          manager->quotas.limits[quota]);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -119,7 +121,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", get_version, 0, CONST),
         SD_BUS_PROPERTY("Features", "as", get_features, 0, CONST),
         SD_BUS_PROPERTY("KVMAvailable", "b", get_kvm_available, 0, 0),
-        SD_BUS_PROPERTY("Limits", "a{st}", get_limits, 0, CONST),
+        SD_BUS_PROPERTY("Limits", "a{st}", get_limits, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_SIGNAL_WITH_ARGS("VMNew", SD_BUS_ARGS("s", name, "o", vm, "a{sv}", details), 0),
         SD_BUS_SIGNAL_WITH_ARGS("VMRemoved", SD_BUS_ARGS("s", name, "o", vm, "a{sv}", details), 0),
         SD_BUS_VTABLE_END,
@@ -128,4 +130,10 @@ static const sd_bus_vtable manager_vtable[] = {
 int manager_register(Manager *manager) {
         return sd_bus_add_object_vtable(manager->bus, NULL, GUESTMAP_PATH,
                                         GUESTMAP_INTERFACE_MANAGER, manager_vtable, manager);
+}
+
+void manager_tell_limits(Manager *manager) {
+        if (manager->bus)
+                (void)sd_bus_emit_properties_changed(manager->bus, GUESTMAP_PATH,
+                                                     GUESTMAP_INTERFACE_MANAGER, "Limits", NULL);
 }

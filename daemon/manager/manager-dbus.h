@@ -8,3 +8,6 @@
 #include "daemon/manager/manager.h"
 
 int manager_register(Manager *manager);
+
+/* Signals that Limits are others now. */
+void manager_tell_limits(Manager *manager);

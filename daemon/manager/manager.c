@@ -2,9 +2,13 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "daemon/common/log.h"
+#include "daemon/manager/config.h"
 #include "daemon/manager/creation-dbus.h"
+#include "daemon/manager/manager-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"
@@ -30,8 +34,12 @@ int manager_new(Manager **ret, const Settings *settings) {
         CDS_INIT_LIST_HEAD(&manager->vms);
         registry_init(&manager->registry);
         callers_init(&manager->callers);
+        RB_INIT(&manager->users);
         CDS_INIT_LIST_HEAD(&manager->jobs);
         CDS_INIT_LIST_HEAD(&manager->listings);
+        r = config_load(&manager->quotas, settings->user, settings->config);
+        if (r < 0)
+                return r;
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
@@ -57,6 +65,28 @@ Manager *manager_free(Manager *manager) {
         sd_event_unref(manager->event);
         free(manager);
         return NULL;
+}
+
+/* systemd tells one reload from the next by the time. */
+static void notify_reloading(void) {
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                         (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
+void manager_reload(Manager *manager) {
+        int r;
+
+        notify_reloading();
+        r = config_load(&manager->quotas, manager->settings.user, manager->settings.config);
+        if (r < 0)
+                log_error("can't read the configuration: %s", strerror(-r));
+        else
+                manager_tell_limits(manager);
+        if (manager->named)
+                (void)sd_notify(0, "READY=1");
 }
 
 void manager_settled(Manager *manager) {

@@ -15,6 +15,7 @@
 
 #include "daemon/common/status.h"
 #include "daemon/manager/caller-dbus.h"
+#include "daemon/manager/quota.h"
 #include "daemon/manager/registry.h"
 
 typedef struct sd_bus sd_bus;
@@ -26,11 +27,13 @@ struct Settings {
         bool units;          /* VMs are units of systemd; else children of this process */
         const char *address; /* of the bus; NULL: the usual one */
         const char *runtime_dir;
-        const char *vmd; /* the program that serves a VM */
+        const char *vmd;    /* the program that serves a VM */
+        const char *config; /* the file to read; NULL: the usual ones */
 };
 
 struct Manager {
         Settings settings;
+        Quotas quotas;
         sd_event *event;
         Status status;
         struct cds_list_head vms; /* all of them */
@@ -43,6 +46,7 @@ struct Manager {
         sd_event_source *drain; /* armed while signals are folded, relay-dbus.h */
         sd_event_source *reconnect;
         CallerTree callers;
+        struct UserTree users;     /* of these callers */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */
 
         struct cds_list_head listings; /* GetManagedObjects, objects-dbus.h: to be answered next */
@@ -57,6 +61,9 @@ DEFINE_CLEANUP(Manager *, manager_free);
 
 /* Finds the VMs that live, then goes to the bus. */
 int manager_start(Manager *manager);
+
+/* Reads the configuration again, and says so to whoever started this process. */
+void manager_reload(Manager *manager);
 
 /* No VM is starting any more. */
 void manager_settled(Manager *manager);

@@ -6,7 +6,6 @@
 #include "daemon/common/log.h"
 #include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/manager.h"
-#include "daemon/manager/quota.h"
 #include "daemon/manager/relay-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
@@ -93,7 +92,7 @@ static int pass_on(VM *vm, sd_bus_message *m) {
 
 /* What belongs to a commit: told as long as there is room, in the order in which it comes. */
 static bool pass_on_or_fold(VM *vm, sd_bus_message *m) {
-        uint64_t limit = quota_limit(QUOTA_SIGNALS);
+        uint64_t limit = vm->manager->quotas.limits[QUOTA_SIGNALS];
 
         if (!vm->folding && bus_backlog(vm->manager) < limit && pass_on(vm, m) >= 0)
                 return true;

@@ -67,6 +67,17 @@ static int on_queued(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 1;
 }
 
+/* What systemd has done by the time that it answers. */
+static int on_done(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const sd_bus_error *failed = sd_bus_message_get_error(reply);
+        UnitJob *job = userdata;
+
+        if (failed)
+                log_vm(LOG_WARNING, job->vm->name, "%s", failed->message);
+        unit_job_finish(job, failed ? failed->name : "done");
+        return 1;
+}
+
 static bool is_of_job(const UnitJob *job, sd_bus_message *m, const char *path) {
         return job->path && strcmp(job->path, path) == 0 &&
                strcmp(job->systemd, sd_bus_message_get_sender(m)) == 0;
@@ -91,10 +102,8 @@ static void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME
         snprintf(unit, UNIT_NAME_MAX, "guestmap-vm@%s.%s", vm->instance, type);
 }
 
-static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) {
-        _cleanup_(unit_job_freep) UnitJob *job = NULL;
-        char unit[UNIT_NAME_MAX];
-        int r;
+static int unit_job_new(UnitJob **ret, VM *vm, UnitDone done) {
+        UnitJob *job;
 
         if (!vm->manager->bus)
                 return -ENOTCONN;
@@ -104,6 +113,18 @@ static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) 
         job->vm = vm;
         job->done = done;
         cds_list_add(&job->siblings, &vm->manager->jobs);
+        *ret = job;
+        return 0;
+}
+
+static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) {
+        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = unit_job_new(&job, vm, done);
+        if (r < 0)
+                return r;
         unit_name(vm, type, unit);
         r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
                                      SYSTEMD_MANAGER, verb, on_queued, job, "ss", unit, "replace");
@@ -119,6 +140,24 @@ int unit_start(VM *vm, const char *type, UnitDone done) {
 
 int unit_stop(VM *vm, const char *type, UnitDone done) {
         return unit_call(vm, "StopUnit", type, done);
+}
+
+int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done) {
+        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = unit_job_new(&job, vm, done);
+        if (r < 0)
+                return r;
+        unit_name(vm, "service", unit);
+        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
+                                     SYSTEMD_MANAGER, "SetUnitProperties", on_done, job, "sba(sv)",
+                                     unit, 1, 1, "MemoryMax", "t", bytes);
+        if (r < 0)
+                return r;
+        TAKE_PTR(job);
+        return 0;
 }
 
 void unit_forget(VM *vm) {

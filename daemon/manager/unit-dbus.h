@@ -18,6 +18,9 @@ typedef void (*UnitDone)(VM *vm, const char *result);
 int unit_start(VM *vm, const char *type, UnitDone done);
 int unit_stop(VM *vm, const char *type, UnitDone done);
 
+/* The MemoryMax= of its service, from its next start on; infinity: none. */
+int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done);
+
 /* A service that has failed is shown by systemd as such until then. Nothing comes back. */
 void unit_forget(VM *vm);
 

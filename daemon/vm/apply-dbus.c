@@ -81,8 +81,8 @@ static int parse(ApplyCall *call, const Cancel *cancel) {
                 return 0;
         if (call->text)
                 return document_parse(&call->document, call->text, strlen(call->text),
-                                      &call->detail);
-        return document_read(&call->document, call->fd, &call->service->vm->map->limits, cancel,
+                                      &call->service->vm->limits, &call->detail);
+        return document_read(&call->document, call->fd, &call->service->vm->limits, cancel,
                              &call->detail);
 }
 

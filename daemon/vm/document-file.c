@@ -10,12 +10,12 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/names.h"
 #include "daemon/vm/document-internal.h"
 #include "daemon/vm/vm-error.h"
 
@@ -27,7 +27,7 @@ struct Text {
         char *start; /* mapped; NULL if there is no text */
         size_t length;
         size_t passed; /* bytes given back, a multiple of SLICE */
-        const MapLimits *limits;
+        const VMLimits *limits;
         const Cancel *cancel;
 };
 
@@ -52,7 +52,7 @@ static const char *type_of(mode_t mode) {
         }
 }
 
-static int check_file(int fd, size_t *ret_length, Detail *detail) {
+static int check_file(int fd, uint64_t bytes_max, size_t *ret_length, Detail *detail) {
         struct stat status;
 
         if (fstat(fd, &status) < 0)
@@ -61,10 +61,10 @@ static int check_file(int fd, size_t *ret_length, Detail *detail) {
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
                                   "a document is read from a regular file or a memfd, this is %s",
                                   type_of(status.st_mode));
-        if (status.st_size > GUESTMAP_DOCUMENT_FD_MAX)
+        if ((uint64_t)status.st_size > bytes_max)
                 return detail_set(detail, MAP_E_TOO_LARGE,
-                                  "the document has %jd bytes, the limit DocumentBytes is %u",
-                                  (intmax_t)status.st_size, GUESTMAP_DOCUMENT_FD_MAX);
+                                  "the document has %jd bytes, the limit DocumentBytes is %" PRIu64,
+                                  (intmax_t)status.st_size, bytes_max);
         *ret_length = (size_t)status.st_size;
         return 0;
 }
@@ -97,7 +97,7 @@ static int text_read(Text *text, int fd, Detail *detail) {
         void *start;
         int r;
 
-        r = check_file(fd, &text->length, detail);
+        r = check_file(fd, text->limits->document_bytes, &text->length, detail);
         if (r != 0 || text->length == 0)
                 return r;
         start = mmap(NULL, text->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -118,10 +118,10 @@ static int on_passed(const Document *document, const char *end, void *userdata, 
                 (void)madvise(text->start + text->passed, passed - text->passed, MADV_DONTNEED);
                 text->passed = passed;
         }
-        return document_check_size(document, text->limits, detail);
+        return document_check_size(document, &text->limits->map, detail);
 }
 
-int document_read(Document **ret, int fd, const MapLimits *limits, const Cancel *cancel,
+int document_read(Document **ret, int fd, const VMLimits *limits, const Cancel *cancel,
                   Detail *detail) {
         _cleanup_(text_deinit) Text text = {.limits = limits, .cancel = cancel};
         int r;
@@ -129,5 +129,6 @@ int document_read(Document **ret, int fd, const MapLimits *limits, const Cancel 
         r = text_read(&text, fd, detail);
         if (r != 0)
                 return r;
-        return document_parse_text(ret, text.start ?: "", text.length, on_passed, &text, detail);
+        return document_parse_text(ret, text.start ?: "", text.length, limits, on_passed, &text,
+                                   detail);
 }

@@ -19,7 +19,7 @@ typedef int (*DocumentPassed)(const Document *document, const char *end, void *u
                               Detail *detail);
 
 /* document_parse() of a text of any length. `passed` may be NULL. */
-int document_parse_text(Document **ret, const char *text, size_t length, DocumentPassed passed,
-                        void *userdata, Detail *detail);
+int document_parse_text(Document **ret, const char *text, size_t length, const VMLimits *limits,
+                        DocumentPassed passed, void *userdata, Detail *detail);
 /* MAP_E_QUOTA_EXCEEDED when a map with these limits can hold no such layout, no such edits. */
 int document_check_size(const Document *document, const MapLimits *limits, Detail *detail);

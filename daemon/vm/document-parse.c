@@ -441,9 +441,10 @@ static void json_tokener_freep(json_tokener **tokener) {
                 json_tokener_free(*tokener);
 }
 
-int document_parse_text(Document **ret, const char *text, size_t length, DocumentPassed passed,
-                        void *userdata, Detail *detail) {
-        _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+int document_parse_text(Document **ret, const char *text, size_t length, const VMLimits *limits,
+                        DocumentPassed passed, void *userdata, Detail *detail) {
+        _cleanup_(json_tokener_freep) json_tokener *tokener =
+                json_tokener_new_ex(GUESTMAP_JSON_DEPTH_MAX);
         _cleanup_(document_freep) Document *document = calloc(1, sizeof(*document));
         Parser parser = {
                 .document = document,
@@ -456,7 +457,7 @@ int document_parse_text(Document **ret, const char *text, size_t length, Documen
         if (!tokener || !document)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        r = json_scan(text, length, parse_piece, &parser, detail);
+        r = json_scan(text, length, limits->json_depth, parse_piece, &parser, detail);
         if (r)
                 return r;
         r = check_members(&parser, detail);
@@ -470,10 +471,11 @@ int document_parse_text(Document **ret, const char *text, size_t length, Documen
         return 0;
 }
 
-int document_parse(Document **ret, const char *text, size_t length, Detail *detail) {
+int document_parse(Document **ret, const char *text, size_t length, const VMLimits *limits,
+                   Detail *detail) {
         if (length > GUESTMAP_DOCUMENT_MAX)
                 return detail_set(detail, MAP_E_TOO_LARGE,
                                   "the document has %zu bytes, the limit is %u", length,
                                   GUESTMAP_DOCUMENT_MAX);
-        return document_parse_text(ret, text, length, NULL, NULL, detail);
+        return document_parse_text(ret, text, length, limits, NULL, NULL, detail);
 }

@@ -21,18 +21,20 @@ bool document_is_patch(const Document *document) {
         return document->is_patch;
 }
 
-static int check_count(const char *what, size_t n, uint64_t limit, Detail *detail) {
+static int check_count(const char *what, const char *quota, size_t n, uint64_t limit,
+                       Detail *detail) {
         if (n <= limit)
                 return 0;
         return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "the document has more than %" PRIu64 " %s, the limit", limit, what);
+                          "the document has more than %" PRIu64 " %s, the limit %s", limit, what,
+                          quota);
 }
 
 int document_check_size(const Document *document, const MapLimits *limits, Detail *detail) {
         int r;
 
-        r = check_count("regions", document->layout.n_regions, limits->regions, detail);
-        return r ? r : check_count("edits", document->edits.n, limits->edits, detail);
+        r = check_count("regions", "Regions", document->layout.n_regions, limits->regions, detail);
+        return r ? r : check_count("edits", "Edits", document->edits.n, limits->edits, detail);
 }
 
 static int copy_edits(const EditList *from, EditList *to) {

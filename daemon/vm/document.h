@@ -53,15 +53,16 @@ typedef struct Document Document;
 
 /* VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (bytes, depth: says which), MAP_E_INVALID_KIND,
  * MAP_E_INVALID_NAME, and of a layout MAP_E_NO_SUCH_REGION (a parent, target or root). */
-int document_parse(Document **ret, const char *text, size_t length, Detail *detail);
+int document_parse(Document **ret, const char *text, size_t length, const VMLimits *limits,
+                   Detail *detail);
 /*
  * The same from a file, of which the descriptor's position does not matter: a regular one or a
- * memfd, of at most GUESTMAP_DOCUMENT_FD_MAX bytes. The text is read into memory of our own, so
+ * memfd, no larger than the limits say. The text is read into memory of our own, so
  * that nobody can change or cut it under the parser, and given back as it is parsed. Beside the
  * above MAP_E_QUOTA_EXCEEDED (more regions or edits than the limits), VM_E_INVALID_ARGUMENTS
  * (nothing to read a document from); -ECANCELED.
  */
-int document_read(Document **ret, int fd, const MapLimits *limits, const Cancel *cancel,
+int document_read(Document **ret, int fd, const VMLimits *limits, const Cancel *cancel,
                   Detail *detail);
 Document *document_free(Document *document);
 DEFINE_CLEANUP(Document *, document_free);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "api/names.h"
 #include "daemon/vm/json-scan.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/util/utf8.h"
@@ -24,7 +26,7 @@ struct Scan {
         const char *line;    /* where the last line counted begins */
         size_t n_lines;      /* that were counted */
         const char *counted; /* up to where */
-        unsigned depth;
+        uint64_t depth, depth_max;
         JSONPieceFunction function;
         void *userdata;
         Detail *detail;
@@ -52,7 +54,7 @@ static size_t path_print(const JSONPath *path, char *buffer, size_t size) {
 }
 
 int json_path_error(const JSONPath *path, int outcome, Detail *detail, const char *format, ...) {
-        char where[JSON_DEPTH_MAX * (JSON_KEY_MAX + 1)] = "", what[512];
+        char where[GUESTMAP_JSON_DEPTH_MAX * (JSON_KEY_MAX + 1)] = "", what[512];
         va_list arguments;
 
         va_start(arguments, format);
@@ -298,9 +300,10 @@ static int scan_array(Scan *scan, const JSONPath *path) {
 static int scan_nested(Scan *scan, const JSONPath *path) {
         int r;
 
-        if (scan->depth == JSON_DEPTH_MAX)
+        if (scan->depth >= scan->depth_max)
                 return json_path_error(path, MAP_E_TOO_LARGE, scan->detail,
-                                       "nested deeper than %d levels", JSON_DEPTH_MAX);
+                                       "nested deeper than %" PRIu64 " levels, the limit JSONDepth",
+                                       scan->depth_max);
         scan->depth++;
         r = peek(scan) == '{' ? scan_object(scan, path) : scan_array(scan, path);
         scan->depth--;
@@ -339,13 +342,14 @@ static int scan_value(Scan *scan, const JSONPath *path) {
         return r;
 }
 
-int json_scan(const char *text, size_t length, JSONPieceFunction function, void *userdata,
-              Detail *detail) {
+int json_scan(const char *text, size_t length, uint64_t depth_max, JSONPieceFunction function,
+              void *userdata, Detail *detail) {
         Scan scan = {
                 .at = text,
                 .line = text,
                 .counted = text,
                 .end = text + length,
+                .depth_max = depth_max,
                 .function = function,
                 .userdata = userdata,
                 .detail = detail,

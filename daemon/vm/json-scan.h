@@ -10,7 +10,7 @@
  *
  *   equal keys in one object, keys with escapes, keys of more than JSON_KEY_MAX bytes,
  *   numbers with a fraction or exponent, integers that fit neither int64_t nor uint64_t,
- *   NULs and half surrogate pairs in strings, nesting deeper than JSON_DEPTH_MAX.
+ *   NULs and half surrogate pairs in strings, nesting deeper than it is told.
  *
  * It hands out pieces, each small enough to be parsed alone: the members of the outermost object
  * and, where a member is an array, the elements of that one by one. Text that lies before the end
@@ -18,6 +18,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/util/detail.h"
 
@@ -25,7 +26,6 @@ typedef struct JSONPath JSONPath;
 typedef struct JSONPiece JSONPiece;
 
 enum {
-        JSON_DEPTH_MAX = 16,
         JSON_KEY_MAX = 64,
         JSON_KEYS_MAX = 64, /* members of one object */
 };
@@ -48,11 +48,12 @@ struct JSONPiece {
 typedef int (*JSONPieceFunction)(const JSONPiece *piece, void *userdata, Detail *detail);
 
 /*
- * Scans `length` bytes. VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (depth); then pieces may have been
- * handed out before the error was met.
+ * Scans `length` bytes, nested at most `depth_max` deep, which is GUESTMAP_JSON_DEPTH_MAX at the
+ * most. VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (depth); then pieces may have been handed out before
+ * the error was met.
  */
-int json_scan(const char *text, size_t length, JSONPieceFunction function, void *userdata,
-              Detail *detail);
+int json_scan(const char *text, size_t length, uint64_t depth_max, JSONPieceFunction function,
+              void *userdata, Detail *detail);
 
 /* The path of a member, for a terminated key that outlives it. */
 JSONPath json_path_member(const JSONPath *up, const char *key);

@@ -69,11 +69,11 @@ static int check_new(Service *service, uint32_t uid, uint64_t timeout_usec, Deta
                                   timeout_usec, OPEN_TRANSACTION_TIMEOUT_MAX);
         cds_list_for_each_entry(other, &service->transactions, link)
                 n += other->uid == uid;
-        if (n >= OPEN_TRANSACTIONS_MAX)
+        if (n >= service->vm->limits.transactions)
                 return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
                                   "VM \"%s\": uid %" PRIu32 " has %zu open transactions, the limit "
-                                  "is %d",
-                                  service->vm->name, uid, n, OPEN_TRANSACTIONS_MAX);
+                                  "Transactions is %" PRIu64,
+                                  service->vm->name, uid, n, service->vm->limits.transactions);
         return 0;
 }
 

@@ -21,10 +21,6 @@
 typedef struct OpenTransaction OpenTransaction;
 typedef struct Service Service;
 
-enum {
-        OPEN_TRANSACTIONS_MAX = 64, /* of one uid */
-};
-
 /* A day, in microseconds: nobody needs the map as it was longer ago. */
 #define OPEN_TRANSACTION_TIMEOUT_MAX UINT64_C(86400000000)
 

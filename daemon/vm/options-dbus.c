@@ -59,19 +59,49 @@ static int named_fds_read(sd_bus_message *m, NamedFDs *fds, Detail *detail) {
         return r < 0 ? r : 0;
 }
 
+static int limits_read(sd_bus_message *m, VMLimits *limits, Detail *detail) {
+        const char *name;
+        uint64_t value;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{st}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "{st}", &name, &value)) > 0)
+                if (vm_limits_set(limits, name, value) < 0)
+                        return detail_set(detail, VM_E_INVALID_ARGUMENTS,
+                                          "no limit is called \"%.128s\"", name);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : 0;
+}
+
+static const char *type_of(const Option *option, char basic[static 2]) {
+        if (option->type == OPTION_NAMED_FDS)
+                return "a{sh}";
+        if (option->type == OPTION_LIMITS)
+                return "a{st}";
+        basic[0] = option->type;
+        basic[1] = '\0';
+        return basic;
+}
+
 static int option_read_value(sd_bus_message *m, const Option *option, Detail *detail) {
         int r;
 
         if (option->type == OPTION_NAMED_FDS)
                 return named_fds_read(m, option->value, detail);
+        if (option->type == OPTION_LIMITS)
+                return limits_read(m, option->value, detail);
         r = option->type == 'b' ? option_read_bool(m, option)
                                 : sd_bus_message_read_basic(m, option->type, option->value);
         return r < 0 ? r : 0;
 }
 
 static int option_read(sd_bus_message *m, const Option *option, Detail *detail) {
-        const char basic[] = {option->type, '\0'}, *contents;
-        const char *type = option->type == OPTION_NAMED_FDS ? "a{sh}" : basic;
+        char basic[2];
+        const char *type = type_of(option, basic), *contents;
         int r;
 
         r = sd_bus_message_peek_type(m, NULL, &contents);

@@ -13,17 +13,20 @@
 #include <systemd/sd-bus.h>
 
 #include "daemon/vm/named-fds.h"
+#include "daemon/vm/vm-limits.h"
 #include "lib/util/detail.h"
 
 typedef struct Option Option;
 
 #define OPTION_NAMED_FDS 'a'
+#define OPTION_LIMITS    'l'
 
 /* A row of a table. `value` points at where the value goes; strings and fds stay the message's. */
 struct Option {
         const char *name;
         /* b → bool, t → uint64_t, i → int32_t, u → uint32_t, s → const char *, h → int;
-         * OPTION_NAMED_FDS: a{sh} → NamedFDs, to be deinitialised whatever comes out */
+         * OPTION_NAMED_FDS: a{sh} → NamedFDs, to be deinitialised whatever comes out;
+         * OPTION_LIMITS: a{st} → VMLimits, those that are not there stay */
         char type;
         void *value;
         uint32_t bit;    /* type b: `value` is a uint32_t, of which this bit is set or cleared */

@@ -33,11 +33,13 @@ DEFINE_CLEANUP(SetupCall *, setup_call_free);
 
 static int read_call(SetupCall *call) {
         const char *name, *id, *accelerator = "kvm", *memory_space = "memory";
+        VMLimits limits = vm_limits_default;
         const Option options[] = {
                 {"accelerator", 's', &accelerator},
                 {"memory-space", 's', &memory_space},
                 {"layout", 's', &call->layout},
                 {"layout-fd", 'h', &call->layout_fd},
+                {"limits", OPTION_LIMITS, &limits},
         };
         uint32_t owner;
         int r;
@@ -51,13 +53,17 @@ static int read_call(SetupCall *call) {
         if (call->layout && call->layout_fd >= 0)
                 return detail_set(&call->detail, VM_E_INVALID_ARGUMENTS,
                                   "either layout or layout-fd, not both");
-        return vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
+        r = vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
+        if (r == 0)
+                vm_set_limits(call->vm, &limits);
+        return r;
 }
 
 static int parse(const SetupCall *call, const Cancel *cancel, Document **ret, Detail *detail) {
         if (call->layout)
-                return document_parse(ret, call->layout, strlen(call->layout), detail);
-        return document_read(ret, call->layout_fd, &call->vm->map->limits, cancel, detail);
+                return document_parse(ret, call->layout, strlen(call->layout), &call->vm->limits,
+                                      detail);
+        return document_read(ret, call->layout_fd, &call->vm->limits, cancel, detail);
 }
 
 static int load(const Cancel *cancel, void *userdata) {

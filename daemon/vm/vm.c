@@ -141,7 +141,8 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
         vm->memory_space = strdup(memory_space);
         if (!vm->name || !vm->id || !vm->memory_space)
                 return -ENOMEM;
-        r = map_new(&vm->map, &map_limits_default);
+        vm->limits = vm_limits_default;
+        r = map_new(&vm->map, &vm->limits.map);
         if (r != 0)
                 return r;
         r = vm_make_accelerator(vm, accelerator, detail);
@@ -157,6 +158,11 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
                 return r;
         *ret = TAKE_PTR(vm);
         return 0;
+}
+
+void vm_set_limits(VM *vm, const VMLimits *limits) {
+        vm->limits = *limits;
+        vm->map->limits = limits->map;
 }
 
 VM *vm_free(VM *vm) {

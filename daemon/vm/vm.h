@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "daemon/vm/vm-error.h"
+#include "daemon/vm/vm-limits.h"
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/bus.h"
 #include "lib/kvm/coalesced.h"
@@ -49,6 +50,7 @@ struct VM {
         AccessLog *access_log; /* of all handlers that take notes */
         FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
         uint64_t last_backing;
+        VMLimits limits;     /* those of the map are in force there */
         int descriptors_max; /* number from which on they are kept for other things than the map */
 };
 
@@ -58,6 +60,8 @@ struct VM {
  */
 int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const char *accelerator,
            const char *memory_space, Detail *detail);
+/* For an empty VM. Those of vm_limits_default hold until then. */
+void vm_set_limits(VM *vm, const VMLimits *limits);
 VM *vm_free(VM *vm);
 DEFINE_CLEANUP(VM *, vm_free);
 

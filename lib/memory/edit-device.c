@@ -60,7 +60,7 @@ int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
                                   "region \"%s\": an ioeventfd of length %" PRIu32
                                   " at offset 0x%" PRIx64 " takes the same writes",
                                   region->name, other->length, other->offset);
-        r = edit_check_quota(map->n_ioeventfds, 1, map->limits.ioeventfds, "ioeventfds", detail);
+        r = edit_check_quota(map->n_ioeventfds, 1, map->limits.ioeventfds, "IOEventFDs", detail);
         if (r == 0)
                 r = map_reserve_undo(map, 1);
         if (r == 0)
@@ -101,7 +101,7 @@ int edit_add_coalesced(Map *map, const Edit *edit, Detail *detail) {
         range_place(edit->offset, edit->size, &range);
         if (zones_find(&region->coalesced, range))
                 return 0;
-        r = edit_check_quota(map->n_coalesced, 1, map->limits.ioeventfds, "coalesced zones",
+        r = edit_check_quota(map->n_coalesced, 1, map->limits.coalesced_zones, "CoalescedZones",
                              detail);
         if (r == 0)
                 r = coalesced_new(&zone, range);

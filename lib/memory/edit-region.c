@@ -171,10 +171,10 @@ static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
                                   is_alias ? "is no alias" : "takes a target");
         r = check_flags(edit->name, edit->kind, edit->flags, detail);
         if (r == 0)
-                r = edit_check_quota(map->n_regions, 1, map->limits.regions, "regions", detail);
+                r = edit_check_quota(map->n_regions, 1, map->limits.regions, "Regions", detail);
         if (r == 0 && edit->backing)
                 r = edit_check_quota(map->ram_bytes, edit->backing->size, map->limits.ram_bytes,
-                                     "bytes of RAM", detail);
+                                     "RAMBytes", detail);
         return r;
 }
 

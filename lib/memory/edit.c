@@ -92,7 +92,7 @@ static int add_space(Map *map, const Edit *edit, Detail *detail) {
                                   edit->name);
         r = edit_find_region(map, edit->parent, &root, detail);
         if (r == 0)
-                r = edit_check_quota(map->n_spaces, 1, map->limits.address_spaces, "address spaces",
+                r = edit_check_quota(map->n_spaces, 1, map->limits.address_spaces, "AddressSpaces",
                                      detail);
         if (r != 0)
                 return r;

@@ -6,13 +6,7 @@
 #include "lib/memory/map.h"
 #include "lib/memory/undo.h"
 
-const MapLimits map_limits_default = {
-        .regions = 2 * 1024 * 1024,
-        .address_spaces = 4096,
-        .ioeventfds = 64 * 1024,
-        .ram_bytes = 64ULL << 40,
-        .edits = 1024 * 1024,
-};
+const MapLimits map_limits_default = MAP_LIMITS_DEFAULT;
 
 int map_new(Map **ret, const MapLimits *limits) {
         _cleanup_(map_freep) Map *map = NULL;

@@ -38,10 +38,18 @@ typedef struct Undo Undo;
 struct MapLimits {
         uint64_t regions;
         uint64_t address_spaces;
-        uint64_t ioeventfds; /* and coalesced zones, each */
-        uint64_t ram_bytes;  /* sum over all backings */
-        uint64_t edits;      /* staged in one transaction */
+        uint64_t ioeventfds;
+        uint64_t coalesced_zones;
+        uint64_t ram_bytes; /* sum over all backings */
+        uint64_t edits;     /* staged in one transaction */
 };
+
+#define MAP_LIMITS_DEFAULT                                                                         \
+        {                                                                                          \
+                .regions = 2 * 1024 * 1024, .address_spaces = 4096, .ioeventfds = 64 * 1024,       \
+                .coalesced_zones = 64 * 1024, .ram_bytes = UINT64_C(64) << 40,                     \
+                .edits = 1024 * 1024,                                                              \
+        }
 
 extern const MapLimits map_limits_default;
 

@@ -89,7 +89,7 @@ int transaction_stage(Transaction *transaction, Edit *edit, Detail *detail) {
 
         if (transaction->n_edits >= map->limits.edits)
                 return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "edits: %zu in the transaction, the limit is %" PRIu64,
+                                  "Edits: %zu in the transaction, the limit is %" PRIu64,
                                   transaction->n_edits, map->limits.edits);
         r = array_reserve(&transaction->edits, &transaction->n_allocated, transaction->n_edits, 1);
         if (r == 0)

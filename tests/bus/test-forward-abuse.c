@@ -230,7 +230,7 @@ static void test_too_many_descriptors(void **state) {
 
 /* A process that takes nothing makes guestmapd keep something, but not everything. */
 static void test_too_many_bytes(void **state) {
-        const char *quota = "BytesPerVM";
+        const char *quota = "BytesPerUser";
         sd_bus *bus = world_connect(&world);
         char *document = malloc(DOCUMENT);
 

@@ -101,8 +101,19 @@ static int listen_at(const char *path) {
         return fd;
 }
 
+/* More calls at a time than a client may have under way. */
+static void write_config(void) {
+        _cleanup_(fclosep) FILE *file = NULL;
+        char path[96];
+
+        snprintf(path, sizeof(path), "%s/conf", directory);
+        file = fopen(path, "we");
+        assert_non_null(file);
+        fprintf(file, "[User]\nCallsPerUser=%d\n[Client]\nCallsPerClient=%d\n", BATCH, BATCH);
+}
+
 static pid_t run_daemon(void) {
-        char address[96], runtime_dir[96];
+        char address[96], runtime_dir[96], config[96];
         pid_t pid = fork();
 
         assert_true(pid >= 0);
@@ -112,7 +123,8 @@ static pid_t run_daemon(void) {
         unsetenv("SYSTEMD_EXEC_PID");
         snprintf(address, sizeof(address), "--address=unix:path=%s/bus", directory);
         snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", directory);
-        execl(program, program, "--system", address, runtime_dir, NULL);
+        snprintf(config, sizeof(config), "--config=%s/conf", directory);
+        execl(program, program, "--system", address, runtime_dir, config, NULL);
         _exit(127);
 }
 
@@ -134,6 +146,7 @@ static int set_up(void **state) {
         assert_non_null(mkdtemp(directory));
         snprintf(path, sizeof(path), "%s/bus", directory);
         listener = listen_at(path);
+        write_config();
         daemon_pid = run_daemon();
         assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, 10000), 1);
         fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -309,6 +322,8 @@ static int tear_down(void **state) {
         waitpid(daemon_pid, &status, 0);
         sd_bus_close_unref(bus);
         snprintf(path, sizeof(path), "%s/bus", directory);
+        unlink(path);
+        snprintf(path, sizeof(path), "%s/conf", directory);
         unlink(path);
         snprintf(path, sizeof(path), "%s/run", directory);
         rmdir(path);

@@ -225,13 +225,13 @@ static void test_limits(void **state) {
 
         limits->regions = 6;
         REFUSED_AT(rig, RIG_VM,
-                   "QuotaExceeded: regions: 6 in use, 1 more asked for, the limit is 6",
+                   "QuotaExceeded: Regions: 6 in use, 1 more asked for, the limit is 6",
                    "Map.AddRegion", "sststia{sv}", "x", "mmio", UINT64_C(1), "", UINT64_C(0), 0, 0);
         limits->regions = 100;
         limits->address_spaces = 2;
         REFUSED(rig, "QuotaExceeded: ", "Map.AddAddressSpace", "ssa{sv}", "x", "system", 0);
         limits->ram_bytes = 0x10fff;
-        REFUSED_ADD(rig, "QuotaExceeded: bytes of RAM", "x", "ram", 0x1000, "", 0);
+        REFUSED_ADD(rig, "QuotaExceeded: RAMBytes", "x", "ram", 0x1000, "", 0);
         limits->ioeventfds = 1;
         REFUSED(rig, "QuotaExceeded: ", "Map.AddIOEventFD", "stubta{sv}", "dev", UINT64_C(8),
                 UINT32_C(4), false, UINT64_C(0), 0);

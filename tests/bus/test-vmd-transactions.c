@@ -287,7 +287,7 @@ static void test_quota(void **state) {
         for (unsigned i = 0; i < 64; i++)
                 begin(rig, 0);
         assert_string_equal(begin(rig, 0), "QuotaExceeded: VM \"test\": uid 1000 has 64 open "
-                                           "transactions, the limit is 64");
+                                           "transactions, the limit Transactions is 64");
         rig_announce(rig, ":1.1", 1001);
         rig->sender = ":1.1";
         assert_string_equal(begin(rig, 0), "/transaction/65");

@@ -41,7 +41,7 @@ int try_apply(VM *vm, const char *text, Applied *ret, Detail *detail) {
         Applied applied = {};
         int r;
 
-        r = document_parse(&document, text, strlen(text), detail);
+        r = document_parse(&document, text, strlen(text), &vm_limits_default, detail);
         if (r != 0)
                 return r;
         r = document_edits(document, vm, NULL, &edits, detail);

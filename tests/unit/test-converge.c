@@ -32,7 +32,7 @@ static char *edits_of(VM *vm, const char *text) {
         _cleanup_(edit_list_deinit) EditList edits = {};
         Detail detail = {};
 
-        if (document_parse(&document, text, strlen(text), &detail) != 0 ||
+        if (document_parse(&document, text, strlen(text), &vm_limits_default, &detail) != 0 ||
             document_edits(document, vm, NULL, &edits, &detail) != 0)
                 fail_msg("%s: %s", text, detail.text);
         return edits_text(&edits);

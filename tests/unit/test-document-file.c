@@ -60,11 +60,11 @@ static int make_file(unsigned n, const char *end) {
         return fd;
 }
 
-static int try_read(int fd, const MapLimits *limits, Detail *detail) {
+static int try_read(int fd, const VMLimits *limits, Detail *detail) {
         _cleanup_(document_freep) Document *document = NULL;
         int r;
 
-        r = document_read(&document, fd, limits ?: &map_limits_default, &cancel, detail);
+        r = document_read(&document, fd, limits ?: &vm_limits_default, &cancel, detail);
         close(fd);
         if (r == 0)
                 assert_false(document_is_patch(document));
@@ -122,14 +122,15 @@ static void test_cancel(void **state) {
 
 /* It ends with the first that is too many, whatever there is behind. */
 static void test_limits(void **state) {
-        MapLimits limits = map_limits_default;
+        VMLimits limits = vm_limits_default;
         Detail detail = {};
 
-        limits.regions = 100;
+        limits.map.regions = 100;
         assert_int_equal(try_read(make_file(100, "]}"), &limits, NULL), 0);
         assert_int_equal(try_read(make_file(101, "nonsense"), &limits, &detail),
                          MAP_E_QUOTA_EXCEEDED);
-        assert_string_equal(detail.text, "the document has more than 100 regions, the limit");
+        assert_string_equal(detail.text,
+                            "the document has more than 100 regions, the limit Regions");
 }
 
 static void test_empty(void **state) {

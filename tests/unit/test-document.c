@@ -20,7 +20,7 @@ static void assert_refused(const char *text, int outcome, const char *why) {
         Detail detail = {};
         int r;
 
-        r = document_parse(&document, text, strlen(text), &detail);
+        r = document_parse(&document, text, strlen(text), &vm_limits_default, &detail);
         assert_null(document);
         assert_string_equal(detail.text, why);
         assert_int_equal(r, outcome);
@@ -37,7 +37,7 @@ static void assert_edits(const char *text, const char *expected) {
         _cleanup_(edit_list_deinit) EditList edits = {};
         Detail detail = {};
 
-        if (document_parse(&document, text, strlen(text), &detail) != 0 ||
+        if (document_parse(&document, text, strlen(text), &vm_limits_default, &detail) != 0 ||
             document_edits(document, vm, NULL, &edits, &detail) != 0)
                 fail_msg("%s: %s", text, detail.text);
         assert_text(edits_text(&edits), expected);
@@ -336,11 +336,13 @@ static void test_too_large(void **state) {
         Detail detail = {};
 
         memset(text, ' ', GUESTMAP_DOCUMENT_MAX + 1);
-        assert_int_equal(document_parse(&document, text, GUESTMAP_DOCUMENT_MAX + 1, &detail),
+        assert_int_equal(document_parse(&document, text, GUESTMAP_DOCUMENT_MAX + 1,
+                                        &vm_limits_default, &detail),
                          MAP_E_TOO_LARGE);
         assert_string_equal(detail.text, "the document has 8388609 bytes, the limit is 8388608");
-        assert_int_equal(document_parse(&document, text, GUESTMAP_DOCUMENT_MAX, &detail),
-                         VM_E_INVALID_DOCUMENT);
+        assert_int_equal(
+                document_parse(&document, text, GUESTMAP_DOCUMENT_MAX, &vm_limits_default, &detail),
+                VM_E_INVALID_DOCUMENT);
         free(text);
 }
 
@@ -354,7 +356,7 @@ static void test_too_many_regions(void **state) {
                                           "{\"name\": \"b\", \"kind\": \"mmio\", \"size\": 1}"),
                                    NULL, &detail),
                          MAP_E_QUOTA_EXCEEDED);
-        assert_string_equal(detail.text, "the document has more than 1 regions, the limit");
+        assert_string_equal(detail.text, "the document has more than 1 regions, the limit Regions");
 }
 
 /* Edits come with what they need from the host. */
@@ -367,7 +369,8 @@ static void test_edits_are_equipped(void **state) {
                                  "{\"add-ioeventfd\": {\"region\": \"a\", \"offset\": 8, "
                                  "\"length\": 4, \"match\": true, \"data\": 5}}");
 
-        assert_int_equal(document_parse(&document, text, strlen(text), NULL), 0);
+        assert_int_equal(document_parse(&document, text, strlen(text), &vm_limits_default, NULL),
+                         0);
         assert_true(document_is_patch(document));
         assert_int_equal(document_edits(document, vm, NULL, &edits, NULL), 0);
         assert_int_equal(edits.items[0].backing->size, 4096);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/names.h"
 #include "daemon/vm/json-scan.h"
 #include "daemon/vm/vm-error.h"
 #include "tests/common/unit.h"
@@ -33,7 +34,7 @@ static int scan(const char *text, size_t length, Notes *notes, Detail *detail) {
         int r;
 
         memcpy(copy, text, length);
-        r = json_scan(copy, length, note, notes, detail);
+        r = json_scan(copy, length, GUESTMAP_JSON_DEPTH_MAX, note, notes, detail);
         free(copy);
         return r;
 }
@@ -151,16 +152,16 @@ static void test_strings(void **state) {
 static void test_depth(void **state) {
         char text[256] = "{\"a\":";
 
-        for (unsigned i = 1; i < JSON_DEPTH_MAX; i++)
+        for (unsigned i = 1; i < GUESTMAP_JSON_DEPTH_MAX; i++)
                 strcat(text, "[");
-        for (unsigned i = 1; i < JSON_DEPTH_MAX; i++)
+        for (unsigned i = 1; i < GUESTMAP_JSON_DEPTH_MAX; i++)
                 strcat(text, "]");
         strcat(text, "}");
         assert_pieces(text, "a: =… a[0]: =[[[[[[[[[[[[[[]]]]]]]]]]]]]] ");
         memmove(text + 6, text + 5, strlen(text + 5) + 1);
         assert_refused_bytes(text, strlen(text), MAP_E_TOO_LARGE,
                              "a[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: "
-                             "nested deeper than 16 levels");
+                             "nested deeper than 16 levels, the limit JSONDepth");
 }
 
 /* Every text that is cut short is refused, and nothing behind its end is read. */

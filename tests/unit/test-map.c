@@ -82,6 +82,7 @@ static void test_quotas(void **state) {
         const MapLimits limits = {.regions = 3,
                                   .address_spaces = 1,
                                   .ioeventfds = 1,
+                                  .coalesced_zones = 1,
                                   .ram_bytes = 0x3000,
                                   .edits = 1};
         Edit edit = add_region(REGION_RAM, "ram", 0x2000, NULL, 0, 0);
@@ -94,14 +95,14 @@ static void test_quotas(void **state) {
         refused(map, edit, MAP_E_QUOTA_EXCEEDED, "8192|12288");
         must_edit(map, add_region(REGION_MMIO, "device", 0x100, NULL, 0, 0));
         must_edit(map, add_space("memory", "device"));
-        refused(map, add_space("io", "device"), MAP_E_QUOTA_EXCEEDED, "address spaces|1");
+        refused(map, add_space("io", "device"), MAP_E_QUOTA_EXCEEDED, "AddressSpaces|1");
         must_edit(map, add_alias("alias", "device", 0, 0x100, NULL, 0, 0));
         refused(map, add_alias("fourth", "device", 0, 0x100, NULL, 0, 0), MAP_E_QUOTA_EXCEEDED,
-                "regions|3");
+                "Regions|3");
         must_add_ioeventfd(map, "device", 0, 4, false, 0);
-        refused_ioeventfd(map, "device", 4, 4, false, 0, MAP_E_QUOTA_EXCEEDED, "ioeventfds|1");
+        refused_ioeventfd(map, "device", 4, 4, false, 0, MAP_E_QUOTA_EXCEEDED, "IOEventFDs|1");
         must_edit(map, add_coalesced("device", 0, 4));
-        refused(map, add_coalesced("device", 4, 4), MAP_E_QUOTA_EXCEEDED, "zones|1");
+        refused(map, add_coalesced("device", 4, 4), MAP_E_QUOTA_EXCEEDED, "CoalescedZones|1");
         must_edit(map, remove_region("alias"));
         must_edit(map, add_region(REGION_MMIO, "third", 0x100, NULL, 0, 0));
         backing_unref(edit.backing);

@@ -134,7 +134,9 @@ static json_object *dry_run(VM *vm, const char *document_text) {
         uint64_t discarded;
         char *text;
 
-        assert_int_equal(document_parse(&document, document_text, strlen(document_text), NULL), 0);
+        assert_int_equal(document_parse(&document, document_text, strlen(document_text),
+                                        &vm_limits_default, NULL),
+                         0);
         assert_int_equal(document_edits(document, vm, NULL, &edits, NULL), 0);
         discarded = edits_bytes_discarded(&edits, vm->map, NULL);
         for (size_t i = 0; i < edits.n; i++)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a VM may have
+ *
+ * Given once, with Setup, by the names that guestmapd's Limits property has; refusals say these
+ * names.
+ */
+
+#include <stdint.h>
+
+#include "lib/memory/map.h"
+
+typedef struct VMLimits VMLimits;
+
+struct VMLimits {
+        MapLimits map;
+        uint64_t transactions;   /* open ones of one user */
+        uint64_t document_bytes; /* of a document in a file */
+        uint64_t json_depth;
+};
+
+extern const VMLimits vm_limits_default;
+
+/* -ENOENT: nothing here is called so. */
+int vm_limits_set(VMLimits *limits, const char *name, uint64_t value);
