@@ -105,7 +105,8 @@ static void print_rest(const Output *output) {
         print_line(output, PAINT_HEADER, "Exit status");
         print_entry("  0", "Done; nothing to change for diff, preview and apply --dry-run");
         print_entry("  1", "Failed: the reason is on standard error, nothing has changed");
-        print_entry("  2", "diff, preview and apply --dry-run: something would change");
+        print_entry("  2", "diff, preview and apply --dry-run: something would change; ioeventfd "
+                           "wait: nothing came in time");
         putchar('\n');
         print_line(output, PAINT_HEADER, "Examples");
         puts("  guestmapctl create pc\n"

@@ -18,8 +18,11 @@
 
 typedef struct Verb Verb;
 
-/* Exit status of a comparison or dry run that found something to change. */
-enum { EXIT_WOULD_CHANGE = 2 };
+/* Exit statuses beside done and failed. */
+enum {
+        EXIT_WOULD_CHANGE = 2, /* a comparison or dry run found something to change */
+        EXIT_NOTHING_CAME = 2, /* until the timeout */
+};
 
 struct Verb {
         const char *name;      /* one word or two; NULL: `help` is a heading of the list */

@@ -122,22 +122,23 @@ static int await_count(int fd, uint64_t deadline) {
 }
 
 /*
- * Others may wait for the same eventfd, and its count goes to one of them. Whoever passed it in may
- * have made it one that blocks: the flag, which all share, is left as it is.
+ * A count of 0 if nothing came in time. Others may wait for the same eventfd, and what it counts
+ * goes to one of them. Whoever passed it in may have made it one that blocks: the flag, which all
+ * share, is left as it is.
  */
 static int take_count(int fd, uint64_t deadline, uint64_t *ret) {
-        const struct iovec count = {ret, sizeof(*ret)};
+        uint64_t count = 0;
+        const struct iovec buffer = {&count, sizeof(count)};
         int r = 1;
 
-        while (preadv2(fd, &count, 1, -1, RWF_NOWAIT) < 0) {
+        while (preadv2(fd, &buffer, 1, -1, RWF_NOWAIT) < 0 && r > 0) {
                 if (errno != EAGAIN)
                         return fail_errno(-errno, "cannot read the eventfd");
-                if (r == 0)
-                        return fail("nobody wrote there in time");
                 r = await_count(fd, deadline);
                 if (r < 0)
                         return fail_errno(-errno, "cannot wait");
         }
+        *ret = count;
         return 0;
 }
 
@@ -180,7 +181,7 @@ static int parse_deadline(const char *timeout, uint64_t *ret) {
 
 int verb_ioeventfd_wait(Client *client, char **arguments) {
         _cleanup_(freep) char *vm = NULL, *region = NULL;
-        uint64_t deadline, count;
+        uint64_t deadline, count = 0;
         IOEventFD key;
         int r;
 
@@ -196,7 +197,7 @@ int verb_ioeventfd_wait(Client *client, char **arguments) {
         if (r < 0)
                 return r;
         print_count(&client->output, count);
-        return 0;
+        return count > 0 ? 0 : EXIT_NOTHING_CAME;
 }
 
 int verb_coalesced_add(Client *client, char **arguments) {

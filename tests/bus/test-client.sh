@@ -382,8 +382,8 @@ test_ioeventfd_wait() {
         local bell="ioeventfd wait pc doorbell 0x20 0" waiter
         refuses "wait for no ioeventfd" "NoSuchIOEventFD: *" ioeventfd wait pc doorbell 0x10 4 8
         refuses "wait for ever?" 'timeout "never" is not a time such as *' $bell --timeout=never
-        refuses "look for what is not there" "nobody wrote there in time" $bell --timeout=0
-        refuses "wait in vain" "nobody wrote there in time" $bell --timeout=10ms
+        would "look for what is not there" 2 0 $bell --timeout=0
+        would "wait in vain" 2 '{"count":0}' $bell --timeout=10ms --json=short
         if ! /usr/bin/python3 -c 'import dbus' 2>/dev/null; then
                 n=$((n + 1))
                 echo "ok $n - wait # SKIP no python3-dbus here, which stands in for the guest"
@@ -392,7 +392,7 @@ test_ioeventfd_wait() {
         rings 1
         rings 2
         prints "what came before counts" $bell <<<3
-        refuses "and is told once" "nobody wrote there in time" $bell --timeout=0
+        would "and is told once" 2 0 $bell --timeout=0
         ctl $bell --json=short >"$directory/count" &
         waiter=$!
         rings 1
