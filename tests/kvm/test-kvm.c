@@ -344,6 +344,42 @@ static void test_hole(void **state) {
         assert_direct(vm, 0xa0000, must_host(vm->map, "ram") + 0xa0000);
 }
 
+/* Of two that lie at one place the guest has the one of higher priority, whichever that is. */
+static void test_priority(void **state) {
+        VM *vm = *state;
+        Map *map = vm->map;
+
+        must_add_memory(map, add_region(REGION_RAM, "a", 64 * KIB, "system", 2 * MIB, 0));
+        must_add_memory(map, add_region(REGION_RAM, "b", 32 * KIB, "system", 2 * MIB, 1));
+        must_commit(map);
+        must_host(map, "a")[0x10] = 0xaa;
+        must_host(map, "b")[0x10] = 0xbb;
+        assert_int_equal(guest_read(&vm->guest, 2 * MIB + 0x10).byte, 0xbb);
+        assert_direct(vm, 2 * MIB + 32 * KIB, must_host(map, "a") + 32 * KIB);
+        must_edit_commit(map, set_priority("b", -1));
+        assert_int_equal(guest_read(&vm->guest, 2 * MIB + 0x10).byte, 0xaa);
+        assert_direct(vm, 2 * MIB, must_host(map, "a"));
+        must_edit_commit(map, set_priority("a", -2));
+        assert_int_equal(guest_read(&vm->guest, 2 * MIB + 0x10).byte, 0xbb);
+        assert_direct(vm, 2 * MIB, must_host(map, "b"));
+}
+
+/* What is disabled is not there, its memory is. */
+static void test_disabled(void **state) {
+        VM *vm = *state;
+        Map *map = vm->map;
+
+        must_add_memory(map, add_region(REGION_RAM, "dimm", 64 * KIB, "system", 2 * MIB, 0));
+        must_commit(map);
+        assert_direct(vm, 2 * MIB, must_host(map, "dimm"));
+        must_edit_commit(map, disable("dimm"));
+        assert_hole(vm, 2 * MIB);
+        assert_int_equal(must_host(map, "dimm")[0], 0xc3);
+        must_edit_commit(map, enable("dimm"));
+        assert_int_equal(guest_read(&vm->guest, 2 * MIB).byte, 0xc3);
+        assert_direct(vm, 2 * MIB + 64 * KIB - 1, must_host(map, "dimm") + 64 * KIB - 1);
+}
+
 /* Added, moved and taken out again while the vCPU is there and has seen what was there before. */
 static void test_hotplug(void **state) {
         VM *vm = *state;
@@ -375,7 +411,8 @@ int main(void) {
                 TEST(test_exists_undone), TEST(test_invalid_undone),
                 TEST(test_limit),         TEST(test_ram_and_alias),
                 TEST(test_rom),           TEST(test_rom_device),
-                TEST(test_hole),          TEST(test_hotplug),
+                TEST(test_hole),          TEST(test_priority),
+                TEST(test_disabled),      TEST(test_hotplug),
         };
         int r = kvm_probe();
 
