@@ -165,6 +165,19 @@ static int work(const Cancel *cancel, void *userdata) {
         return r;
 }
 
+static int record(const Cancel *cancel, void *userdata) {
+        ApplyCall *call = userdata;
+
+        return change_record(&call->change, &call->detail);
+}
+
+static int work_and_record(const Cancel *cancel, void *userdata) {
+        int r;
+
+        r = work(cancel, userdata);
+        return r != 0 ? r : record(cancel, userdata);
+}
+
 static int finish(ApplyCall *call) {
         Service *service = call->service;
         int r;
@@ -194,6 +207,18 @@ static void done(int result, void *userdata) {
 
         answer(call, result);
         gate_take_back(&call->service->gate);
+}
+
+/* What takes no longer than other calls do: then nobody but those it waits for makes it long. */
+static void apply_in_place(ApplyCall *call) {
+        int r;
+
+        r = work(NULL, call);
+        if (r != 0)
+                done(r, call);
+        else
+                gate_run(&call->service->gate, call->m, change_waits(&call->change), record, done,
+                         call, &call->detail);
 }
 
 static int begin(ApplyCall *call) {
@@ -238,8 +263,8 @@ static int apply_call_new(ApplyCall **ret, sd_bus_message *m, const MapTarget *t
 }
 
 static int apply(sd_bus_message *m, const MapTarget *target, const char *text, int fd) {
-        _cleanup_(apply_call_freep) ApplyCall *call = NULL;
         bool small = false;
+        ApplyCall *call;
         int r;
 
         r = apply_call_new(&call, m, target);
@@ -252,16 +277,12 @@ static int apply(sd_bus_message *m, const MapTarget *target, const char *text, i
                 r = begin(call);
         if (r == 0)
                 r = is_small(call, &small);
-        if (r == 0 && !small) {
-                r = gate_start_job(&call->service->gate, NULL, m, work, done, call, &call->detail);
-                if (r == 0) {
-                        TAKE_PTR(call);
-                        return 1;
-                }
-        } else if (r == 0) {
-                r = work(NULL, call);
-        }
-        answer(call, r);
+        if (r != 0)
+                done(r, call);
+        else if (small)
+                apply_in_place(call);
+        else
+                gate_run(&call->service->gate, m, true, work_and_record, done, call, &call->detail);
         return 1;
 }
 

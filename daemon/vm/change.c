@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "daemon/vm/change.h"
+#include "daemon/vm/fd-store.h"
 
 void change_begin(Change *change, VM *vm) {
         map_check_in(vm->map);
@@ -18,6 +19,11 @@ void change_deinit(Change *change) {
         *change = (Change){};
 }
 
+static bool brings_descriptor(const Edit *edit) {
+        return (edit->backing && edit->backing->kept) ||
+               (edit->ioeventfd && edit->ioeventfd->kept) || (edit->handler && edit->handler->kept);
+}
+
 int change_edit(Change *change, const Edit *edit, Detail *detail) {
         int r;
 
@@ -25,9 +31,11 @@ int change_edit(Change *change, const Edit *edit, Detail *detail) {
         if (r != 0)
                 return r;
         r = map_edit(change->vm->map, edit, detail);
-        if (r == 0)
-                change->n_edits++;
-        return r;
+        if (r != 0)
+                return r;
+        change->n_edits++;
+        change->brings_descriptors |= brings_descriptor(edit);
+        return 0;
 }
 
 int change_edits(Change *change, const EditList *edits, Detail *detail) {
@@ -56,6 +64,8 @@ int change_take_staged(Change *change, Transaction *staged) {
                 if (r != 0)
                         return r;
         }
+        for (size_t i = 0; i < edits.n; i++)
+                change->brings_descriptors |= brings_descriptor(&edits.items[i]);
         change->staged = staged;
         change->n_edits = edits.n;
         change->discarded =
@@ -67,6 +77,14 @@ int change_prepare(Change *change, Detail *detail) {
         if (change->staged)
                 return transaction_prepare(change->staged, &change->commit, detail);
         return commit_new(&change->commit, change->vm->map, detail);
+}
+
+int change_record(Change *change, Detail *detail) {
+        return change->brings_descriptors ? fd_store_settle(change->vm->store, detail) : 0;
+}
+
+bool change_waits(const Change *change) {
+        return change->brings_descriptors && !fd_store_is_settled(change->vm->store);
 }
 
 int change_apply(Change *change, Detail *detail) {

@@ -4,7 +4,7 @@
 /*
  * Change: edits on their way to being a commit
  *
- *   begin ─▶ edit … ─▶ prepare ─▶ apply
+ *   begin ─▶ edit … ─▶ prepare ─▶ record ─▶ apply
  *
  * The only way from edits to a commit in this process, whether they come from one verb, from a
  * document or from a transaction. A Change that goes before it was applied leaves nothing behind,
@@ -21,13 +21,14 @@ typedef struct Change Change;
 struct Change {
         VM *vm;
         const Cancel *cancel; /* looked at between edits */
-        Commit *commit;      /* once prepared */
-        Transaction *staged; /* whose edits these are; NULL: made by change_edit() */
-        size_t mark;         /* in the map's undo log, where the edits begin */
+        Commit *commit;       /* once prepared */
+        Transaction *staged;  /* whose edits these are; NULL: made by change_edit() */
+        size_t mark;          /* in the map's undo log, where the edits begin */
         size_t n_edits;
         uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
         const char *discarded_region; /* the first that loses any; lives with the edits */
         ObjectChanges objects;
+        bool brings_descriptors; /* that are kept (fd-store.h) */
         bool applied;
 };
 
@@ -43,5 +44,12 @@ int change_edits(Change *change, const EditList *edits, Detail *detail);
 int change_take_staged(Change *change, Transaction *staged);
 /* Any outcome of commit_new(), of transaction_prepare(). */
 int change_prepare(Change *change, Detail *detail);
+/*
+ * Makes sure that what was prepared outlives the process: its descriptors are kept. Waits for
+ * others if it has to. Any outcome of fd_store_settle().
+ */
+int change_record(Change *change, Detail *detail);
+/* Whether that may have to wait. */
+bool change_waits(const Change *change);
 /* Any outcome of commit_apply(). The objects are settled then. */
 int change_apply(Change *change, Detail *detail);

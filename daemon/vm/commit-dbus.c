@@ -19,7 +19,6 @@ struct CommitCall {
         OpenTransaction *open;
         sd_bus_message *m;
         bool is_preview;
-        bool borrows; /* the tree */
         Change change;
         char *report; /* of a preview */
         Detail detail;
@@ -50,6 +49,19 @@ static int work(const Cancel *cancel, void *userdata) {
         return r;
 }
 
+static int record(const Cancel *cancel, void *userdata) {
+        CommitCall *call = userdata;
+
+        return change_record(&call->change, &call->detail);
+}
+
+static int work_and_record(const Cancel *cancel, void *userdata) {
+        int r;
+
+        r = work(cancel, userdata);
+        return r != 0 ? r : record(cancel, userdata);
+}
+
 static int commit(CommitCall *call) {
         uint64_t generation;
         int r;
@@ -74,8 +86,7 @@ static void done(int result, void *userdata) {
                 result = commit(call);
         if (result != 0)
                 error_reply(call->m, result, &call->detail);
-        if (call->borrows)
-                gate_take_back(&call->service->gate);
+        gate_take_back(&call->service->gate);
 }
 
 static int begin(CommitCall *call) {
@@ -93,12 +104,16 @@ static int begin(CommitCall *call) {
         return r;
 }
 
-static int start_job(CommitCall *call) {
+/* What takes no longer than other calls do: then nobody but those it waits for makes it long. */
+static void commit_in_place(CommitCall *call) {
         int r;
 
-        r = gate_start_job(&call->service->gate, NULL, call->m, work, done, call, &call->detail);
-        call->borrows = r == 0;
-        return r;
+        r = work(NULL, call);
+        if (r != 0)
+                done(r, call);
+        else
+                gate_run(&call->service->gate, call->m, change_waits(&call->change), record, done,
+                         call, &call->detail);
 }
 
 static int start(sd_bus_message *m, OpenTransaction *open, bool is_preview) {
@@ -112,12 +127,12 @@ static int start(sd_bus_message *m, OpenTransaction *open, bool is_preview) {
         call->m = sd_bus_message_ref(m);
         call->is_preview = is_preview;
         r = begin(call);
-        if (r == 0 && open->staged->n_edits > IN_PLACE_EDITS_MAX)
-                r = start_job(call);
-        else if (r == 0)
-                r = work(NULL, call);
-        if (!call->borrows)
+        if (r != 0)
                 done(r, call);
+        else if (open->staged->n_edits > IN_PLACE_EDITS_MAX)
+                gate_run(&open->service->gate, m, true, work_and_record, done, call, &call->detail);
+        else
+                commit_in_place(call);
         return 1;
 }
 

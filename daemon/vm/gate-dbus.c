@@ -225,6 +225,8 @@ int gate_lend(Gate *gate, sd_bus_message *m) {
 void gate_take_back(Gate *gate) {
         Waiting *waiting, *next;
 
+        if (!gate->is_lent)
+                return;
         gate->is_lent = false;
         free(gate->borrower);
         gate->borrower = NULL;
@@ -247,6 +249,16 @@ int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone
         if (r != 0)
                 gate_take_back(gate);
         return r;
+}
+
+void gate_run(Gate *gate, sd_bus_message *m, bool waits, JobRun run, JobDone done, void *userdata,
+              Detail *detail) {
+        int r;
+
+        r = waits ? gate_start_job(gate, NULL, m, run, done, userdata, detail)
+                  : run(NULL, userdata);
+        if (!waits || r != 0)
+                done(r, userdata);
 }
 
 void gate_disconnect(Gate *gate) {

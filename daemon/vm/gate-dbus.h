@@ -58,11 +58,18 @@ int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail);
 
 /* Lends the tree, which is there, to whoever does a call. -ENOMEM. */
 int gate_lend(Gate *gate, sd_bus_message *m);
-/* The tree is back, and the call it was lent for is answered. */
+/* The tree is back, if it was lent, and the call it was lent for is answered. */
 void gate_take_back(Gate *gate);
 /* job_start(), with the tree lent to the job: done() takes it back. */
 int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone done,
                    void *userdata, Detail *detail);
+
+/*
+ * run(), then done(), on the tree that is there: at once, or, if run() may have to wait for others,
+ * as a job that the tree is lent to. done() is called once in any case, and takes the tree back.
+ */
+void gate_run(Gate *gate, sd_bus_message *m, bool waits, JobRun run, JobDone done, void *userdata,
+              Detail *detail);
 
 /* The connection is gone: so is the line, and soon the transactions that live with callers. */
 void gate_disconnect(Gate *gate);

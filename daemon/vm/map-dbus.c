@@ -349,42 +349,6 @@ int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail
                           generation, expected);
 }
 
-static int edit_and_commit(Service *service, const Edit *edit, uint64_t *ret_generation,
-                           Detail *detail) {
-        _cleanup_(change_deinit) Change change = {};
-        int r;
-
-        change_begin(&change, service->vm);
-        r = change_edit(&change, edit, detail);
-        if (r != 0)
-                return r;
-        r = change_prepare(&change, detail);
-        if (r != 0)
-                return r;
-        return service_commit(service, &change, NULL, ret_generation, detail);
-}
-
-static int stage(OpenTransaction *open, Edit *edit, Detail *detail) {
-        int r;
-
-        r = open_transaction_touch(open);
-        if (r < 0)
-                return r;
-        return transaction_stage(open->staged, edit, detail);
-}
-
-int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail) {
-        int r;
-
-        r = vm_equip_edit(target->service->vm, edit, detail);
-        if (r != 0)
-                return r;
-        if (!target->transaction)
-                return edit_and_commit(target->service, edit, ret_generation, detail);
-        *ret_generation = 0;
-        return stage(target->transaction, edit, detail);
-}
-
 static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(edit_deinit) Edit edit = {};
         MapTarget *target = userdata;
@@ -400,6 +364,8 @@ static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r == 0 && request.has_fd)
                 r = vm_equip_passed(target->service->vm, &edit, request.fd, request.fd_offset,
                                     &detail);
+        if (r == 0 && !target->transaction)
+                return map_commit_edit(target->service, m, &edit);
         if (r == 0)
                 r = map_target_edit(target, &edit, &generation, &detail);
         if (r != 0)

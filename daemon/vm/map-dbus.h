@@ -25,8 +25,13 @@ extern const sd_bus_vtable map_vtable[];
 
 /*
  * Makes one edit and commits it, or stages it. Takes over the edit's contents where it can. On a
- * transaction the generation is 0. Any MapError or VMError.
+ * transaction the generation is 0. Waits for others where a change has to. Any MapError or VMError.
  */
 int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail);
+/*
+ * Makes an edit that is a commit of its own, and answers its call with the generation, or with what
+ * went wrong: now, or once others have done what it has to wait for. 1; -ENOMEM: no answer.
+ */
+int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit);
 /* MAP_E_CONFLICT unless the map's generation, or the transaction's base, is `expected`. */
 int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail);

@@ -41,6 +41,7 @@ struct Service {
         VM *vm;      /* NULL until Setup is done */
         Status status;
         bool is_setting_up;
+        FDStore *store; /* of the VM; borrowed, set before there is one; NULL: there is none */
         Jobs jobs;
 
         char *path; /* of the VM object, and of the nodes below it */

@@ -54,9 +54,11 @@ static int read_call(SetupCall *call) {
                 return detail_set(&call->detail, VM_E_INVALID_ARGUMENTS,
                                   "either layout or layout-fd, not both");
         r = vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
-        if (r == 0)
-                vm_set_limits(call->vm, &limits);
-        return r;
+        if (r != 0)
+                return r;
+        vm_set_limits(call->vm, &limits);
+        call->vm->store = call->service->store;
+        return 0;
 }
 
 static int parse(const SetupCall *call, const Cancel *cancel, Document **ret, Detail *detail) {
@@ -85,6 +87,8 @@ static int load(const Cancel *cancel, void *userdata) {
                 r = change_edits(&change, &edits, detail);
         if (r == 0)
                 r = change_prepare(&change, detail);
+        if (r == 0)
+                r = change_record(&change, detail);
         return r ? r : change_apply(&change, detail);
 }
 
