@@ -32,8 +32,9 @@
  *   Quit()
  *       Answers, then the process ends: the VM is destroyed.
  *   signal Leaving()
- *       The last message of a process that ends in order without a Quit (SIGTERM, its unit is
- *       stopped): the VM is destroyed. A connection that ends without it means a crash.
+ *       The last message of a process that ends in order without a Quit (SIGTERM): one that
+ *       guestmapd runs itself is not run again. Of a unit systemd knows whether it is stopped or
+ *       restarted. A connection that ends without it means a crash.
  *
  * None of them but Setup waits for anything.
  */
@@ -41,6 +42,12 @@
 #include "api/names.h"
 
 #define GUESTMAP_PATH_PRIVATE GUESTMAP_PATH "/private"
+
+/*
+ * The exit status of a process that can't restore its VM from its journal: to start it again would
+ * not help. Units know the number, too (RestartPreventExitStatus=).
+ */
+enum { GUESTMAP_EXIT_DAMAGED = 65 };
 
 /* What a caller may do; classes of verbs as guestmapd's table has them. */
 enum {

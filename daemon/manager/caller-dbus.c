@@ -6,6 +6,7 @@
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
+#include "daemon/manager/held-dbus.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
@@ -54,6 +55,7 @@ static Caller *caller_free(Caller *caller) {
         if (!caller)
                 return NULL;
         forward_drop_caller(caller);
+        held_drop_caller(caller);
         cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
                 waiting_free(waiting);
         sd_bus_slot_unref(caller->question);
@@ -163,6 +165,7 @@ static int caller_new(Caller **ret, Manager *manager, const char *unique) {
         CDS_INIT_LIST_HEAD(&caller->line);
         CDS_INIT_LIST_HEAD(&caller->introductions);
         CDS_INIT_LIST_HEAD(&caller->calls);
+        CDS_INIT_LIST_HEAD(&caller->held);
         caller->unique = strdup(unique);
         if (!caller->unique)
                 return -ENOMEM;

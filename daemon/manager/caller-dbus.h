@@ -41,7 +41,8 @@ struct Caller {
 
         struct cds_list_head introductions; /* to VM processes, the latest used first */
         struct cds_list_head calls;         /* forwarded and not answered: forward.c's */
-        size_t n_calls;
+        struct cds_list_head held;          /* not forwarded yet: held-dbus.c's */
+        size_t n_calls;                     /* in both */
 };
 
 RB_HEAD(CallerTree, Caller);

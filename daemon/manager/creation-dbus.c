@@ -8,17 +8,17 @@
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/creation-options-dbus.h"
 #include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/durable.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
-#include "daemon/manager/relay-dbus.h"
-#include "daemon/manager/runtime-dir.h"
+#include "daemon/manager/recovery-dbus.h"
+#include "daemon/manager/spawn.h"
 #include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
-#define SETUP_USEC    120000000 /* a layout of a million regions is read within */
-#define DESCRIBE_USEC 5000000
+#define SETUP_USEC 120000000 /* a layout of a million regions is read within */
 
 void creation_failed(VM *vm, const sd_bus_error *error) {
         _cleanup_(sd_bus_error_free) sd_bus_error ended = SD_BUS_ERROR_NULL;
@@ -31,6 +31,7 @@ void creation_failed(VM *vm, const sd_bus_error *error) {
         }
         if (vm->request)
                 (void)sd_bus_message_new_method_error(vm->request, &answer, error);
+        vm->destroyed = true;
         departure_begin(vm, answer);
 }
 
@@ -50,11 +51,6 @@ static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
                 return;
         }
         vm_set_phase(vm, VM_LIVING);
-        vm->told = vm->generation;
-        if (!vm->request) {
-                vm->announced = true;
-                return;
-        }
         (void)sd_bus_reply_method_return(vm->request, "o", vm->path);
         vm_drop_messages(vm);
         vm_announce(vm);
@@ -75,15 +71,6 @@ static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
                 creation_failed(vm, sd_bus_message_get_error(reply));
         else
                 ask_first_properties(vm);
-}
-
-static int ask_description(VM *vm, uint64_t usec, LinkDone done) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r;
-
-        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                          "Describe");
-        return r < 0 ? r : link_call(vm->link, NULL, m, usec, done, NULL);
 }
 
 static int set_up(VM *vm) {
@@ -107,15 +94,6 @@ static int set_up(VM *vm) {
         return r < 0 ? r : link_call(vm->link, NULL, m, SETUP_USEC, on_setup, NULL);
 }
 
-int creation_connect(VM *vm) {
-        int fd, r;
-
-        r = runtime_dir_connect(vm->manager->settings.runtime_dir, vm->instance, &fd);
-        if (r < 0)
-                return r;
-        return link_new(&vm->link, vm, fd, relay_signal, departure_link_closed);
-}
-
 static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {
         int r;
 
@@ -134,9 +112,9 @@ static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {
 static void begin_setup(VM *vm) {
         int r;
 
-        r = creation_connect(vm);
+        r = recovery_connect(vm);
         if (r >= 0)
-                r = ask_description(vm, SETUP_USEC, on_first_answer);
+                r = vm_ask_description(vm, SETUP_USEC, on_first_answer);
         if (r < 0)
                 failed_errno(vm, r, "can't talk to its process");
 }
@@ -168,19 +146,14 @@ static void on_unit_limited(VM *vm, const char *result) {
                 failed_errno(vm, r, "can't start its unit");
 }
 
-static int spawn(VM *vm) {
-        const Settings *settings = &vm->manager->settings;
-        _cleanup_(closep) int listener = -1;
-        int r;
+/* Before its process, so that none is there that guestmapd would not know for durable. */
+static int make_durable(VM *vm) {
+        DurableVM durable = {.owner = vm->owner};
 
-        r = runtime_dir_listen(settings->runtime_dir, vm->instance, &listener);
-        if (r < 0)
-                return r;
-        r = process_spawn(&vm->process, vm->manager->event, settings->vmd, listener,
-                          departure_process_ended, vm);
-        if (r < 0)
-                runtime_dir_remove(settings->runtime_dir, vm->instance);
-        return r;
+        snprintf(durable.instance, sizeof(durable.instance), "%s", vm->instance);
+        snprintf(durable.name, sizeof(durable.name), "%s", vm->name);
+        snprintf(durable.id, sizeof(durable.id), "%s", vm->id);
+        return durable_add(vm->manager->settings.state_dir, &durable);
 }
 
 /* From here on failures are told by creation_failed(). */
@@ -188,9 +161,14 @@ static int begin(VM *vm) {
         uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
         int r;
 
+        if (vm->durable) {
+                r = make_durable(vm);
+                if (r < 0)
+                        return r;
+        }
         if (vm->manager->settings.units)
                 return unit_limit_memory(vm, memory_max, on_unit_limited);
-        r = spawn(vm);
+        r = spawn_start(vm);
         if (r >= 0)
                 begin_setup(vm);
         return r;
@@ -212,6 +190,7 @@ static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, ui
         if (r < 0)
                 return r;
         vm->owner = owner;
+        vm->durable = options->durable;
         *ret = TAKE_PTR(vm);
         return 0;
 }
@@ -266,8 +245,13 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         r = new_vm(&vm, manager, &options, owner);
         if (r < 0)
                 return r;
+        if (durable_has(manager->settings.state_dir, vm->instance))
+                return error_set(error, GUESTMAP_ERROR_VM_EXISTS,
+                                 "VM \"%s\" is durable, and stopped", options.name);
         vm->request = sd_bus_message_ref(m);
         r = begin(vm);
+        if (r < 0 && vm->durable)
+                durable_remove(manager->settings.state_dir, vm->instance);
         if (r == -EADDRINUSE)
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "VM \"%s\" has a socket in %s",
                                  options.name, manager->settings.runtime_dir);
@@ -276,74 +260,4 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
                                                options.name, strerror(-r));
         TAKE_PTR(vm);
         return 1;
-}
-
-/* What does not answer as a VM's process is left alone: it may be somebody's yet. */
-static void give_up(VM *vm, const char *why) {
-        log_warning("%s/%s: %s", vm->manager->settings.runtime_dir, vm->instance, why);
-        vm_free(vm);
-}
-
-static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
-        const char *name, *id;
-        int r;
-
-        if (!reply)
-                return;
-        r = sd_bus_message_is_method_error(reply, NULL)
-                    ? -sd_bus_message_get_errno(reply)
-                    : sd_bus_message_read(reply, "ssu", &name, &id, &vm->owner);
-        if (r < 0) {
-                give_up(vm, "does not say which VM it is");
-                return;
-        }
-        if (name[0] == '\0') {
-                departure_begin(vm, NULL); /* guestmapd ended before it could set it up */
-                return;
-        }
-        if (!vm_name_is_valid(name) || vm_set_identity(vm, name, id) < 0) {
-                give_up(vm, "says a name that is not its");
-                return;
-        }
-        ask_first_properties(vm);
-}
-
-static int take_back(VM *vm) {
-        int r;
-
-        r = creation_connect(vm);
-        if (r < 0)
-                return r;
-        if (!vm->manager->settings.units) {
-                r = process_adopt(&vm->process, vm->manager->event, link_fd(vm->link),
-                                  departure_process_ended, vm);
-                if (r < 0 && r != -ESRCH)
-                        return r;
-        }
-        return ask_description(vm, DESCRIBE_USEC, on_description);
-}
-
-static int on_socket(const char *instance, void *userdata) {
-        _cleanup_(vm_freep) VM *vm = NULL;
-        Manager *manager = userdata;
-        int r;
-
-        r = vm_new(&vm, manager);
-        if (r < 0)
-                return r;
-        vm->instance = strdup(instance);
-        if (!vm->instance)
-                return -ENOMEM;
-        r = take_back(vm);
-        if (r == -ECONNREFUSED)
-                runtime_dir_remove(manager->settings.runtime_dir, instance);
-        else if (r < 0)
-                log_warning("%s/%s: %s", manager->settings.runtime_dir, instance, strerror(-r));
-        else
-                TAKE_PTR(vm);
-        return 0;
-}
-
-int creation_find(Manager *manager) {
-        return runtime_dir_scan(manager->settings.runtime_dir, on_socket, manager);
 }

@@ -4,10 +4,9 @@
 /*
  * How a VM begins
  *
- * Created: a process is started, set up, and asked for its properties; then the one who asked is
- * answered, and the VM is signalled. If anything goes wrong on the way, what was begun is ended
- * first, and the answer comes when the name is free again.
- * Found: a process of an earlier guestmapd is asked who it is.
+ * A process is started, set up, and asked for its properties; then who asked for it is answered,
+ * and the VM is signalled. If anything goes wrong on the way, what was begun is ended first, and
+ * the answer comes when the name is free again.
  */
 
 #include <systemd/sd-bus.h>
@@ -16,12 +15,6 @@
 
 /* CreateVM. Answers later. */
 int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error);
-
-/* Connects to every process that left a socket in the runtime directory. */
-int creation_find(Manager *manager);
-
-/* Gives it a link to whatever listens at its socket. */
-int creation_connect(VM *vm);
 
 /* A STARTING VM will not be; NULL: since its process has ended. */
 void creation_failed(VM *vm, const sd_bus_error *error);

@@ -18,6 +18,7 @@ struct OptionRow {
 
 static const OptionRow option_table[] = {
         {"accelerator", "s", offsetof(CreationOptions, accelerator)},
+        {"durable", "b", offsetof(CreationOptions, durable)},
         {"layout", "s", offsetof(CreationOptions, layout)},
         {"layout-fd", "h", offsetof(CreationOptions, layout_fd)},
         {"memory-space", "s", offsetof(CreationOptions, memory_space)},
@@ -134,5 +135,7 @@ int creation_options_append(const CreationOptions *options, const Quotas *quotas
                 r = append_string(m, "layout", options->layout);
         if (r >= 0 && options->layout_fd >= 0)
                 r = sd_bus_message_append(m, "{sv}", "layout-fd", "h", options->layout_fd);
+        if (r >= 0 && options->durable)
+                r = sd_bus_message_append(m, "{sv}", "durable", "b", true);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

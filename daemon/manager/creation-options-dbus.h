@@ -21,6 +21,7 @@ struct CreationOptions {
         const char *layout;
         const char *memory_space;
         int layout_fd; /* the message's; negative if not given */
+        int durable;   /* a boolean of D-Bus */
         bool has_owner;
         uint32_t owner;
 };

@@ -4,20 +4,16 @@
 
 #include "api/private.h"
 #include "daemon/common/log.h"
-#include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/durable.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
-#include "daemon/manager/relay-dbus.h"
-#include "daemon/manager/runtime-dir.h"
+#include "daemon/manager/spawn.h"
 #include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
-#define QUIT_USEC     5000000
-#define DESCRIBE_USEC 5000000
-
-static void departure_continue(VM *vm);
+#define QUIT_USEC 5000000
 
 static void close_link(VM *vm) {
         vm->link = link_free(vm->link);
@@ -25,10 +21,16 @@ static void close_link(VM *vm) {
 }
 
 static void clear_away(VM *vm) {
+        bool forever = vm->durable && vm->destroyed;
+
         if (vm->manager->settings.units)
                 unit_forget(vm);
         else
-                runtime_dir_remove(vm->manager->settings.runtime_dir, vm->instance);
+                spawn_remove(vm);
+        if (forever && vm->manager->settings.units)
+                unit_clean(vm);
+        if (forever)
+                durable_remove(vm->manager->settings.state_dir, vm->instance);
 }
 
 static void finish(VM *vm) {
@@ -58,7 +60,7 @@ static void stop_unit(VM *vm, const char *type) {
                 log_vm(LOG_WARNING, vm->name, "can't stop its %s: %s", type, strerror(-r));
 }
 
-static void departure_continue(VM *vm) {
+void departure_continue(VM *vm) {
         if (vm->link || vm->process || vm->jobs > 0)
                 return;
         if (vm->manager->settings.units && !vm->stopped) {
@@ -105,7 +107,10 @@ void departure_begin(VM *vm, sd_bus_message *answer) {
         int r = 0;
 
         vm->answer = answer;
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        unit_cancel(vm);
         vm_set_phase(vm, VM_LEAVING);
+        held_refuse(vm, "it is being destroyed");
         if (vm->link)
                 r = tell_to_quit(vm);
         if (r >= 0 && (vm->link || vm->process))
@@ -132,95 +137,7 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = sd_bus_message_new_method_return(m, &answer);
         if (r < 0)
                 return r;
+        vm->destroyed = true;
         departure_begin(vm, answer);
         return 1;
-}
-
-static void crash(VM *vm) {
-        log_entry(LOG_ERR,
-                  &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
-                  "its process has died");
-        if (vm->process)
-                process_kill(vm->process); /* if it lives, it talks to nobody any more */
-        (void)vm_set_state(vm, "crashed");
-        vm_set_phase(vm, VM_CRASHED);
-        if (vm->manager->bus)
-                (void)sd_bus_emit_properties_changed(vm->manager->bus, vm->path,
-                                                     GUESTMAP_INTERFACE_VM, "State", NULL);
-}
-
-static bool is_recognized(VM *vm, sd_bus_message *description) {
-        const char *name, *id;
-
-        if (sd_bus_message_is_method_error(description, NULL) ||
-            sd_bus_message_read(description, "ssusst", &name, &id, NULL, NULL, NULL,
-                                &vm->generation) < 0)
-                return false;
-        /* systemd has started an empty one for us: no socket is to have that behind it. */
-        if (name[0] == '\0')
-                (void)tell_to_quit(vm);
-        return strcmp(id, vm->id) == 0;
-}
-
-static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
-        if (!reply || vm->phase != VM_LIVING)
-                return;
-        if (is_recognized(vm, reply)) {
-                vm->doubted = false;
-                relay_catch_up(vm);
-                return;
-        }
-        close_link(vm);
-        crash(vm);
-}
-
-static int connect_again(VM *vm) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r;
-
-        r = creation_connect(vm);
-        if (r < 0)
-                return r;
-        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                          "Describe");
-        return r < 0 ? r : link_call(vm->link, NULL, m, DESCRIBE_USEC, on_description, NULL);
-}
-
-/* The connection has ended: try once whether the process has, too. */
-static void doubt(VM *vm) {
-        if (!vm->doubted && connect_again(vm) >= 0) {
-                log_vm(LOG_WARNING, vm->name, "the connection to its process was lost");
-                vm->doubted = true;
-                return;
-        }
-        if (vm->link)
-                close_link(vm);
-        crash(vm);
-}
-
-void departure_link_closed(VM *vm) {
-        close_link(vm);
-        switch (vm->phase) {
-        case VM_STARTING:
-                creation_failed(vm, NULL);
-                break;
-        case VM_LIVING:
-                if (vm->orderly)
-                        departure_begin(vm, NULL);
-                else
-                        doubt(vm);
-                break;
-        default:
-                departure_continue(vm);
-        }
-}
-
-void departure_process_ended(void *userdata, const char *how) {
-        VM *vm = userdata;
-
-        vm->process = process_free(vm->process);
-        if (vm->phase == VM_LEAVING)
-                departure_continue(vm);
-        else
-                log_vm(LOG_NOTICE, vm->name, "its process ended: %s", how);
 }

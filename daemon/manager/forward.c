@@ -9,6 +9,7 @@
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
+#include "daemon/manager/held-dbus.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
@@ -68,7 +69,8 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
 
         if (!reply) {
                 error_replyf(call->stub, GUESTMAP_ERROR_VM_GONE,
-                             "VM \"%s\": the connection to its process ended during the call",
+                             "VM \"%s\": the connection to its process ended during the call, and "
+                             "whether that took effect is not known: read Generation",
                              vm->name);
                 return;
         }
@@ -129,7 +131,7 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
 
 /* Also one that wants no answer: as long as the process has it, it counts as its caller's. */
 static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m,
-                             const Load *load) {
+                             size_t bytes) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = NULL;
         int r;
 
@@ -140,7 +142,7 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
         caller->user->n_calls++;
-        caller->user->n_bytes += call->bytes = load->bytes;
+        caller->user->n_bytes += call->bytes = bytes;
         call->region = audit_region(m);
         r = new_stub(&call->stub, m);
         if (r < 0)
@@ -152,7 +154,9 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         return 0;
 }
 
+/* What is on its way to the process is bounded; what waits for it to come back just so. */
 static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
+        bool held = vm->phase == VM_RECOVERING;
         const struct {
                 Quota quota;
                 size_t used;
@@ -160,8 +164,8 @@ static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
                 {QUOTA_CALLS_PER_CLIENT, caller->n_calls},
                 {QUOTA_CALLS_PER_USER, caller->user->n_calls},
                 {QUOTA_BYTES_PER_USER, caller->user->n_bytes},
-                {QUOTA_CALLS_PER_VM, link_backlog(vm->link)},
-                {QUOTA_BYTES_PER_VM, link_backlog_bytes(vm->link)},
+                {QUOTA_CALLS_PER_VM, held ? vm->held.n : link_backlog(vm->link)},
+                {QUOTA_BYTES_PER_VM, held ? vm->held.bytes : link_backlog_bytes(vm->link)},
         };
         Detail detail;
         int r = 0;
@@ -200,8 +204,24 @@ static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
         return 0;
 }
 
-static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
+static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        int r;
+
+        r = caller_introduce(caller, vm, auth_rights(caller, vm));
+        if (r < 0)
+                return r;
+        r = copy_call(&copy, vm, m);
+        if (r < 0)
+                return r;
+        r = call_and_remember(caller, vm, copy, m, bytes);
+        if (r < 0)
+                return r;
+        link_add_bytes(vm->link, bytes);
+        return 0;
+}
+
+static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         Caller *caller = callers_of(vm->manager, m);
         Load load;
         int r;
@@ -215,17 +235,23 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = measure(vm, m, &load, error);
         if (r < 0)
                 return r;
-        r = caller_introduce(caller, vm, auth_rights(caller, vm));
-        if (r < 0)
-                return r;
-        r = copy_call(&copy, vm, m);
-        if (r < 0)
-                return r;
-        r = call_and_remember(caller, vm, copy, m, &load);
-        if (r < 0)
-                return r;
-        link_add_bytes(vm->link, load.bytes);
-        return 1;
+        r = vm->phase == VM_RECOVERING ? held_add(vm, caller, m, load.bytes)
+                                       : send_call(caller, vm, m, load.bytes);
+        return r < 0 ? r : 1;
+}
+
+void forward_held(VM *vm) {
+        sd_bus_message *m;
+        Caller *caller;
+        size_t bytes;
+        int r;
+
+        while ((m = held_take(vm, &caller, &bytes))) {
+                r = send_call(caller, vm, m, bytes);
+                if (r < 0)
+                        (void)sd_bus_reply_method_errno(m, r, NULL);
+                sd_bus_message_unref(m);
+        }
 }
 
 static bool is_destroy(VM *vm, sd_bus_message *m) {
@@ -269,6 +295,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM has the object %s", path);
         switch (vm->phase) {
         case VM_LIVING:
+        case VM_RECOVERING:
                 return living_call(vm, m, error);
         case VM_CRASHED:
                 if (is_left_by_crash(vm, m))

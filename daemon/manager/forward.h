@@ -21,5 +21,8 @@
 /* Takes charge of everything below GUESTMAP_PATH_VM on the manager's bus. */
 int forward_register(Manager *manager);
 
+/* The VM is back: sends what was held (held-dbus.h). */
+void forward_held(VM *vm);
+
 /* The caller has left: its calls are answered to nobody. */
 void forward_drop_caller(Caller *caller);

@@ -23,6 +23,7 @@ enum {
         OPTION_ADDRESS,
         OPTION_CONFIG,
         OPTION_RUNTIME_DIR,
+        OPTION_STATE_DIR,
         OPTION_VMD,
         OPTION_VERSION,
 };
@@ -33,6 +34,7 @@ static const struct option options[] = {
         {"address", required_argument, NULL, OPTION_ADDRESS},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR},
+        {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
         {"vmd", required_argument, NULL, OPTION_VMD},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
@@ -50,6 +52,8 @@ static void help(void) {
              "  --config=FILE       limits from FILE and FILE.d/*.conf, guestmapd.conf(5)\n"
              "  --runtime-dir=DIR   where the sockets of the VMs are (/run/guestmap,\n"
              "                      with --user $XDG_RUNTIME_DIR/guestmap)\n"
+             "  --state-dir=DIR     where durable VMs are remembered ($STATE_DIRECTORY, or\n"
+             "                      /var/lib/guestmap; with --user $XDG_STATE_HOME/guestmap)\n"
              "  --vmd=PROGRAM       what serves a VM (guestmap-vmd beside this program)\n"
              "  -h, --help          this text\n"
              "  --version           the version");
@@ -75,6 +79,9 @@ static int parse_options(int argc, char *argv[], Settings *settings) {
                         break;
                 case OPTION_RUNTIME_DIR:
                         settings->runtime_dir = optarg;
+                        break;
+                case OPTION_STATE_DIR:
+                        settings->state_dir = optarg;
                         break;
                 case OPTION_VMD:
                         settings->vmd = optarg;
@@ -105,6 +112,28 @@ static int choose_runtime_dir(Settings *settings, char *buffer, size_t size) {
         }
         snprintf(buffer, size, "%s/guestmap", settings->user ? session : "/run");
         settings->runtime_dir = buffer;
+        return 0;
+}
+
+static int choose_state_dir(Settings *settings, char *buffer, size_t size) {
+        const char *service = getenv("STATE_DIRECTORY"), *user = getenv("XDG_STATE_HOME");
+        const char *home = getenv("HOME");
+
+        if (settings->state_dir)
+                return 0;
+        if (service)
+                snprintf(buffer, size, "%s", service);
+        else if (!settings->user)
+                snprintf(buffer, size, "/var/lib/guestmap");
+        else if (user)
+                snprintf(buffer, size, "%s/guestmap", user);
+        else if (home)
+                snprintf(buffer, size, "%s/.local/state/guestmap", home);
+        else {
+                log_error("none of --state-dir=, $XDG_STATE_HOME, $HOME is set");
+                return -ENOENT;
+        }
+        settings->state_dir = buffer;
         return 0;
 }
 
@@ -190,7 +219,7 @@ static int run(Manager *manager) {
 
 int main(int argc, char *argv[]) {
         _cleanup_(manager_freep) Manager *manager = NULL;
-        char runtime_dir[PATH_MAX], vmd[PATH_MAX + sizeof("/guestmap-vmd")];
+        char runtime_dir[PATH_MAX], state_dir[PATH_MAX], vmd[PATH_MAX + sizeof("/guestmap-vmd")];
         Settings settings = {};
         int r;
 
@@ -200,6 +229,7 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         settings.units = is_system_service(&settings);
         if (choose_runtime_dir(&settings, runtime_dir, sizeof(runtime_dir)) < 0 ||
+            choose_state_dir(&settings, state_dir, sizeof(state_dir)) < 0 ||
             choose_vmd(&settings, vmd, sizeof(vmd)) < 0)
                 return EXIT_FAILURE;
         allow_descriptors();

@@ -7,11 +7,13 @@
 
 #include "daemon/common/log.h"
 #include "daemon/manager/config.h"
-#include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/manager-dbus.h"
 #include "daemon/manager/manager.h"
+#include "daemon/manager/recovery-dbus.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"
+
+#define SEARCH_USEC 2000000
 
 static void print_status(char *text, size_t size, void *userdata) {
         const Manager *manager = userdata;
@@ -59,6 +61,7 @@ Manager *manager_free(Manager *manager) {
         service_close(manager);
         cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
                 vm_free(vm);
+        sd_event_source_disable_unref(manager->search);
         sd_event_source_disable_unref(manager->drain);
         sd_event_source_disable_unref(manager->reconnect);
         status_deinit(&manager->status);
@@ -95,11 +98,37 @@ void manager_settled(Manager *manager) {
         if (manager->settled)
                 return;
         manager->settled = true;
-        r = service_open(manager);
+        manager->search = sd_event_source_disable_unref(manager->search);
+        r = service_serve(manager);
         if (r < 0) {
-                log_error("can't connect to the bus: %s", strerror(-r));
+                log_error("can't ask for a name on the bus: %s", strerror(-r));
                 (void)sd_event_exit(manager->event, r);
         }
+}
+
+/* Whoever has not answered by now is found when it does. */
+static int on_search_overdue(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *manager = userdata;
+
+        log_warning("%zu VMs do not say yet who they are", manager->n_awaited);
+        manager_settled(manager);
+        return 0;
+}
+
+static int find(Manager *manager) {
+        int r;
+
+        r = sd_event_add_time_relative(manager->event, &manager->search, CLOCK_MONOTONIC,
+                                       SEARCH_USEC, 0, on_search_overdue, manager);
+        if (r < 0)
+                return r;
+        manager->n_awaited++;
+        r = recovery_find(manager);
+        if (r < 0)
+                return r;
+        if (--manager->n_awaited == 0)
+                manager_settled(manager);
+        return 0;
 }
 
 int manager_start(Manager *manager) {
@@ -110,13 +139,13 @@ int manager_start(Manager *manager) {
                 log_error("%s: %s", manager->settings.runtime_dir, strerror(-r));
                 return r;
         }
-        manager->n_starting++;
-        r = creation_find(manager);
+        r = service_open(manager);
         if (r < 0) {
-                log_error("can't search %s: %s", manager->settings.runtime_dir, strerror(-r));
+                log_error("can't connect to the bus: %s", strerror(-r));
                 return r;
         }
-        if (--manager->n_starting == 0)
-                manager_settled(manager);
-        return 0;
+        r = find(manager);
+        if (r < 0)
+                log_error("can't search for VMs: %s", strerror(-r));
+        return r;
 }

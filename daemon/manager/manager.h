@@ -5,8 +5,9 @@
  * Manager: everything that guestmapd has
  *
  * One thread, one event loop. The bus comes and goes; the VMs do not depend on it. Nothing here
- * outlasts the process that cannot be asked back from the VMs' processes: a guestmapd that starts
- * first finds them (manager_start()), and owns its name only when it knows them all.
+ * outlasts the process that cannot be asked back from the VMs' processes, but which of them are
+ * durable: a guestmapd that starts first finds them (manager_start()), and owns its name when it
+ * knows them all; or after a while, if one of them does not answer.
  */
 
 #include <stdbool.h>
@@ -27,8 +28,9 @@ struct Settings {
         bool units;          /* VMs are units of systemd; else children of this process */
         const char *address; /* of the bus; NULL: the usual one */
         const char *runtime_dir;
-        const char *vmd;    /* the program that serves a VM */
-        const char *config; /* the file to read; NULL: the usual ones */
+        const char *state_dir; /* where durable VMs are remembered */
+        const char *vmd;       /* the program that serves a VM */
+        const char *config;    /* the file to read; NULL: the usual ones */
 };
 
 struct Manager {
@@ -38,7 +40,8 @@ struct Manager {
         Status status;
         struct cds_list_head vms; /* all of them */
         Registry registry;        /* those that have a name */
-        size_t n_starting;        /* VMs that are; and the search for them */
+        size_t n_awaited;         /* VMs that are not known yet; and the search for them */
+        sd_event_source *search;  /* how long they are waited for */
         bool settled;             /* those of an earlier guestmapd are found again */
 
         sd_bus *bus;            /* NULL while there is none */
@@ -59,11 +62,11 @@ int manager_new(Manager **ret, const Settings *settings);
 Manager *manager_free(Manager *manager);
 DEFINE_CLEANUP(Manager *, manager_free);
 
-/* Finds the VMs that live, then goes to the bus. */
+/* Finds the VMs that live, and asks for its name. */
 int manager_start(Manager *manager);
 
 /* Reads the configuration again, and says so to whoever started this process. */
 void manager_reload(Manager *manager);
 
-/* No VM is starting any more. */
+/* No VM is awaited any more. */
 void manager_settled(Manager *manager);

@@ -23,24 +23,29 @@ struct Process {
  * Reaps it, too, if it is a child. Without WNOHANG, since a process whose other threads are still
  * on their way out may be said to have ended a moment before it can be waited for.
  */
-static void say_how(int pidfd, char *how, size_t size) {
+static int wait_for(int pidfd, char *how, size_t size) {
         siginfo_t info = {};
 
-        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0) {
                 snprintf(how, size, "how is not known");
-        else if (info.si_code == CLD_EXITED)
-                snprintf(how, size, "exit status %d", info.si_status);
-        else
+                return -1;
+        }
+        if (info.si_code != CLD_EXITED) {
                 snprintf(how, size, "signal %d", info.si_status);
+                return -1;
+        }
+        snprintf(how, size, "exit status %d", info.si_status);
+        return info.si_status;
 }
 
 static int on_pidfd(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Process *process = userdata;
         char how[64];
+        int status;
 
-        say_how(fd, how, sizeof(how));
+        status = wait_for(fd, how, sizeof(how));
         (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        process->ended(process->userdata, how);
+        process->ended(process->userdata, status, how);
         return 0;
 }
 
@@ -87,37 +92,76 @@ static void reset_signals(void) {
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int pass_listener(int listener) {
-        char pid[16];
+static int set_number(const char *variable, unsigned number) {
+        char text[16];
 
-        if (listener == LISTEN_FD)
-                (void)fcntl(listener, F_SETFD, 0);
-        else if (dup2(listener, LISTEN_FD) < 0)
-                return -errno;
-        snprintf(pid, sizeof(pid), "%d", (int)getpid());
-        setenv("LISTEN_PID", pid, 1);
-        setenv("LISTEN_FDS", "1", 1);
-        setenv("LISTEN_FDNAMES", "bus", 1);
-        unsetenv("NOTIFY_SOCKET");
-        unsetenv("WATCHDOG_PID");
-        unsetenv("WATCHDOG_USEC");
-        return close_range(LISTEN_FD + 1, ~0U, 0);
+        snprintf(text, sizeof(text), "%u", number);
+        return setenv(variable, text, 1);
 }
 
-static _Noreturn void run_child(const char *program, int listener) {
+/* They are in each other's places: out of the way first. */
+static int place_passed(const ProcessStart *start) {
+        int end = LISTEN_FD + (int)start->n_passed;
+        int at[FD_STORE_MAX + 1];
+
+        for (size_t i = 0; i < start->n_passed; i++) {
+                at[i] = fcntl(start->passed[i].fd, F_DUPFD, end);
+                if (at[i] < 0)
+                        return -errno;
+        }
+        for (size_t i = 0; i < start->n_passed; i++)
+                if (dup2(at[i], LISTEN_FD + (int)i) < 0)
+                        return -errno;
+        return close_range((unsigned)end, ~0U, 0);
+}
+
+static int set_names(const ProcessStart *start) {
+        char *names = NULL;
+        size_t size;
+        FILE *out;
+        int r;
+
+        out = open_memstream(&names, &size);
+        if (!out)
+                return -ENOMEM;
+        for (size_t i = 0; i < start->n_passed; i++)
+                fprintf(out, "%s%s", i > 0 ? ":" : "", start->passed[i].name);
+        if (fclose(out) < 0)
+                return -ENOMEM;
+        r = setenv("LISTEN_FDNAMES", names, 1);
+        free(names);
+        return r;
+}
+
+/* What guestmapd was told of itself, and is not said anew, is unsaid. */
+static int set_environment(const ProcessStart *start) {
+        unsetenv("WATCHDOG_PID");
+        unsetenv("WATCHDOG_USEC");
+        unsetenv("STATE_DIRECTORY");
+        if (set_number("LISTEN_PID", (unsigned)getpid()) < 0 ||
+            set_number("LISTEN_FDS", (unsigned)start->n_passed) < 0 ||
+            set_number("FDSTORE", FD_STORE_MAX) < 0 ||
+            setenv("NOTIFY_SOCKET", start->notify_socket, 1) < 0 ||
+            setenv("RUNTIME_DIRECTORY", start->runtime_directory, 1) < 0 ||
+            (start->state_directory && setenv("STATE_DIRECTORY", start->state_directory, 1) < 0))
+                return -errno;
+        return set_names(start);
+}
+
+static _Noreturn void run_child(const ProcessStart *start) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
         reset_signals();
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
                 _exit(126);
-        if (setsid() < 0 || chdir("/") < 0 || pass_listener(listener) < 0)
+        if (setsid() < 0 || chdir("/") < 0 || set_environment(start) < 0 || place_passed(start) < 0)
                 _exit(126);
-        execl(program, program, (char *)NULL);
+        execl(start->program, start->program, (char *)NULL);
         _exit(127);
 }
 
-int process_spawn(Process **ret, sd_event *event, const char *program, int listener,
-                  ProcessEnded ended, void *userdata) {
+int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, ProcessEnded ended,
+                  void *userdata) {
         _cleanup_(closep) int pidfd = -1;
         pid_t pid;
 
@@ -125,7 +169,7 @@ int process_spawn(Process **ret, sd_event *event, const char *program, int liste
         if (pid < 0)
                 return -errno;
         if (pid == 0)
-                run_child(program, listener);
+                run_child(start);
         /* A child is not reaped before us: the pid is still its own. */
         pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)

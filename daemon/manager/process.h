@@ -14,16 +14,29 @@
 
 #include <systemd/sd-event.h>
 
-#include "lib/util/cleanup.h"
+#include "daemon/manager/fd-store.h"
 
 typedef struct Process Process;
+typedef struct ProcessStart ProcessStart;
 
-/* `how` says how it ended ("exit status 1", "signal 9"), as far as that can be known. */
-typedef void (*ProcessEnded)(void *userdata, const char *how);
+/* What a process is to be started with, as systemd would. */
+struct ProcessStart {
+        const char *program;
+        const NamedFD *passed; /* descriptors, which stay the caller's */
+        size_t n_passed;
+        const char *notify_socket;
+        const char *runtime_directory;
+        const char *state_directory; /* NULL: none */
+};
 
-/* Runs `program` with `listener`, which stays the caller's, passed as systemd passes a socket. */
-int process_spawn(Process **ret, sd_event *event, const char *program, int listener,
-                  ProcessEnded ended, void *userdata);
+/*
+ * `how` says how it ended ("exit status 1", "signal 9"), as far as that can be known; `status` is
+ * the exit status if it has one, else negative.
+ */
+typedef void (*ProcessEnded)(void *userdata, int status, const char *how);
+
+int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, ProcessEnded ended,
+                  void *userdata);
 
 /*
  * Takes charge of the process that listens at the other end of `socket`. -ESRCH when that cannot be

@@ -63,7 +63,6 @@ static void fold(VM *vm) {
 
 void relay_catch_up(VM *vm) {
         fold(vm);
-        vm_query_later(vm);
 }
 
 void relay_restart(Manager *manager) {

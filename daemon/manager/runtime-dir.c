@@ -23,7 +23,8 @@ static int socket_address(struct sockaddr_un *ret, const char *dir, const char *
 int runtime_dir_prepare(const char *dir) {
         struct stat st;
 
-        if (strlen(dir) + 1 + VM_INSTANCE_MAX >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        if (strlen(dir) + 1 + VM_INSTANCE_MAX + strlen(RUNTIME_DIR_SUFFIX RUNTIME_DIR_NOTIFY) >=
+            sizeof(((struct sockaddr_un *)NULL)->sun_path))
                 return -ENAMETOOLONG;
         if (mkdir(dir, 0700) < 0 && errno != EEXIST)
                 return -errno;
@@ -83,16 +84,29 @@ void runtime_dir_remove(const char *dir, const char *instance) {
                 (void)unlink(address.sun_path);
 }
 
-static bool is_socket(DIR *stream, const char *instance) {
+static bool is_socket(DIR *stream, const char *name) {
         struct stat st;
 
-        return vm_instance_is_valid(instance) &&
-               fstatat(dirfd(stream), instance, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-               S_ISSOCK(st.st_mode);
+        return fstatat(dirfd(stream), name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The VM that an entry is of, once for each: its directory counts where there is no socket. */
+static bool read_instance(DIR *stream, const char *name, char instance[VM_INSTANCE_MAX + 1]) {
+        size_t length = strcspn(name, ".");
+
+        if (length > VM_INSTANCE_MAX)
+                return false;
+        snprintf(instance, VM_INSTANCE_MAX + 1, "%.*s", (int)length, name);
+        if (!vm_instance_is_valid(instance))
+                return false;
+        return name[length] == '\0' ? is_socket(stream, name)
+                                    : strcmp(name + length, RUNTIME_DIR_SUFFIX) == 0 &&
+                                              !is_socket(stream, instance);
 }
 
 int runtime_dir_scan(const char *dir, int (*found)(const char *instance, void *userdata),
                      void *userdata) {
+        char instance[VM_INSTANCE_MAX + 1];
         struct dirent *entry;
         DIR *stream;
         int r = 0;
@@ -101,8 +115,8 @@ int runtime_dir_scan(const char *dir, int (*found)(const char *instance, void *u
         if (!stream)
                 return -errno;
         while (r >= 0 && (entry = readdir(stream)))
-                if (is_socket(stream, entry->d_name))
-                        r = found(entry->d_name, userdata);
+                if (read_instance(stream, entry->d_name, instance))
+                        r = found(instance, userdata);
         closedir(stream);
         return r;
 }

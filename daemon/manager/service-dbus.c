@@ -156,6 +156,12 @@ static int open_bus(Manager *manager) {
         if (r < 0)
                 return r;
         relay_restart(manager);
+        return manager->settled ? service_serve(manager) : 0;
+}
+
+int service_serve(Manager *manager) {
+        if (!manager->bus)
+                return 0; /* when there is one */
         return sd_bus_request_name_async(manager->bus, NULL, GUESTMAP_SERVICE, 0, on_name, manager);
 }
 

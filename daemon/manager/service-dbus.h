@@ -12,7 +12,10 @@
 
 #include "daemon/manager/manager.h"
 
-/* Connects and asks for the name; systemd is told when it is had. */
+/* Connects, and serves if the manager has settled. */
 int service_open(Manager *manager);
+
+/* Asks for the name; systemd is told when it is had. */
+int service_serve(Manager *manager);
 
 void service_close(Manager *manager);

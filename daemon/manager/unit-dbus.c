@@ -160,14 +160,82 @@ int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done) {
         return 0;
 }
 
+/* A unit with a job is on its way to another state than the one that it is in. */
+static const char *read_state(sd_bus_message *reply) {
+        const char *state;
+        uint32_t job;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "(ssssssouso)", NULL, NULL, NULL, &state, NULL, NULL,
+                                        NULL, &job, NULL, NULL);
+        if (r <= 0)
+                return "unknown";
+        return job == 0 ? state : "changing";
+}
+
+static int on_looked(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        bool failed = sd_bus_message_is_method_error(reply, NULL);
+
+        unit_job_finish(userdata, failed ? "unknown" : read_state(reply));
+        return 1;
+}
+
+int unit_look(VM *vm, UnitDone looked) {
+        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = unit_job_new(&job, vm, looked);
+        if (r < 0)
+                return r;
+        unit_name(vm, "service", unit);
+        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
+                                     SYSTEMD_MANAGER, "ListUnitsByNames", on_looked, job, "as", 1,
+                                     unit);
+        if (r < 0)
+                return r;
+        TAKE_PTR(job);
+        return 0;
+}
+
+static void unit_tell(VM *vm, const char *verb, const char *type, const char *mode) {
+        char unit[UNIT_NAME_MAX];
+
+        if (!vm->manager->bus)
+                return;
+        unit_name(vm, type, unit);
+        (void)sd_bus_call_method_async(vm->manager->bus, NULL, SYSTEMD, SYSTEMD_PATH,
+                                       SYSTEMD_MANAGER, verb, NULL, NULL, mode ? "ss" : "s", unit,
+                                       mode);
+}
+
+void unit_drop(VM *vm, const char *type) {
+        unit_tell(vm, "StopUnit", type, "replace");
+}
+
 void unit_forget(VM *vm) {
+        unit_tell(vm, "ResetFailedUnit", "service", NULL);
+}
+
+void unit_clean(VM *vm) {
         char unit[UNIT_NAME_MAX];
 
         if (!vm->manager->bus)
                 return;
         unit_name(vm, "service", unit);
         (void)sd_bus_call_method_async(vm->manager->bus, NULL, SYSTEMD, SYSTEMD_PATH,
-                                       SYSTEMD_MANAGER, "ResetFailedUnit", NULL, NULL, "s", unit);
+                                       SYSTEMD_MANAGER, "CleanUnit", NULL, NULL, "sas", unit, 1,
+                                       "state");
+}
+
+void unit_cancel(VM *vm) {
+        UnitJob *job, *next;
+
+        cds_list_for_each_entry_safe(job, next, &vm->manager->jobs, siblings)
+                if (job->vm == vm)
+                        unit_job_free(job);
 }
 
 int units_register(Manager *manager) {

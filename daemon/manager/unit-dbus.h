@@ -21,8 +21,23 @@ int unit_stop(VM *vm, const char *type, UnitDone done);
 /* The MemoryMax= of its service, from its next start on; infinity: none. */
 int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done);
 
+/*
+ * What has become of its service: "active", "inactive", "failed", or another word while that is to
+ * change, or can't be known now.
+ */
+int unit_look(VM *vm, UnitDone looked);
+
+/* Stops a unit; nobody is told how that went. */
+void unit_drop(VM *vm, const char *type);
+
+/* Of no job or look for the VM will be told. */
+void unit_cancel(VM *vm);
+
 /* A service that has failed is shown by systemd as such until then. Nothing comes back. */
 void unit_forget(VM *vm);
+
+/* Removes what a service that is stopped keeps in its state directory. Nothing comes back. */
+void unit_clean(VM *vm);
 
 /* Hears on the manager's bus of jobs that have ended. */
 int units_register(Manager *manager);

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "api/names.h"
+#include "api/private.h"
 #include "daemon/common/log.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/manager.h"
@@ -127,6 +127,15 @@ bool vm_read_reply(VM *vm, sd_bus_message *reply) {
         if (r < 0)
                 log_vm(LOG_WARNING, vm->name, "can't get its properties: %s", strerror(-r));
         return r >= 0;
+}
+
+int vm_ask_description(VM *vm, uint64_t usec, LinkDone done) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Describe");
+        return r < 0 ? r : link_call(vm->link, NULL, m, usec, done, NULL);
 }
 
 int vm_query(VM *vm, LinkDone done, void *userdata) {
@@ -331,11 +340,13 @@ static int list_objects(sd_bus *bus, const char *prefix, void *userdata, char **
         return 0;
 }
 
-static int find_crashed(sd_bus *bus, const char *path, const char *interface, void *userdata,
+/* Whose properties are told from here. Calls on one that recovers do not get as far. */
+static int find_unserved(sd_bus *bus, const char *path, const char *interface, void *userdata,
                         void **ret_found, sd_bus_error *error) {
         VM *vm = vm_from_path(userdata, path);
 
-        if (!vm || vm->phase != VM_CRASHED || strcmp(vm->path, path) != 0)
+        if (!vm || (vm->phase != VM_CRASHED && vm->phase != VM_RECOVERING) ||
+            strcmp(vm->path, path) != 0)
                 return 0;
         *ret_found = vm;
         return 1;
@@ -352,7 +363,7 @@ static int get_counts(sd_bus *bus, const char *path, const char *interface, cons
 
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 
-static const sd_bus_vtable crashed_vtable[] = {
+static const sd_bus_vtable unserved_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Destroy", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 on_destroy, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -380,6 +391,6 @@ int vm_register(Manager *manager) {
         if (r < 0)
                 return r;
         return sd_bus_add_fallback_vtable(manager->bus, NULL, GUESTMAP_PATH_VM,
-                                          GUESTMAP_INTERFACE_VM, crashed_vtable, find_crashed,
+                                          GUESTMAP_INTERFACE_VM, unserved_vtable, find_unserved,
                                           manager);
 }

@@ -24,6 +24,9 @@ int vm_register(Manager *manager);
 /* Takes what it knows from an a{sv}; leaves alone what is not there. */
 int vm_read_properties(VM *vm, sd_bus_message *m);
 
+/* Asks the process which VM it is. */
+int vm_ask_description(VM *vm, uint64_t usec, LinkDone done);
+
 /* Asks the process for its properties, and takes them from the reply that `done` gets. */
 int vm_query(VM *vm, LinkDone done, void *userdata);
 bool vm_read_reply(VM *vm, sd_bus_message *reply);

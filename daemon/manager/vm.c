@@ -43,8 +43,10 @@ int vm_new(VM **ret, Manager *manager) {
         vm->manager = manager;
         cds_list_add_tail(&vm->siblings, &manager->vms);
         CDS_INIT_LIST_HEAD(&vm->introductions);
+        held_init(&vm->held);
         vm->phase = VM_STARTING;
-        manager->n_starting++;
+        vm->awaited = true;
+        manager->n_awaited++;
         *ret = vm;
         return 0;
 }
@@ -59,6 +61,9 @@ VM *vm_free(VM *vm) {
         callers_forget_vm(vm);
         link_free(vm->link);
         process_free(vm->process);
+        fd_store_free(vm->store);
+        held_refuse(vm, "guestmapd ends");
+        sd_event_source_disable_unref(vm->retry);
         sd_event_source_disable_unref(vm->timer);
         sd_event_source_disable_unref(vm->refresh);
         vm_drop_messages(vm);
@@ -115,10 +120,13 @@ int vm_set_state(VM *vm, const char *state) {
 }
 
 void vm_set_phase(VM *vm, VMPhase phase) {
-        bool started = vm->phase == VM_STARTING && phase != VM_STARTING;
+        bool known = phase != VM_STARTING && phase != VM_RECOVERING;
 
         vm->phase = phase;
         status_changed(&vm->manager->status);
-        if (started && --vm->manager->n_starting == 0)
+        if (!known || !vm->awaited)
+                return;
+        vm->awaited = false;
+        if (--vm->manager->n_awaited == 0)
                 manager_settled(vm->manager);
 }

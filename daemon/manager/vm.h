@@ -6,12 +6,13 @@
  *
  * Its life here, whichever process serves it:
  *
- *   STARTING ─▶ LIVING ─▶ CRASHED ─▶ LEAVING ─▶ gone
- *       └─────────┴────────────────────▲
+ *   STARTING ─▶ LIVING ◀─▶ RECOVERING ─▶ CRASHED ─▶ LEAVING ─▶ gone
+ *       └──────────┴────────────┴───────────────────▲
  *
- * I1: clients see a VM, by its object and in lists, when it is LIVING, CRASHED or LEAVING; a
- *     STARTING one only keeps its name from being taken.
+ * I1: clients see a VM, by its object and in lists, unless it is STARTING; then it only keeps its
+ *     name from being taken.
  * I2: `link` is there while the process can be talked to: always when LIVING, never when CRASHED.
+ *     While it is RECOVERING there may be one, to ask who is there.
  * I3: the numbers below are the last that the process told. While it lives it is asked instead;
  *     they stand for it when it has died.
  */
@@ -22,6 +23,8 @@
 #include <urcu/list.h>
 
 #include "daemon/manager/counts-dbus.h"
+#include "daemon/manager/fd-store.h"
+#include "daemon/manager/held-dbus.h"
 #include "daemon/manager/process.h"
 #include "lib/util/tree.h"
 
@@ -37,6 +40,7 @@ typedef struct VM VM;
 typedef enum VMPhase {
         VM_STARTING,
         VM_LIVING,
+        VM_RECOVERING,
         VM_CRASHED,
         VM_LEAVING,
 } VMPhase;
@@ -46,6 +50,7 @@ struct VM {
         struct cds_list_head siblings; /* in Manager.vms */
         RB_ENTRY(VM) by_name;          /* in Registry, once it has a path */
         VMPhase phase;
+        bool awaited;   /* guestmapd is not on the bus until it knows what this one is */
         bool announced; /* VMNew was sent, or was by an earlier guestmapd */
 
         char *name;
@@ -53,18 +58,25 @@ struct VM {
         char *instance; /* of its units, and the file name of its socket */
         char *id;       /* 32 hexadecimal digits */
         uint32_t owner;
+        bool durable; /* it outlives its process' end by order, durable.h */
 
         Process *process; /* NULL: a unit, a process not known by pid, or none any more */
+        FDStore *store;   /* of a process that is no unit */
         Link *link;
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
         bool orderly;                       /* the process has said that it leaves */
-        bool doubted;                       /* the link is a new one, and its process not known */
+
+        HeldCalls held;         /* RECOVERING */
+        sd_event_source *retry; /* RECOVERING, or found and STARTING: when to look for it again */
+        unsigned attempts;      /* how often it was looked for since it was there */
+        bool started;           /* its unit was, since it did not run: once is enough */
 
         sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
         sd_event_source *timer;  /* LEAVING: how long its process may take to end */
         unsigned jobs;           /* LEAVING: units being stopped */
         bool stopped;            /* LEAVING: its units have been told to */
+        bool destroyed;          /* LEAVING: by a client; what is durable of it goes, too */
 
         char *state;
         char *accelerator;

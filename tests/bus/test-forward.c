@@ -507,6 +507,7 @@ static void test_vm_process_dies(void **state) {
         kill(vm, SIGKILL);
         expect_signal(watcher, VM1, "PropertiesChanged");
         assert_true(told);
+        expect_signal(watcher, VM1, "PropertiesChanged");
 
         assert_string_equal(text_of(VM1, "State"), "crashed");
         assert_int_equal(generation_of(VM1), before);

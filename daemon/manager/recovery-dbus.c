@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "api/private.h"
+#include "daemon/common/log.h"
+#include "daemon/manager/creation-dbus.h"
+#include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/durable.h"
+#include "daemon/manager/forward.h"
+#include "daemon/manager/link-dbus.h"
+#include "daemon/manager/manager.h"
+#include "daemon/manager/recovery-dbus.h"
+#include "daemon/manager/relay-dbus.h"
+#include "daemon/manager/runtime-dir.h"
+#include "daemon/manager/spawn.h"
+#include "daemon/manager/unit-dbus.h"
+#include "daemon/manager/vm-dbus.h"
+
+#define RETRY_USEC    20000
+#define RETRY_DOUBLED 6 /* times, to a bit more than a second */
+
+static void look(VM *vm);
+
+static void signal_state(VM *vm) {
+        if (vm->manager->bus && vm->phase != VM_STARTING)
+                (void)sd_bus_emit_properties_changed(vm->manager->bus, vm->path,
+                                                     GUESTMAP_INTERFACE_VM, "State", NULL);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        VM *vm = userdata;
+
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        look(vm);
+        return 0;
+}
+
+static void look_later(VM *vm) {
+        uint64_t usec = (uint64_t)RETRY_USEC << MIN_OF(vm->attempts, RETRY_DOUBLED);
+        int r;
+
+        vm->attempts++;
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        r = sd_event_add_time_relative(vm->manager->event, &vm->retry, CLOCK_MONOTONIC, usec, 0,
+                                       on_retry, vm);
+        if (r < 0)
+                log_vm(LOG_ERR, vm->name, "can't wait for its process: %s", strerror(-r));
+}
+
+/* What nobody can be told of by name is forgotten. Its files stay. */
+static void give_up(VM *vm, const char *why) {
+        log_warning("%s/%s: %s", vm->manager->settings.runtime_dir, vm->instance, why);
+        vm_free(vm);
+}
+
+/* It does not come back. */
+static void crash(VM *vm, const char *why) {
+        vm->link = link_free(vm->link);
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        if (vm->process)
+                process_kill(vm->process); /* if it lives, it talks to nobody any more */
+        if (!vm->path) {
+                give_up(vm, why);
+                return;
+        }
+        log_entry(LOG_ERR, &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
+                  "%s", why);
+        if (vm->manager->settings.units)
+                unit_drop(vm, "socket"); /* or whoever connects starts it again */
+        (void)vm_set_state(vm, "crashed");
+        vm_set_phase(vm, VM_CRASHED);
+        signal_state(vm);
+        held_refuse(vm, "it has crashed");
+}
+
+/* Of a VM that is found before guestmapd serves an earlier one has told. */
+static void found(VM *vm) {
+        bool is_news = !vm->announced && vm->manager->settled;
+
+        if (!vm->announced)
+                vm->told = vm->generation;
+        vm->announced = true;
+        vm->attempts = 0;
+        signal_state(vm);
+        vm_set_phase(vm, VM_LIVING);
+        if (is_news)
+                vm_announce(vm);
+        relay_catch_up(vm);
+        forward_held(vm);
+}
+
+static void on_properties(VM *vm, sd_bus_message *reply, void *userdata) {
+        if (!reply)
+                return;
+        if (vm_read_reply(vm, reply))
+                found(vm);
+        else
+                crash(vm, "its process does not tell its properties");
+}
+
+static bool read_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
+        if (vm->path)
+                return strcmp(vm->id, id) == 0;
+        vm->owner = owner;
+        return vm_name_is_valid(name) && vm_set_identity(vm, name, id) >= 0;
+}
+
+/* A process that has not been set up is of no use to anybody. */
+static void on_empty(VM *vm) {
+        if (!vm->path) {
+                departure_begin(vm, NULL); /* guestmapd ended before it could set it up */
+                return;
+        }
+        crash(vm, "its process has come back without it");
+}
+
+static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
+        const char *name, *id;
+        uint32_t owner;
+
+        if (!reply)
+                return;
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, NULL, NULL) < 0)
+                crash(vm, "what serves its socket does not say which VM it is");
+        else if (name[0] == '\0')
+                on_empty(vm);
+        else if (!read_identity(vm, name, id, owner))
+                crash(vm, "what serves its socket is another VM");
+        else if (vm_query(vm, on_properties, NULL) < 0)
+                crash(vm, "can't ask its process");
+}
+
+int recovery_connect(VM *vm) {
+        int fd, r;
+
+        r = runtime_dir_connect(vm->manager->settings.runtime_dir, vm->instance, &fd);
+        if (r < 0)
+                return r;
+        return link_new(&vm->link, vm, fd, relay_signal, recovery_link_closed);
+}
+
+/* No time-out: a process may have much to recover, and one that ends is heard of. */
+static int connect_and_ask(VM *vm) {
+        int r;
+
+        r = recovery_connect(vm);
+        if (r >= 0 && !vm->manager->settings.units)
+                r = spawn_adopt(vm);
+        return r < 0 ? r : vm_ask_description(vm, LINK_NEVER, on_description);
+}
+
+/* It did not run, and is to: what is left of its socket is in the way. */
+static int run_again(VM *vm) {
+        int r;
+
+        runtime_dir_remove(vm->manager->settings.runtime_dir, vm->instance);
+        r = spawn_start(vm);
+        return r < 0 ? r : connect_and_ask(vm);
+}
+
+static bool nobody_listens(int r) {
+        return r == -ECONNREFUSED || r == -ENOENT;
+}
+
+static void look_for_process(VM *vm) {
+        int r;
+
+        r = connect_and_ask(vm);
+        if (nobody_listens(r) && !vm->process && !vm->manager->settings.units)
+                r = run_again(vm);
+        if (r >= 0)
+                return;
+        vm->link = link_free(vm->link);
+        look_later(vm);
+}
+
+static void on_unit_started(VM *vm, const char *result) {
+        look_later(vm);
+}
+
+/* Whoever wants it to run again has guestmapd start, or the machine. */
+static void on_unit_inactive(VM *vm) {
+        if (!vm->durable || vm->announced || vm->started) {
+                departure_begin(vm, NULL);
+                return;
+        }
+        vm->started = true;
+        if (unit_start(vm, "service", on_unit_started) < 0)
+                look_later(vm);
+}
+
+static void on_unit(VM *vm, const char *state) {
+        if (strcmp(state, "active") == 0)
+                look_for_process(vm);
+        else if (strcmp(state, "inactive") == 0)
+                on_unit_inactive(vm);
+        else if (strcmp(state, "failed") == 0)
+                crash(vm, "its unit has failed");
+        else
+                look_later(vm);
+}
+
+/* To connect to a unit's socket is to start the unit: first look whether it is to run. */
+static void look(VM *vm) {
+        if (!vm->manager->settings.units)
+                look_for_process(vm);
+        else if (unit_look(vm, on_unit) < 0)
+                look_later(vm);
+}
+
+static void lose(VM *vm) {
+        log_vm(LOG_WARNING, vm->name, "the connection to its process was lost");
+        (void)vm_set_state(vm, "recovering");
+        vm_set_phase(vm, VM_RECOVERING);
+        signal_state(vm);
+        look_later(vm);
+}
+
+void recovery_link_closed(VM *vm) {
+        bool created = vm->phase == VM_STARTING && vm->request;
+        bool leaves = vm->orderly && !vm->manager->settings.units;
+
+        vm->link = link_free(vm->link);
+        callers_forget_vm(vm);
+        if (vm->phase == VM_LEAVING)
+                departure_continue(vm);
+        else if (created)
+                creation_failed(vm, NULL);
+        else if (leaves)
+                departure_begin(vm, NULL);
+        else if (vm->phase == VM_LIVING)
+                lose(vm);
+        else
+                look_later(vm);
+}
+
+void recovery_process_ended(void *userdata, int status, const char *how) {
+        VM *vm = userdata;
+
+        vm->process = process_free(vm->process);
+        if (vm->phase == VM_LEAVING) {
+                departure_continue(vm);
+                return;
+        }
+        log_vm(LOG_NOTICE, vm->name, "its process ended: %s", how);
+        if (status == GUESTMAP_EXIT_DAMAGED && vm->phase != VM_CRASHED)
+                crash(vm, "its process can't restore it");
+}
+
+static int on_durable(const DurableVM *durable, void *userdata) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        int r;
+
+        r = vm_new(&vm, userdata);
+        if (r < 0)
+                return r;
+        vm->durable = true;
+        vm->owner = durable->owner;
+        vm->instance = strdup(durable->instance);
+        if (!vm->instance)
+                return -ENOMEM;
+        r = vm_set_identity(vm, durable->name, durable->id);
+        if (r < 0) {
+                log_warning("%s/%s: is not what VM \"%s\" would be called",
+                            vm->manager->settings.state_dir, durable->instance, durable->name);
+                return 0;
+        }
+        r = vm_set_state(vm, "recovering");
+        if (r < 0)
+                return r;
+        vm_set_phase(vm, VM_RECOVERING);
+        look_for_process(TAKE_PTR(vm));
+        return 0;
+}
+
+static int on_socket(const char *instance, void *userdata) {
+        _cleanup_(vm_freep) VM *vm = NULL;
+        Manager *manager = userdata;
+        int r;
+
+        if (durable_has(manager->settings.state_dir, instance))
+                return 0;
+        r = vm_new(&vm, manager);
+        if (r < 0)
+                return r;
+        vm->instance = strdup(instance);
+        if (!vm->instance)
+                return -ENOMEM;
+        look_for_process(TAKE_PTR(vm));
+        return 0;
+}
+
+int recovery_find(Manager *manager) {
+        int r;
+
+        r = durable_scan(manager->settings.state_dir, on_durable, manager);
+        if (r < 0)
+                return r;
+        return runtime_dir_scan(manager->settings.runtime_dir, on_socket, manager);
+}

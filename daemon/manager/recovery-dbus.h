@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * How a VM comes back
+ *
+ * The connection to its process has ended. Mostly the process has, and another takes its place with
+ * what the first one stored: systemd runs it, or guestmapd does (spawn.h). Or the connection alone
+ * was lost. Or it was guestmapd that ended, and has started again. It is one way in all cases:
+ *
+ *   look ─▶ connect ─▶ who are you? ─▶ what are your properties? ─▶ LIVING
+ *    ▲──────────┴─────────────┴──────────────────┘ after a while
+ *
+ * Meanwhile the VM's State is "recovering", and calls are held (held-dbus.h). There is no limit to
+ * how often it is tried: it ends when systemd says that the unit has ended, or the process that it
+ * cannot go on.
+ *
+ * I1: what comes back has the ID of what was lost. A process that says otherwise is not its.
+ */
+
+#include "daemon/manager/vm.h"
+
+/* Finds what an earlier guestmapd left: processes by their sockets, and durable VMs. */
+int recovery_find(Manager *manager);
+
+/* A process that served the VM hung up; a process has ended. */
+void recovery_link_closed(VM *vm);
+void recovery_process_ended(void *vm, int status, const char *how);
+
+/* Gives it a link to whatever listens at its socket. */
+int recovery_connect(VM *vm);
