@@ -18,6 +18,7 @@
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/registry.h"
+#include "daemon/manager/stall-dbus.h"
 
 typedef struct sd_bus sd_bus;
 typedef struct Manager Manager;
@@ -48,6 +49,7 @@ struct Manager {
         bool named;             /* the name was had once: losing the bus is no reason to end */
         sd_event_source *drain; /* armed while signals are folded, relay-dbus.h */
         sd_event_source *reconnect;
+        Stall stall;
         CallerTree callers;
         struct UserTree users;     /* of these callers */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */

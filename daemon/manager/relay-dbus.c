@@ -53,6 +53,7 @@ static void fold(VM *vm) {
         int r = 0;
 
         vm->folding = true;
+        stall_watch(manager);
         if (!manager->drain)
                 r = sd_event_add_post(manager->event, &manager->drain, on_progress, manager);
         if (r >= 0)
@@ -86,7 +87,10 @@ static int pass_on(VM *vm, sd_bus_message *m) {
         if (r < 0)
                 return r;
         r = message_copy(copy, m);
-        return r < 0 ? r : sd_bus_send(bus, copy, NULL);
+        if (r >= 0)
+                r = sd_bus_send(bus, copy, NULL);
+        stall_watch(vm->manager);
+        return r;
 }
 
 /* What belongs to a commit: told as long as there is room, in the order in which it comes. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <poll.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
@@ -86,12 +87,13 @@ static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Manager *manager = userdata;
-
-        log_entry(LOG_WARNING, &(const LogFields){.message_id = MESSAGE_BUS_LOST},
-                  "the bus has gone");
+void service_reconnect(Manager *manager, const char *why) {
+        log_entry(LOG_WARNING, &(const LogFields){.message_id = MESSAGE_BUS_LOST}, "%s", why);
         give_up_or_retry(manager, -ECONNRESET, "the bus");
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        service_reconnect(userdata, "the bus has gone");
         return 1;
 }
 
@@ -174,14 +176,22 @@ int service_open(Manager *manager) {
         return r;
 }
 
+static bool is_writable(sd_bus *bus) {
+        struct pollfd socket = {.fd = sd_bus_get_fd(bus), .events = POLLOUT};
+
+        return poll(&socket, 1, 0) > 0 && (socket.revents & POLLOUT);
+}
+
 void service_close(Manager *manager) {
         sd_bus *bus = manager->bus;
 
         manager->bus = NULL;
+        stall_end(manager);
         callers_clear(manager);
         objects_clear(manager);
         units_clear(manager);
-        if (bus)
+        /* What the bus does not take at once waits for somebody else: not for us, too. */
+        if (bus && is_writable(bus))
                 (void)sd_bus_flush(bus);
         sd_bus_close_unref(bus);
 }

@@ -19,3 +19,6 @@ int service_open(Manager *manager);
 int service_serve(Manager *manager);
 
 void service_close(Manager *manager);
+
+/* The connection is no good any more: closes it, and makes a new one. */
+void service_reconnect(Manager *manager, const char *why);

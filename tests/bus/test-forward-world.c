@@ -22,6 +22,7 @@
 #define CONTROLLER_FD 3
 #define STEP_MSEC     5
 #define PATIENCE_MSEC 10000
+#define USUAL_BYTES   (127u << 20) /* of the system bus */
 
 /*
  * What every connection may do on dbus-broker. The rules are its controller's business; these let
@@ -42,6 +43,8 @@ static const char daemon_config[] =
         "    <allow send_destination='*'/> <allow receive_sender='*'/>\n"
         "  </policy>\n"
         "  <limit name='max_replies_per_connection'>4096</limit>\n"
+        "  <limit name='max_incoming_bytes'>%u</limit>\n"
+        "  <limit name='max_outgoing_bytes'>%u</limit>\n"
         "</busconfig>\n";
 
 static void step(void) {
@@ -61,12 +64,14 @@ bool world_has(const char *kind) {
 }
 
 /* Dies with the test; SIGKILL, since a test that has failed has no patience. */
-static pid_t start(char *const argv[], int fd) {
+static pid_t start(char *const argv[], int fd, bool quiet) {
         pid_t pid = fork();
 
         if (pid != 0)
                 return pid;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (quiet)
+                (void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         if (fd == CONTROLLER_FD)
                 (void)fcntl(fd, F_SETFD, 0);
         else if (fd >= 0 && dup2(fd, CONTROLLER_FD) < 0)
@@ -88,6 +93,7 @@ static int stop(pid_t *pid, int signal) {
 }
 
 static bool start_dbus_daemon(World *world) {
+        unsigned bytes = world->bus_bytes ? world->bus_bytes : USUAL_BYTES;
         char config[128], option[160];
         FILE *file;
 
@@ -95,11 +101,13 @@ static bool start_dbus_daemon(World *world) {
         file = fopen(config, "we");
         if (!file)
                 return complain(config);
-        fprintf(file, daemon_config, world->address);
+        fprintf(file, daemon_config, world->address, bytes, bytes);
         fclose(file);
         snprintf(option, sizeof(option), "--config-file=%s", config);
+        /* It has a line for each message that it drops. */
         world->bus = start(
-                (char *[]){"/usr/bin/dbus-daemon", "--nofork", "--nopidfile", option, NULL}, -1);
+                (char *[]){"/usr/bin/dbus-daemon", "--nofork", "--nopidfile", option, NULL}, -1,
+                true);
         return world->bus > 0 || complain("dbus-daemon");
 }
 
@@ -154,7 +162,7 @@ static bool start_dbus_broker(World *world) {
         if (listener < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return complain(world->address);
         theirs = pair[1];
-        world->bus = start(argv, theirs);
+        world->bus = start(argv, theirs, false);
         if (world->bus < 0)
                 return complain("dbus-broker");
         return control(world, pair[0], listener) >= 0;
@@ -209,7 +217,7 @@ bool world_start_daemon(World *world) {
         snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", world->directory);
         world->daemon = start((char *[]){(char *)world->guestmapd, (char *)world->mode, address,
                                          runtime_dir, (char *)world->option, NULL},
-                              -1);
+                              -1, false);
         for (int waited = 0; waited < PATIENCE_MSEC; waited += STEP_MSEC) {
                 if (has_service(world))
                         return true;
@@ -225,6 +233,10 @@ void world_stop_daemon(World *world, int signal) {
 
 bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode) {
         *world = (World){.kind = kind, .guestmapd = guestmapd, .mode = mode};
+        return world_open_as_it_says(world);
+}
+
+bool world_open_as_it_says(World *world) {
         snprintf(world->directory, sizeof(world->directory), "/tmp/guestmap-forward-XXXXXX");
         if (!mkdtemp(world->directory) || chmod(world->directory, 0755) < 0)
                 return complain(world->directory);

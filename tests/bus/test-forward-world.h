@@ -22,6 +22,7 @@ struct World {
         const char *guestmapd; /* the program */
         const char *mode;      /* "--system" or "--user" */
         const char *option;    /* of guestmapd, besides; or NULL */
+        unsigned bus_bytes;    /* that dbus-daemon keeps of or for one client; 0: the usual */
         char directory[64];
         char address[128];
         pid_t bus;
@@ -33,6 +34,8 @@ struct World {
 bool world_has(const char *kind);
 
 bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode);
+/* The same as the fields above directory say. */
+bool world_open_as_it_says(World *world);
 
 /* Whether guestmapd ended well; sanitizers report through its exit status. */
 bool world_close(World *world);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Stall: a bus that takes nothing from us any more
+ *
+ * dbus-daemon charges a message to its sender until the last receiver has read it, and reads no
+ * more from a sender that owes too much. So a subscriber that sleeps through a million commits
+ * would silence the service for all, for as long as it sleeps. A new connection owes nothing; and
+ * what comes for that subscriber is dropped from then on, because its own queue is full.
+ *
+ * So when the bus has taken nothing for STALL_USEC of what waits, the connection is given up for
+ * lost, like one that has ended, and a new one is made. Calls under way are answered by the bus, as
+ * those of a service that has gone; VMs do not notice.
+ */
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+typedef struct Manager Manager;
+typedef struct Stall Stall;
+
+enum { STALL_USEC = 2000000 };
+
+struct Stall {
+        sd_event_source *timer; /* armed while something waits */
+        int unread;             /* bytes that the bus had not read, when last looked at */
+        unsigned n_steps;       /* since when they have been as many */
+};
+
+/* Something was sent: looks after it until the bus has read all there is. */
+void stall_watch(Manager *manager);
+/* The connection is another one, or there is none. */
+void stall_end(Manager *manager);
