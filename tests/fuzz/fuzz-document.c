@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         int r;
 
         /* Most is no document, and that is soon known. */
-        r = document_parse(&document, text, strlen(text), &detail);
+        r = document_parse(&document, text, strlen(text), &vm_limits_default, &detail);
         check_outcome(r, &detail);
         if (r == 0)
                 apply(text);
