@@ -12,26 +12,28 @@
 
 enum { STEPS = 8 };
 
-/* How many bytes lie in the socket. What waits behind them is ours, and waits for these. */
-static int count_unread(Manager *manager) {
-        int n = 0;
+/* Messages wait only where the socket is full: as many bytes in it may be others than before. */
+static Stall look_at(sd_bus *bus) {
+        Stall stall = {};
 
-        if (manager->bus)
-                (void)ioctl(sd_bus_get_fd(manager->bus), SIOCOUTQ, &n);
-        return n;
+        (void)ioctl(sd_bus_get_fd(bus), SIOCOUTQ, &stall.unread);
+        (void)sd_bus_get_n_queued_write(bus, &stall.n_queued);
+        return stall;
 }
 
 static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
-        Stall *stall = &manager->stall;
-        int unread = count_unread(manager), r;
+        Stall *stall = &manager->stall, now = look_at(manager->bus);
+        int r;
 
-        if (unread == 0) {
+        if (now.unread == 0) {
                 stall_end(manager);
                 return 0;
         }
-        stall->n_steps = unread == stall->unread ? stall->n_steps + 1 : 0;
-        stall->unread = unread;
+        if (now.unread == stall->unread && now.n_queued >= stall->n_queued)
+                now.n_steps = stall->n_steps + 1;
+        now.timer = stall->timer;
+        *stall = now;
         if (stall->n_steps == STEPS) {
                 service_reconnect(manager, "the bus takes nothing from us");
                 return 0;

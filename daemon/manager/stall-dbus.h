@@ -24,8 +24,9 @@ enum { STALL_USEC = 2000000 };
 
 struct Stall {
         sd_event_source *timer; /* armed while something waits */
-        int unread;             /* bytes that the bus had not read, when last looked at */
-        unsigned n_steps;       /* since when they have been as many */
+        int unread;             /* bytes that lay in the socket when last looked at */
+        uint64_t n_queued;      /* messages that waited behind them */
+        unsigned n_steps;       /* since when neither has become less */
 };
 
 /* Something was sent: looks after it until the bus has read all there is. */
