@@ -422,8 +422,8 @@ int main(int argc, char **argv) {
                         steps = strtoull(optarg, NULL, 0);
                         break;
                 case 'l':
-                        n = 300;
-                        steps = 400;
+                        n = 200;
+                        steps = 300;
                         break;
                 default:
                         return EXIT_FAILURE;
