@@ -107,8 +107,7 @@ static int carry_out(Listener *listener, const Commit *commit, Detail *detail) {
 static void tell_replay(Listener *listener, Map *map, const Commit *commit) {
         for (size_t i = 0; i < commit->n_changes; i++)
                 tell_space(map, listener, &commit->changes[i]);
-        for (size_t i = 0; i < commit->n_changes; i++)
-                tell_eventfds(map, listener, &commit->changes[i]);
+        tell_eventfds(map, listener, commit);
 }
 
 static bool follows(const Listener *listener, const char *space) {
@@ -131,8 +130,7 @@ static void stop_logging(Listener *listener, const SpaceChange *change) {
 
 /* The reverse of a replay: what came last goes first. */
 static void tell_withdrawal(Listener *listener, Map *map, const Commit *commit) {
-        for (size_t i = 0; i < commit->n_changes; i++)
-                tell_eventfds(map, listener, &commit->changes[i]);
+        tell_eventfds(map, listener, commit);
         for (size_t i = 0; i < commit->n_changes; i++) {
                 stop_logging(listener, &commit->changes[i]);
                 tell_space(map, listener, &commit->changes[i]);

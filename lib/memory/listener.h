@@ -18,7 +18,7 @@
  *      coalesced_del of the section's zones, region_del; then in ascending address: a section that
  *      stayed gets region_nop, then log_start if dirty logging began, log_stop (descending) if it
  *      ended; a new one gets region_add, coalesced_add, log_start; ascending.
- *   3. per address space: all eventfd_del (descending), then all eventfd_add (ascending).
+ *   3. all eventfd_del (descending), then all eventfd_add (ascending); each by address space.
  *   4. commit, ascending priority.
  * Equal priorities: order of registration. A listener without region_nop is not visited for
  * sections that did not change. A commit that changes no view calls begin and commit only.

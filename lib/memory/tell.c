@@ -207,29 +207,42 @@ void tell_space(Map *map, Listener *only, const SpaceChange *change) {
         tell_additions(&(Audience){map, only, change->space, change->new}, change->diff);
 }
 
-void tell_eventfds(Map *map, Listener *only, const SpaceChange *change) {
-        Audience old = {map, only, change->space, change->old};
-        Audience new = {map, only, change->space, change->new};
-        const AnnouncedList *removed = &change->diff->announced_removed;
-        const AnnouncedList *added = &change->diff->announced_added;
-
+static void tell_eventfds_gone(const Audience *audience, const AnnouncedList *removed) {
         for (size_t i = 0; i < removed->n; i++) {
                 const Announced *gone = &removed->items[i];
 
                 if (!gone->ioeventfd)
                         continue;
                 ListenerSection told =
-                        snapshot_of(&old, flat_view_find(old.view, gone->range.first));
-                TELL_DOWN(&old, eventfd_del, &told, gone->ioeventfd);
+                        snapshot_of(audience, flat_view_find(audience->view, gone->range.first));
+                TELL_DOWN(audience, eventfd_del, &told, gone->ioeventfd);
         }
+}
+
+static void tell_eventfds_come(const Audience *audience, const AnnouncedList *added) {
         for (size_t i = 0; i < added->n; i++) {
                 const Announced *come = &added->items[i];
 
                 if (!come->ioeventfd)
                         continue;
                 ListenerSection told =
-                        snapshot_of(&new, flat_view_find(new.view, come->range.first));
-                TELL_UP(&new, eventfd_add, &told, come->ioeventfd);
+                        snapshot_of(audience, flat_view_find(audience->view, come->range.first));
+                TELL_UP(audience, eventfd_add, &told, come->ioeventfd);
+        }
+}
+
+void tell_eventfds(Map *map, Listener *only, const Commit *commit) {
+        const SpaceChange *change;
+
+        for (size_t i = 0; i < commit->n_changes; i++) {
+                change = &commit->changes[i];
+                tell_eventfds_gone(&(Audience){map, only, change->space, change->old},
+                                   &change->diff->announced_removed);
+        }
+        for (size_t i = 0; i < commit->n_changes; i++) {
+                change = &commit->changes[i];
+                tell_eventfds_come(&(Audience){map, only, change->space, change->new},
+                                   &change->diff->announced_added);
         }
 }
 
@@ -242,8 +255,7 @@ void listeners_tell(const Commit *commit) {
                         listener->ops->begin(listener);
         for (size_t i = 0; i < commit->n_changes; i++)
                 tell_space(map, NULL, &commit->changes[i]);
-        for (size_t i = 0; i < commit->n_changes; i++)
-                tell_eventfds(map, NULL, &commit->changes[i]);
+        tell_eventfds(map, NULL, commit);
         cds_list_for_each_entry(listener, &map->listeners, link)
                 if (listener->ops->commit)
                         listener->ops->commit(listener);

@@ -24,4 +24,5 @@ void listeners_tell(const Commit *commit);
 
 /* The callbacks of one address space's change: to all listeners of the map, or to `only` one. */
 void tell_space(Map *map, Listener *only, const SpaceChange *change);
-void tell_eventfds(Map *map, Listener *only, const SpaceChange *change);
+/* Those of all the commit's ioeventfds. */
+void tell_eventfds(Map *map, Listener *only, const Commit *commit);

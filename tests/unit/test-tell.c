@@ -186,6 +186,29 @@ static void test_ioeventfds(void **state) {
                       "hi eventfd-add memory 2000-20ff device@0 30/4\n" ENDED);
 }
 
+/* Of all spaces: who has one table for them never has one key twice. */
+static void test_ioeventfds_of_two_spaces(void **state) {
+        Audience *f = *state;
+
+        must_edit(f->map, add_space("dma", "system"));
+        must_add_ioeventfd(f->map, "device", 0x10, 4, false, 0);
+        must_commit(f->map);
+        listener_unregister(&f->hi.listener, f->map);
+        trace_take(&f->out);
+        must_edit_commit(f->map, move_region("device", "system", 0x3000, 0));
+        told(f, "lo prepare\nlo apply\nlo begin\n"
+                "lo del dma 2000-20ff device@0\n"
+                "lo add dma 3000-30ff device@0\n"
+                "lo del memory 2000-20ff device@0\n"
+                "lo add memory 3000-30ff device@0\n"
+                "lo eventfd-del dma 2000-20ff device@0 10/4\n"
+                "lo eventfd-del memory 2000-20ff device@0 10/4\n"
+                "lo eventfd-add dma 3000-30ff device@0 10/4\n"
+                "lo eventfd-add memory 3000-30ff device@0 10/4\n"
+                "lo commit\nlo settle\n");
+        audience_join(f, &f->hi);
+}
+
 static void test_ioeventfds_follow_their_section(void **state) {
         Audience *f = *state;
 
@@ -258,5 +281,6 @@ UNIT_TESTS(TEST(test_addition), TEST(test_deletion), TEST(test_a_window_opens),
            TEST(test_read_only), TEST(test_address_spaces_by_name), TEST(test_tree_only),
            TEST(test_nothing_at_all), TEST(test_equal_priorities), TEST(test_one_address_space),
            TEST(test_nop_is_for_those_who_want_it), TEST(test_logging_of_a_region),
-           TEST(test_ioeventfds), TEST(test_ioeventfds_follow_their_section),
-           TEST(test_coalesced_zones), TEST(test_cut_ioeventfd));
+           TEST(test_ioeventfds), TEST(test_ioeventfds_of_two_spaces),
+           TEST(test_ioeventfds_follow_their_section), TEST(test_coalesced_zones),
+           TEST(test_cut_ioeventfd));
