@@ -3,7 +3,7 @@
 /*
  * A guest that reads and writes all over a random map while it is edited
  *
- *   test-random-guest [--seed=N] [--seeds=N] [--steps=N] [--long]
+ *   test-random-guest [SEED | --long]
  *
  * Each seed is a map's life of so many steps. In a step the guest makes two runs of random reads
  * and writes: of 1 to 8 bytes, aligned or not, across whatever borders there are. Beside the first
@@ -17,7 +17,6 @@
  * meet is up to the machine.
  */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
@@ -401,37 +400,14 @@ static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
 }
 
 int main(int argc, char **argv) {
-        static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                                {"seeds", required_argument, NULL, 'n'},
-                                                {"steps", required_argument, NULL, 't'},
-                                                {"long", no_argument, NULL, 'l'},
-                                                {}};
-        uint64_t first = 1, n = 8, steps = 25;
-        int c;
+        bool for_long = argc > 1 && strcmp(argv[1], "--long") == 0;
+        bool one = argc > 1 && !for_long;
+        uint64_t first = one ? strtoull(argv[1], NULL, 0) : 1, n = for_long ? 200 : one ? 1 : 8;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
-                switch (c) {
-                case 's':
-                        first = strtoull(optarg, NULL, 0);
-                        n = 1;
-                        break;
-                case 'n':
-                        n = strtoull(optarg, NULL, 0);
-                        break;
-                case 't':
-                        steps = strtoull(optarg, NULL, 0);
-                        break;
-                case 'l':
-                        n = 200;
-                        steps = 300;
-                        break;
-                default:
-                        return EXIT_FAILURE;
-                }
         processor_need_kvm();
         rcu_register();
         for (uint64_t i = 0; i < n; i++)
-                live(first + i, steps, i + 1);
+                live(first + i, for_long ? 300 : 25, i + 1);
         rcu_unregister();
         printf("1..%" PRIu64 "\n", n);
         return EXIT_SUCCESS;
