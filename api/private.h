@@ -29,6 +29,9 @@
  *   CallerGone(s unique)
  *       It left the bus: its transactions that live as long as it does are rolled back. Wants no
  *       reply. The end of the connection says the same of every caller at once.
+ *   Offer()
+ *       A guestmapd that runs the process itself has started again, and has nothing of what the
+ *       process stored: all of it is sent to $NOTIFY_SOCKET once more, before this is answered.
  *   Quit()
  *       Answers, then the process ends: the VM is destroyed.
  *   signal Leaving()
@@ -36,7 +39,7 @@
  *       guestmapd runs itself is not run again. Of a unit systemd knows whether it is stopped or
  *       restarted. A connection that ends without it means a crash.
  *
- * None of them but Setup waits for anything.
+ * None of them but Setup and Offer waits for anything.
  */
 
 #include "api/names.h"

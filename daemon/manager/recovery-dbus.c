@@ -76,9 +76,9 @@ static void crash(VM *vm, const char *why) {
 
 /* Of a VM that is found before guestmapd serves an earlier one has told. */
 static void found(VM *vm) {
-        bool is_news = !vm->announced && vm->manager->settled;
+        bool early = !vm->manager->settled, is_news = !vm->announced && !early;
 
-        if (!vm->announced)
+        if (early)
                 vm->told = vm->generation;
         vm->announced = true;
         vm->attempts = 0;
@@ -97,6 +97,33 @@ static void on_properties(VM *vm, sd_bus_message *reply, void *userdata) {
                 found(vm);
         else
                 crash(vm, "its process does not tell its properties");
+}
+
+static void ask_properties(VM *vm) {
+        if (vm_query(vm, on_properties, NULL) < 0)
+                crash(vm, "can't ask its process");
+}
+
+static void on_offered(VM *vm, sd_bus_message *reply, void *userdata) {
+        if (!reply)
+                return;
+        if (sd_bus_message_is_method_error(reply, NULL))
+                log_vm(LOG_WARNING, vm->name, "its process does not offer what it has stored: %s",
+                       sd_bus_message_get_error(reply)->message);
+        vm->unoffered = false;
+        ask_properties(vm);
+}
+
+/* Before anybody is told that it is there: from then on it is to survive its process. */
+static void ask_offer(VM *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE, "Offer");
+        if (r >= 0)
+                r = link_call(vm->link, NULL, m, LINK_NEVER, on_offered, NULL);
+        if (r < 0)
+                crash(vm, "can't ask its process");
 }
 
 static bool read_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
@@ -128,8 +155,10 @@ static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
                 on_empty(vm);
         else if (!read_identity(vm, name, id, owner))
                 crash(vm, "what serves its socket is another VM");
-        else if (vm_query(vm, on_properties, NULL) < 0)
-                crash(vm, "can't ask its process");
+        else if (vm->unoffered)
+                ask_offer(vm);
+        else
+                ask_properties(vm);
 }
 
 int recovery_connect(VM *vm) {
@@ -182,7 +211,7 @@ static void on_unit_started(VM *vm, const char *result) {
 
 /* Whoever wants it to run again has guestmapd start, or the machine. */
 static void on_unit_inactive(VM *vm) {
-        if (!vm->durable || vm->announced || vm->started) {
+        if (!vm->durable || !vm->awaited || vm->started) {
                 departure_begin(vm, NULL);
                 return;
         }
@@ -256,7 +285,7 @@ static int on_durable(const DurableVM *durable, void *userdata) {
         r = vm_new(&vm, userdata);
         if (r < 0)
                 return r;
-        vm->durable = true;
+        vm->durable = vm->announced = true;
         vm->owner = durable->owner;
         vm->instance = strdup(durable->instance);
         if (!vm->instance)

@@ -8,8 +8,8 @@
  * what the first one stored: systemd runs it, or guestmapd does (spawn.h). Or the connection alone
  * was lost. Or it was guestmapd that ended, and has started again. It is one way in all cases:
  *
- *   look ─▶ connect ─▶ who are you? ─▶ what are your properties? ─▶ LIVING
- *    ▲──────────┴─────────────┴──────────────────┘ after a while
+ *   look ─▶ connect ─▶ who are you? ─▶ (offer) ─▶ what are your properties? ─▶ LIVING
+ *    ▲──────────┴─────────────┴───────────┴───────────────────┘ after a while
  *
  * Meanwhile the VM's State is "recovering", and calls are held (held-dbus.h). There is no limit to
  * how often it is tried: it ends when systemd says that the unit has ended, or the process that it

@@ -84,6 +84,7 @@ int spawn_adopt(VM *vm) {
         int r;
 
         find_places(vm, &places);
+        vm->unoffered = !vm->store;
         r = prepare(vm, &places);
         if (r < 0 || vm->process)
                 return r;

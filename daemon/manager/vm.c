@@ -51,13 +51,23 @@ int vm_new(VM **ret, Manager *manager) {
         return 0;
 }
 
+/* It is not awaited any more. */
+static void vm_known(VM *vm) {
+        if (!vm->awaited)
+                return;
+        vm->awaited = false;
+        if (--vm->manager->n_awaited == 0)
+                manager_settled(vm->manager);
+}
+
 VM *vm_free(VM *vm) {
         if (!vm)
                 return NULL;
         cds_list_del(&vm->siblings);
         if (vm->path)
                 registry_unlink(&vm->manager->registry, vm);
-        vm_set_phase(vm, VM_LEAVING);
+        vm_known(vm);
+        status_changed(&vm->manager->status);
         callers_forget_vm(vm);
         link_free(vm->link);
         process_free(vm->process);
@@ -120,13 +130,8 @@ int vm_set_state(VM *vm, const char *state) {
 }
 
 void vm_set_phase(VM *vm, VMPhase phase) {
-        bool known = phase != VM_STARTING && phase != VM_RECOVERING;
-
         vm->phase = phase;
         status_changed(&vm->manager->status);
-        if (!known || !vm->awaited)
-                return;
-        vm->awaited = false;
-        if (--vm->manager->n_awaited == 0)
-                manager_settled(vm->manager);
+        if (phase == VM_LIVING || phase == VM_CRASHED)
+                vm_known(vm);
 }

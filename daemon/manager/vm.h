@@ -50,7 +50,7 @@ struct VM {
         struct cds_list_head siblings; /* in Manager.vms */
         RB_ENTRY(VM) by_name;          /* in Registry, once it has a path */
         VMPhase phase;
-        bool awaited;   /* guestmapd is not on the bus until it knows what this one is */
+        bool awaited;   /* what this one is was not known since guestmapd has started */
         bool announced; /* VMNew was sent, or was by an earlier guestmapd */
 
         char *name;
@@ -62,6 +62,7 @@ struct VM {
 
         Process *process; /* NULL: a unit, a process not known by pid, or none any more */
         FDStore *store;   /* of a process that is no unit */
+        bool unoffered;   /* the store is newer than the process, which is to fill it again */
         Link *link;
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
         bool orderly;                       /* the process has said that it leaves */

@@ -5,6 +5,7 @@
 
 #include "api/private.h"
 #include "daemon/common/log.h"
+#include "daemon/vm/offer-dbus.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/setup-dbus.h"
@@ -71,6 +72,8 @@ static const sd_bus_vtable private_vtable[] = {
                                 SD_BUS_NO_RESULT, method_caller, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("CallerGone", SD_BUS_ARGS("s", unique), SD_BUS_NO_RESULT,
                                 method_caller_gone, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Offer", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_offer,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Quit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_quit,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Leaving", SD_BUS_NO_ARGS, 0),

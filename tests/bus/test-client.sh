@@ -128,7 +128,8 @@ start() {
         eventually test -S "$directory/bus" || bail_out "no bus"
         refuses "no guestmapd" "guestmapd is not running on this bus*" list
         mkdir "$directory/run"
-        "$guestmapd" --user --address="$address" --runtime-dir="$directory/run" --vmd="$vmd" \
+        "$guestmapd" --user --address="$address" --runtime-dir="$directory/run" \
+        --state-dir="$directory/state" --vmd="$vmd" \
                 >"$directory/guestmapd.log" 2>&1 &
         started+=($!)
         eventually ctl list || bail_out "no guestmapd"

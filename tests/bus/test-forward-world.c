@@ -211,12 +211,13 @@ static bool has_service(World *world) {
 }
 
 bool world_start_daemon(World *world) {
-        char address[160], runtime_dir[128];
+        char address[160], runtime_dir[128], state_dir[128];
 
         snprintf(address, sizeof(address), "--address=%s", world->address);
         snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", world->directory);
+        snprintf(state_dir, sizeof(state_dir), "--state-dir=%s/state", world->directory);
         world->daemon = start((char *[]){(char *)world->guestmapd, (char *)world->mode, address,
-                                         runtime_dir, (char *)world->option, NULL},
+                                         runtime_dir, state_dir, (char *)world->option, NULL},
                               -1, false);
         for (int waited = 0; waited < PATIENCE_MSEC; waited += STEP_MSEC) {
                 if (has_service(world))
