@@ -9,9 +9,9 @@
 #include <errno.h>
 
 #include "lib/kvm/host.h"
+#include "lib/kvm/vcpu-image.h"
 #include "lib/kvm/vcpu-mode.h"
 #include "lib/kvm/vcpu-registers.h"
-#include "lib/kvm/vcpu-reset.h"
 
 enum { BITS = 40 }; /* what KVM gives a guest that asks for nothing else, on arm64 */
 
@@ -65,14 +65,26 @@ int vcpu_register_set(VCPURegisters *registers, const char *name, uint64_t value
         return -EOPNOTSUPP;
 }
 
-int vcpu_reset_new(VCPUReset **ret, int kvm_fd, int vcpu_fd) {
+int vcpu_image_new(VCPUImage **ret, int kvm_fd, int vcpu_fd) {
         return -EOPNOTSUPP;
 }
 
-VCPUReset *vcpu_reset_free(VCPUReset *reset) {
+int vcpu_image_take(VCPUImage **ret, const VCPUImage *like, int vcpu_fd) {
+        return -EOPNOTSUPP;
+}
+
+int vcpu_image_read(VCPUImage **ret, const VCPUImage *like, const void *bytes, size_t size) {
+        return -EPROTO;
+}
+
+VCPUImage *vcpu_image_free(VCPUImage *image) {
         return NULL;
 }
 
-int vcpu_reset_apply(const VCPUReset *reset, int vcpu_fd) {
+int vcpu_image_put(const VCPUImage *image, int vcpu_fd, Detail *detail) {
+        return -EOPNOTSUPP;
+}
+
+int vcpu_image_put_new(const VCPUImage *image, int vcpu_fd, Detail *detail) {
         return -EOPNOTSUPP;
 }

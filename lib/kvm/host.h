@@ -4,7 +4,7 @@
 /*
  * Host: what depends on its architecture
  *
- * Guests run on x86-64 (host-x86.c, and the vCPU's registers, modes and reset). Elsewhere
+ * Guests run on x86-64 (host-x86.c, and the vCPU's registers, modes and images). Elsewhere
  * (host-other.c stands in for all of these) the map works, and KVM has its slots, but there are no
  * vCPUs.
  */

@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 
 #include "lib/kvm/host.h"
-#include "lib/kvm/vcpu-reset.h"
 #include "lib/kvm/vcpu.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/rcu.h"
@@ -31,7 +30,7 @@ struct VCPU {
         int fd;
         struct kvm_run *run;
         size_t run_size;
-        VCPUReset *reset;
+        VCPUImage *first; /* of when it was new */
         RunGate *gate;
         const VCPUOps *ops;
         void *userdata;
@@ -40,6 +39,7 @@ struct VCPU {
         pthread_t thread;
         bool has_thread;
         VCPUState state;
+        bool is_stepping;
         VCPUEnd end; /* of the last run that was taken */
 
         pthread_mutex_t lock; /* of the following three, and of `coming` once it is reported */
@@ -245,7 +245,7 @@ static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
         r = host_equip_vcpu(kvm_fd, vcpu->fd, vcpu->index);
         if (r < 0)
                 return refused(vcpu, "KVM_SET_CPUID2", r, detail);
-        r = vcpu_reset_new(&vcpu->reset, kvm_fd, vcpu->fd);
+        r = vcpu_image_new(&vcpu->first, kvm_fd, vcpu->fd);
         if (r < 0)
                 return refused(vcpu, "its first state", r, detail);
         return 0;
@@ -289,7 +289,7 @@ VCPU *vcpu_free(VCPU *vcpu) {
                 return NULL;
         if (vcpu->has_thread)
                 end_thread(vcpu);
-        vcpu_reset_free(vcpu->reset);
+        vcpu_image_free(vcpu->first);
         if (vcpu->run)
                 munmap(vcpu->run, vcpu->run_size);
         safe_close(vcpu->fd);
@@ -311,6 +311,10 @@ VCPUState vcpu_state(const VCPU *vcpu) {
         return vcpu->state;
 }
 
+bool vcpu_is_stepping(const VCPU *vcpu) {
+        return vcpu->is_stepping;
+}
+
 uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind) {
         return __atomic_load_n(&vcpu->exits[kind], __ATOMIC_RELAXED);
 }
@@ -328,6 +332,7 @@ int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
         if (r != 0)
                 return r;
         vcpu->state = VCPU_RUNNING;
+        vcpu->is_stepping = steps > 0;
         pthread_mutex_lock(&vcpu->lock);
         vcpu->steps_left = steps;
         vcpu->cause = BY_OWNER;
@@ -390,9 +395,11 @@ int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
         r = check_idle(vcpu, detail);
         if (r != 0)
                 return r;
-        r = vcpu_reset_apply(vcpu->reset, vcpu->fd);
-        if (r < 0)
-                return refused(vcpu, "its first state", r, detail);
+        r = vcpu_image_put(vcpu->first, vcpu->fd, detail);
+        if (r != 0) {
+                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+                return r;
+        }
         r = vcpu_read(vcpu, &registers, detail);
         if (r != 0)
                 return r;
@@ -401,4 +408,31 @@ int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
         memset(vcpu->exits, 0, sizeof(vcpu->exits));
         vcpu_mode_set_registers(setup, &registers);
         return vcpu_write(vcpu, &registers, detail);
+}
+
+int vcpu_save(const VCPU *vcpu, VCPUImage **ret, Detail *detail) {
+        int r;
+
+        r = check_idle(vcpu, detail);
+        if (r != 0)
+                return r;
+        r = vcpu_image_take(ret, vcpu->first, vcpu->fd);
+        return r < 0 ? refused(vcpu, "its state", r, detail) : 0;
+}
+
+int vcpu_restore(VCPU *vcpu, const void *bytes, size_t size, const VCPUEnd *end, Detail *detail) {
+        _cleanup_(vcpu_image_freep) VCPUImage *image = NULL;
+        int r;
+
+        r = vcpu_image_read(&image, vcpu->first, bytes, size);
+        if (r < 0)
+                return refused(vcpu, "what was saved", r, detail);
+        r = vcpu_image_put_new(image, vcpu->fd, detail);
+        if (r != 0) {
+                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+                return r;
+        }
+        vcpu->state = end->state;
+        vcpu->end = *end;
+        return 0;
 }

@@ -25,6 +25,7 @@
 #include "lib/kvm/accelerator.h"
 #include "lib/kvm/run-gate.h"
 #include "lib/kvm/vcpu-exit.h"
+#include "lib/kvm/vcpu-image.h"
 #include "lib/kvm/vcpu-mode.h"
 #include "lib/kvm/vcpu-registers.h"
 #include "lib/util/detail.h"
@@ -71,6 +72,8 @@ DEFINE_CLEANUP(VCPU *, vcpu_free);
 uint32_t vcpu_index(const VCPU *vcpu);
 /* What the kernel shares with it: struct kvm_run, and pages behind that. Until it is freed. */
 void *vcpu_mapping(const VCPU *vcpu);
+/* Whether it runs, or ran last, for a number of steps. */
+bool vcpu_is_stepping(const VCPU *vcpu);
 /* It counts as running until the end of its run was taken. */
 VCPUState vcpu_state(const VCPU *vcpu);
 /* Exits of a kind, vcpu-exit.h, since it was made or reset. */
@@ -88,5 +91,9 @@ const VCPUEnd *vcpu_last_end(const VCPU *vcpu);
 /* Of one that does not run: MAP_E_IN_USE. */
 int vcpu_read(const VCPU *vcpu, VCPURegisters *registers, Detail *detail);
 int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
+/* All that it is. MAP_E_IN_USE; MAP_E_KVM. */
+int vcpu_save(const VCPU *vcpu, VCPUImage **ret, Detail *detail);
+/* Makes a new one, which has not run, what another was, whose last run ended so. MAP_E_KVM. */
+int vcpu_restore(VCPU *vcpu, const void *bytes, size_t size, const VCPUEnd *end, Detail *detail);
 /* As it was made, in the registers of a mode. MAP_E_IN_USE, MAP_E_KVM. */
 int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail);
