@@ -10,8 +10,8 @@
  *   part: number of the ioctl that gets it; size of the argument in bytes; the argument
  *   image: parts, each from a multiple of 8 on, in the order in which they are put
  *
- * Which parts there are, and how large, is up to the host; so is what they mean. Images of all vCPUs
- * of one host are alike in that, and no others fit.
+ * Which parts there are, and how large, is up to the host; so is what they mean. Images of all
+ * vCPUs of one host are alike in that, and no others fit.
  */
 
 #include <stddef.h>
