@@ -160,6 +160,7 @@ static int run(int fd) {
         r = add_signals(event, service);
         if (r < 0)
                 return r;
+        rcu_start(); /* its thread inherits that signals are blocked */
         /* Also on a socket that listens already: it makes this process the one whose pid
          * SO_PEERCRED gives to those who connect. */
         if (listen(fd, SOMAXCONN) < 0)

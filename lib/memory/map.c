@@ -48,6 +48,8 @@ static void free_regions(Region *region) {
 Map *map_free(Map *map) {
         AddressSpace *space, *next;
 
+        if (!map)
+                return NULL;
         map_rollback(map, 0);
         RB_FOREACH_SAFE(space, AddressSpaces, &map->spaces, next) {
                 RB_REMOVE(AddressSpaces, &map->spaces, space);

@@ -19,6 +19,14 @@
 
 typedef struct rcu_head RcuHead;
 
+/*
+ * Has liburcu make its thread now and not when the first object is retired: where there can be no
+ * thread it ends the process, which is to happen before that has anything to lose.
+ */
+static inline void rcu_start(void) {
+        (void)urcu_memb_get_default_call_rcu_data();
+}
+
 /* Every thread that enters read-side sections registers first and unregisters before it ends. */
 static inline void rcu_register(void) {
         urcu_memb_register_thread();
