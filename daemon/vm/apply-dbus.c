@@ -102,6 +102,7 @@ static int prepare_commit(ApplyCall *call, const Cancel *cancel) {
 
         change_begin(change, call->service->vm);
         change->cancel = cancel;
+        change->for_nothing = call->dry_run;
         r = take_edits(call, &edits);
         if (r == 0)
                 r = change_edits(change, &edits, &call->detail);

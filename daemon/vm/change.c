@@ -2,6 +2,7 @@
 
 #include "daemon/vm/change.h"
 #include "daemon/vm/fd-store.h"
+#include "daemon/vm/journal-record.h"
 
 void change_begin(Change *change, VM *vm) {
         map_check_in(vm->map);
@@ -11,7 +12,14 @@ void change_begin(Change *change, VM *vm) {
         };
 }
 
+static void take_back_record(Change *change) {
+        if (change->recording)
+                (void)record_cut(change->vm->record);
+        change->recording = false;
+}
+
 void change_deinit(Change *change) {
+        take_back_record(change);
         commit_free(change->commit);
         if (change->vm && !change->applied && !change->staged)
                 map_rollback(change->vm->map, change->mark);
@@ -24,15 +32,28 @@ static bool brings_descriptor(const Edit *edit) {
                (edit->ioeventfd && edit->ioeventfd->kept) || (edit->handler && edit->handler->kept);
 }
 
+/* Before its first edit. */
+static int begin_record(Change *change, Detail *detail) {
+        VM *vm = change->vm;
+
+        if (!vm->record || change->for_nothing || change->recording)
+                return 0;
+        change->recording = true;
+        return record_failed(record_begin(vm->record), vm, detail);
+}
+
 int change_edit(Change *change, const Edit *edit, Detail *detail) {
         int r;
 
-        r = object_changes_note(&change->objects, change->vm->map, edit);
+        r = begin_record(change, detail);
+        if (r == 0)
+                r = object_changes_note(&change->objects, change->vm->map, edit);
+        if (r == 0)
+                r = map_edit(change->vm->map, edit, detail);
         if (r != 0)
                 return r;
-        r = map_edit(change->vm->map, edit, detail);
-        if (r != 0)
-                return r;
+        if (change->recording)
+                record_edit(change->vm->record, edit);
         change->n_edits++;
         change->brings_descriptors |= brings_descriptor(edit);
         return 0;
@@ -79,11 +100,43 @@ int change_prepare(Change *change, Detail *detail) {
         return commit_new(&change->commit, change->vm->map, detail);
 }
 
+static int record_staged(Change *change, Detail *detail) {
+        const Transaction *staged = change->staged;
+        int r;
+
+        r = begin_record(change, detail);
+        for (size_t i = 0; r == 0 && i < staged->n_edits; i++)
+                record_edit(change->vm->record, &staged->edits[i]);
+        return r;
+}
+
+static int write_record(Change *change, Detail *detail) {
+        VM *vm = change->vm;
+        int r;
+
+        r = change->staged ? record_staged(change, detail) : 0;
+        if (r != 0)
+                return r;
+        return record_failed(record_end(vm->record, change->commit->generation), vm, detail);
+}
+
+/* Whether there is anything for the journal. */
+static bool is_worth_a_record(const Change *change) {
+        return change->commit && change->commit->tree_changed && change->vm->record;
+}
+
+/* First the descriptors: the journal says that they are kept. */
 int change_record(Change *change, Detail *detail) {
-        return change->brings_descriptors ? fd_store_settle(change->vm->store, detail) : 0;
+        int r = 0;
+
+        if (change->brings_descriptors)
+                r = fd_store_settle(change->vm->store, detail);
+        return r == 0 && is_worth_a_record(change) ? write_record(change, detail) : r;
 }
 
 bool change_waits(const Change *change) {
+        if (is_worth_a_record(change) && change->vm->record->journal->durable)
+                return true;
         return change->brings_descriptors && !fd_store_is_settled(change->vm->store);
 }
 
@@ -91,8 +144,13 @@ int change_apply(Change *change, Detail *detail) {
         int r;
 
         r = commit_apply(change->commit, detail);
-        if (r != 0)
+        if (r != 0) {
+                take_back_record(change);
                 return r;
+        }
+        if (!is_worth_a_record(change))
+                take_back_record(change);
+        change->recording = false;
         change->applied = true;
         object_changes_settle(&change->objects, change->vm->map);
         return 0;

@@ -8,7 +8,8 @@
  *
  * The only way from edits to a commit in this process, whether they come from one verb, from a
  * document or from a transaction. A Change that goes before it was applied leaves nothing behind,
- * which makes a dry run of stopping after prepare.
+ * in the journal neither. One that is only to be looked at stops after prepare; it is for nothing
+ * and says so at its beginning, then nothing is written.
  */
 
 #include "daemon/vm/cancel.h"
@@ -28,6 +29,8 @@ struct Change {
         uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
         const char *discarded_region; /* the first that loses any; lives with the edits */
         ObjectChanges objects;
+        bool for_nothing; /* a dry run, a preview */
+        bool recording;   /* edits are written to the journal as they are made */
         bool brings_descriptors; /* that are kept (fd-store.h) */
         bool applied;
 };
@@ -45,8 +48,9 @@ int change_take_staged(Change *change, Transaction *staged);
 /* Any outcome of commit_new(), of transaction_prepare(). */
 int change_prepare(Change *change, Detail *detail);
 /*
- * Makes sure that what was prepared outlives the process: its descriptors are kept. Waits for
- * others if it has to. Any outcome of fd_store_settle().
+ * Makes sure that what was prepared outlives the process: its descriptors are kept, and then it is
+ * written to the journal, if there is one; what changes nothing is not written. Waits for others
+ * and for disks if it has to. Any outcome of fd_store_settle(); VM_E_NO_SPACE.
  */
 int change_record(Change *change, Detail *detail);
 /* Whether that may have to wait. */

@@ -48,6 +48,10 @@ struct Entry {
         json_object *ioeventfds;
         json_object *coalesced;
         json_object *handler_object;
+        bool is_socket; /* these four of a record of the journal */
+        uint64_t backing_id;
+        uint64_t backing_size;
+        uint64_t stored;
 };
 
 /* A row; a row without a key ends the table. At most 32 rows. */

@@ -5,6 +5,7 @@
  * What document-parse.c fills and document.c uses, and what document-file.c is told on the way
  */
 
+#include "daemon/vm/document-field.h"
 #include "daemon/vm/document.h"
 #include "daemon/vm/layout.h"
 
@@ -18,6 +19,8 @@ struct Document {
 typedef int (*DocumentPassed)(const Document *document, const char *end, void *userdata,
                               Detail *detail);
 
+/* An edit of a patch, {VERB: {…}}, into an empty entry, to be given to entry_deinit() anyway. */
+int document_read_edit(Entry *entry, json_object *object, const JSONPath *path, Detail *detail);
 /* document_parse() of a text of any length. `passed` may be NULL. */
 int document_parse_text(Document **ret, const char *text, size_t length, const VMLimits *limits,
                         DocumentPassed passed, void *userdata, Detail *detail);

@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include <json-c/json_tokener.h>
 #include <json-c/linkhash.h>
 
 #include "api/names.h"
 #include "daemon/vm/document-field.h"
 #include "daemon/vm/document-internal.h"
 #include "daemon/vm/document-settle.h"
-#include "daemon/vm/json-scan.h"
+#include "daemon/vm/json-piece.h"
 #include "daemon/vm/vm-error.h"
 
 typedef struct Parser Parser;
@@ -216,19 +215,24 @@ static int settle_entry(Entry *entry, const JSONPath *path, Detail *detail) {
         }
 }
 
+static int read_verb(Entry *entry, const Verb *verb, json_object *object, const JSONPath *path,
+                     Detail *detail) {
+        int r;
+
+        entry->edit.verb = verb->verb;
+        entry->handler = HANDLER_SPEC_USUAL;
+        r = entry_read(entry, verb->fields, object, path, detail);
+        return r ? r : settle_entry(entry, path, detail);
+}
+
 /* Reads an object into an edit at the end of the list. */
 static int parse_edit(EditList *list, const Verb *verb, json_object *object, const JSONPath *path,
                       Detail *detail) {
-        Entry entry = {.edit = {.verb = verb->verb}, .handler = HANDLER_SPEC_USUAL};
+        _cleanup_(entry_deinit) Entry entry = {};
         int r;
 
-        r = entry_read(&entry, verb->fields, object, path, detail);
-        if (r == 0)
-                r = settle_entry(&entry, path, detail);
-        if (r == 0)
-                r = edit_list_add_taken(list, &entry.edit);
-        entry_deinit(&entry);
-        return r;
+        r = read_verb(&entry, verb, object, path, detail);
+        return r ? r : edit_list_add_taken(list, &entry.edit);
 }
 
 /* What a layout's entry says beside the region itself, as an edit about it. */
@@ -319,9 +323,7 @@ static int parse_region(Layout *layout, json_object *object, const JSONPath *pat
         return layout_add_region(layout, &entry.edit, &devices);
 }
 
-/* {VERB: {…}}: an object with one member. */
-static int parse_patch_edit(EditList *edits, json_object *object, const JSONPath *path,
-                            Detail *detail) {
+int document_read_edit(Entry *entry, json_object *object, const JSONPath *path, Detail *detail) {
         JSONPath member;
 
         if (!json_object_is_type(object, json_type_object) ||
@@ -332,9 +334,18 @@ static int parse_patch_edit(EditList *edits, json_object *object, const JSONPath
                 member = json_path_member(path, key);
                 for (size_t i = 0; i < ELEMENTS_OF(verbs); i++)
                         if (strcmp(verbs[i].key, key) == 0)
-                                return parse_edit(edits, &verbs[i], value, &member, detail);
+                                return read_verb(entry, &verbs[i], value, &member, detail);
         }
         return json_path_error(&member, VM_E_INVALID_DOCUMENT, detail, "unknown verb");
+}
+
+static int parse_patch_edit(EditList *edits, json_object *object, const JSONPath *path,
+                            Detail *detail) {
+        _cleanup_(entry_deinit) Entry entry = {};
+        int r;
+
+        r = document_read_edit(&entry, object, path, detail);
+        return r ? r : edit_list_add_taken(edits, &entry.edit);
 }
 
 static int parse_version(Parser *parser, json_object *value, const JSONPath *path, Detail *detail) {
@@ -345,19 +356,15 @@ static int parse_version(Parser *parser, json_object *value, const JSONPath *pat
         return 0;
 }
 
-static bool path_is(const JSONPath *path, const char *key) {
-        return path->key_length == strlen(key) && memcmp(path->key, key, path->key_length) == 0;
-}
-
 /* A member of the outermost object that is an array begins. */
 static int parse_array(Parser *parser, const JSONPath *path, Detail *detail) {
-        if (path_is(path, "regions"))
+        if (json_path_is(path, "regions"))
                 parser->has_regions = true;
-        else if (path_is(path, "edits"))
+        else if (json_path_is(path, "edits"))
                 parser->has_edits = true;
-        else if (path_is(path, "guestmap"))
+        else if (json_path_is(path, "guestmap"))
                 return parse_version(parser, NULL, path, detail);
-        else if (!path_is(path, "address-spaces"))
+        else if (!json_path_is(path, "address-spaces"))
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "unknown key");
         return 0;
 }
@@ -366,45 +373,29 @@ static int parse_element(Parser *parser, json_object *value, const JSONPath *pat
         static const Verb add_space = {.verb = EDIT_ADD_ADDRESS_SPACE, .fields = space_fields};
         Document *document = parser->document;
 
-        if (path_is(path->up, "regions"))
+        if (json_path_is(path->up, "regions"))
                 return parse_region(&document->layout, value, path, detail);
-        if (path_is(path->up, "edits"))
+        if (json_path_is(path->up, "edits"))
                 return parse_patch_edit(&document->edits, value, path, detail);
         return parse_edit(&document->layout.spaces, &add_space, value, path, detail);
 }
 
 static int parse_member(Parser *parser, json_object *value, const JSONPath *path, Detail *detail) {
-        if (path_is(path, "guestmap"))
+        if (json_path_is(path, "guestmap"))
                 return parse_version(parser, value, path, detail);
-        if (path_is(path, "regions") || path_is(path, "edits") || path_is(path, "address-spaces"))
+        if (json_path_is(path, "regions") || json_path_is(path, "edits") ||
+            json_path_is(path, "address-spaces"))
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "must be an array");
         return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "unknown key");
 }
 
-/* One piece as json-c sees it. The byte behind a number tells json-c that it has ended. */
-static json_object *tokenize(json_tokener *tokener, const char *text, size_t length) {
-        json_object *value;
-
-        json_tokener_reset(tokener);
-        value = json_tokener_parse_ex(tokener, text, (int)length);
-        if (!value && json_tokener_get_error(tokener) == json_tokener_continue)
-                value = json_tokener_parse_ex(tokener, "", 1);
-        return value;
-}
-
-static void json_object_putp(json_object **object) {
-        json_object_put(*object);
-}
-
 static int parse_text(Parser *parser, const JSONPiece *piece, Detail *detail) {
         _cleanup_(json_object_putp) json_object *value = NULL;
-        enum json_tokener_error error;
+        int r;
 
-        value = tokenize(parser->tokener, piece->text, piece->length);
-        error = json_tokener_get_error(parser->tokener);
-        if (error != json_tokener_success)
-                return json_path_error(piece->path, VM_E_INVALID_DOCUMENT, detail, "%s",
-                                       json_tokener_error_desc(error));
+        r = json_piece_parse(parser->tokener, piece, &value, detail);
+        if (r)
+                return r;
         if (piece->path->up)
                 return parse_element(parser, value, piece->path, detail);
         return parse_member(parser, value, piece->path, detail);
@@ -436,15 +427,9 @@ static int check_members(const Parser *parser, Detail *detail) {
         return 0;
 }
 
-static void json_tokener_freep(json_tokener **tokener) {
-        if (*tokener)
-                json_tokener_free(*tokener);
-}
-
 int document_parse_text(Document **ret, const char *text, size_t length, const VMLimits *limits,
                         DocumentPassed passed, void *userdata, Detail *detail) {
-        _cleanup_(json_tokener_freep) json_tokener *tokener =
-                json_tokener_new_ex(GUESTMAP_JSON_DEPTH_MAX);
+        _cleanup_(json_tokener_freep) json_tokener *tokener = json_piece_tokener();
         _cleanup_(document_freep) Document *document = calloc(1, sizeof(*document));
         Parser parser = {
                 .document = document,
@@ -456,7 +441,6 @@ int document_parse_text(Document **ret, const char *text, size_t length, const V
 
         if (!tokener || !document)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         r = json_scan(text, length, limits->json_depth, parse_piece, &parser, detail);
         if (r)
                 return r;

@@ -57,27 +57,24 @@ static int make_eventfd(Edit *edit, Detail *detail) {
         return 0;
 }
 
-/* The backing that the edit was given is in use from now on. */
-static int keep_backing(VM *vm, const Edit *edit, Detail *detail) {
-        Backing *backing = edit->backing;
+int vm_keep_backing(VM *vm, const char *region, Backing *backing, Detail *detail) {
+        return keep(vm, region, "backing", backing->fd, &backing->stored, &backing->kept, detail);
+}
 
-        vm->last_backing++;
-        return keep(vm, edit->name, "backing", backing->fd, &backing->stored, &backing->kept,
+int vm_keep_ioeventfd(VM *vm, const char *region, IOEventFD *ioeventfd, Detail *detail) {
+        return keep(vm, region, "ioeventfd", ioeventfd->fd, &ioeventfd->stored, &ioeventfd->kept,
                     detail);
 }
 
-static int keep_ioeventfd(VM *vm, const Edit *edit, Detail *detail) {
-        IOEventFD *ioeventfd = edit->ioeventfd;
-
-        return keep(vm, edit->name, "ioeventfd", ioeventfd->fd, &ioeventfd->stored,
-                    &ioeventfd->kept, detail);
+int vm_keep_socket(VM *vm, const char *region, Handler *handler, Detail *detail) {
+        return keep(vm, region, "handler", handler_socket_setup(handler).fd, &handler->stored,
+                    &handler->kept, detail);
 }
 
-static int keep_handler(VM *vm, const Edit *edit, Detail *detail) {
-        Handler *handler = edit->handler;
-
-        return keep(vm, edit->name, "handler", handler_socket_fd(handler), &handler->stored,
-                    &handler->kept, detail);
+/* The backing that the edit was given is in use from now on. */
+static int count_backing(VM *vm, const Edit *edit, Detail *detail) {
+        vm->last_backing++;
+        return vm_keep_backing(vm, edit->name, edit->backing, detail);
 }
 
 static int equip_ioeventfd(VM *vm, Edit *edit, Detail *detail) {
@@ -85,7 +82,7 @@ static int equip_ioeventfd(VM *vm, Edit *edit, Detail *detail) {
 
         if (edit->ioeventfd->fd < 0)
                 r = make_eventfd(edit, detail);
-        return r != 0 ? r : keep_ioeventfd(vm, edit, detail);
+        return r != 0 ? r : vm_keep_ioeventfd(vm, edit->name, edit->ioeventfd, detail);
 }
 
 static int equip_region(VM *vm, Edit *edit, Detail *detail) {
@@ -94,7 +91,7 @@ static int equip_region(VM *vm, Edit *edit, Detail *detail) {
         if (edit->backing || !region_kind_has_backing(edit->kind))
                 return 0;
         r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size, detail);
-        return r != 0 ? r : keep_backing(vm, edit, detail);
+        return r != 0 ? r : count_backing(vm, edit, detail);
 }
 
 int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail) {
@@ -108,13 +105,15 @@ int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail)
                                   edit->name, region_kind_to_string(edit->kind));
         r = backing_new_passed(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
                                &passed, detail);
-        return r != 0 ? r : keep_backing(vm, edit, detail);
+        return r != 0 ? r : count_backing(vm, edit, detail);
 }
 
 static int equip_handler(VM *vm, Edit *edit, Detail *detail) {
         if (handler_is_log(edit->handler))
                 return handler_log_equip(edit->handler, vm->access_log, edit->name);
-        return handler_is_socket(edit->handler) ? keep_handler(vm, edit, detail) : 0;
+        if (!handler_is_socket(edit->handler))
+                return 0;
+        return vm_keep_socket(vm, edit->name, edit->handler, detail);
 }
 
 int vm_equip_edit(VM *vm, Edit *edit, Detail *detail) {

@@ -28,3 +28,11 @@ int vm_equip_edit(VM *vm, Edit *edit, Detail *detail);
  * caller keeps fd. VM_E_INVALID_ARGUMENTS: a kind without memory; any of backing_new_passed().
  */
 int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail);
+
+/*
+ * Has an object of a region's kept that there is already, under its number if it has one: as the
+ * above do with new ones. MAP_E_QUOTA_EXCEEDED, MAP_E_INVALID_ARGUMENT.
+ */
+int vm_keep_backing(VM *vm, const char *region, Backing *backing, Detail *detail);
+int vm_keep_ioeventfd(VM *vm, const char *region, IOEventFD *ioeventfd, Detail *detail);
+int vm_keep_socket(VM *vm, const char *region, Handler *handler, Detail *detail);

@@ -20,8 +20,35 @@ void json_writer_init(JSONWriter *writer, size_t length_max) {
         *writer = (JSONWriter){.fd = -1, .length_max = length_max};
 }
 
+static int write_file(void *userdata, const char *text, size_t n) {
+        const JSONWriter *writer = userdata;
+
+        while (n > 0) {
+                ssize_t written = write(writer->fd, text, n);
+
+                if (written < 0)
+                        return -errno;
+                text += written;
+                n -= (size_t)written;
+        }
+        return 0;
+}
+
 void json_writer_init_file(JSONWriter *writer, int fd, const Cancel *cancel) {
-        *writer = (JSONWriter){.fd = fd, .length_max = SIZE_MAX, .cancel = cancel};
+        json_writer_init_sink(writer, write_file, writer);
+        writer->fd = fd;
+        writer->cancel = cancel;
+}
+
+void json_writer_init_sink(JSONWriter *writer, JSONSink sink, void *userdata) {
+        *writer = (JSONWriter){
+                .fd = -1, .length_max = SIZE_MAX, .sink = sink, .userdata = userdata};
+}
+
+void json_writer_restart(JSONWriter *writer) {
+        writer->length = 0;
+        writer->error = 0;
+        writer->comma = false;
 }
 
 void json_writer_deinit(JSONWriter *writer) {
@@ -38,19 +65,15 @@ void json_fail(JSONWriter *writer, int error) {
 }
 
 static int flush(JSONWriter *writer) {
-        const char *text = writer->text;
+        int r = 0;
 
         if (cancel_is_requested(writer->cancel))
                 return -ECANCELED;
-        while (writer->length > 0) {
-                ssize_t n = write(writer->fd, text, writer->length);
-
-                if (n < 0)
-                        return -errno;
-                text += n;
-                writer->length -= (size_t)n;
-        }
-        return 0;
+        if (writer->length > 0)
+                r = writer->sink(writer->userdata, writer->text, writer->length);
+        if (r == 0)
+                writer->length = 0;
+        return r;
 }
 
 char *json_make_room(JSONWriter *writer, size_t n) {
@@ -58,7 +81,7 @@ char *json_make_room(JSONWriter *writer, size_t n) {
 
         if (writer->error != 0)
                 return NULL;
-        if (writer->fd >= 0)
+        if (writer->sink)
                 r = flush(writer);
         else if (writer->length > writer->length_max)
                 r = -E2BIG;

@@ -22,12 +22,17 @@
 
 typedef struct JSONWriter JSONWriter;
 
+/* Takes a piece of the text. -errno. */
+typedef int (*JSONSink)(void *userdata, const char *text, size_t n);
+
 struct JSONWriter {
         char *text;
         size_t length;
         size_t allocated;
         size_t length_max;
-        int fd; /* -1: the text stays here */
+        JSONSink sink; /* NULL: the text stays here */
+        void *userdata;
+        int fd; /* of a file */
         const Cancel *cancel;
         int error;  /* what failed first, -errno */
         bool comma; /* before the next key or value */
@@ -37,7 +42,11 @@ struct JSONWriter {
 void json_writer_init(JSONWriter *writer, size_t length_max);
 /* Into a file, which stays the caller's. It may be cancelled: -ECANCELED. */
 void json_writer_init_file(JSONWriter *writer, int fd, const Cancel *cancel);
+/* Piece by piece to somebody else, who looks for the last one in `text` himself. */
+void json_writer_init_sink(JSONWriter *writer, JSONSink sink, void *userdata);
 void json_writer_deinit(JSONWriter *writer);
+/* Begins a new text where the old one was. */
+void json_writer_restart(JSONWriter *writer);
 /* The text, from malloc(), with a newline behind it. The writer is empty then. Its error. */
 int json_writer_take(JSONWriter *writer, char **ret);
 /* The same for a file: it is all there. */

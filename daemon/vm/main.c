@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +26,18 @@
 #include "daemon/vm/service-dbus.h"
 #include "lib/util/rcu.h"
 
-enum { RETRY_USEC = 1000000 };
+enum {
+        RETRY_USEC = 1000000,
+        EXIT_DAMAGED = 65, /* as <sysexits.h> has it: no restart will help */
+};
 
+typedef struct Arguments Arguments;
 typedef struct Door Door;
+
+struct Arguments {
+        const char *socket; /* NULL: it is passed */
+        Places places;
+};
 
 /* Where connections come in. */
 struct Door {
@@ -145,7 +155,37 @@ static int add_signals(sd_event *event, Service *service) {
         return 0;
 }
 
-static int run(int fd) {
+static void tell_recovered(const Recovered *recovered) {
+        const VM *vm = recovered->vm;
+        const char *name = vm->name;
+
+        log_vm(LOG_NOTICE, name, "recovered at generation %" PRIu64 "%s", vm->map->generation,
+               vm->lost ? ", not all of it" : "");
+        if (recovered->torn > 0)
+                log_vm(LOG_WARNING, name, "journal: %s; cut off", recovered->where.text);
+        if (recovered->dropped.text[0])
+                log_vm(LOG_WARNING, name, "the last commit is not repeated: %s",
+                       recovered->dropped.text);
+}
+
+/* The VM of a process before this one, if it has left any. Positive: the status to exit with. */
+static int recover_vm(Service *service) {
+        Recovered recovered;
+        Detail detail = {};
+        int r;
+
+        r = recover(&recovered, &service->places, service->store, &detail);
+        if (r > 0) {
+                log_error("cannot recover: %s", detail.text);
+                return r == VM_E_DAMAGED ? EXIT_DAMAGED : EXIT_FAILURE;
+        }
+        if (r < 0 || !recovered.vm)
+                return r;
+        tell_recovered(&recovered);
+        return service_take_vm(service, recovered.vm);
+}
+
+static int run(int fd, const Places *places) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(service_freep) Service *service = NULL;
         _cleanup_(door_deinit) Door door = {};
@@ -156,6 +196,10 @@ static int run(int fd) {
                 return r;
         r = service_new(&service, event);
         if (r < 0)
+                return r;
+        service->places = *places;
+        r = recover_vm(service);
+        if (r != 0)
                 return r;
         r = add_signals(event, service);
         if (r < 0)
@@ -186,18 +230,22 @@ static void allow_descriptors(void) {
 }
 
 static void help(void) {
-        printf("guestmap-vmd --socket=PATH\n\n"
+        printf("guestmap-vmd [--socket=PATH] [--directory=DIR] [--state-directory=DIR]\n\n"
                "Serves the memory map of one VM on a socket, to guestmapd. Without --socket the\n"
                "socket is the one that was passed (LISTEN_FDS).\n\n"
-               "  --socket=PATH  make the socket there\n"
-               "  --help         show this\n"
-               "  --version      show the version\n");
+               "  --socket=PATH          make the socket there\n"
+               "  --directory=DIR        keep the VM's journal there, and recover from it\n"
+               "  --state-directory=DIR  the same for a durable VM\n"
+               "  --help                 show this\n"
+               "  --version              show the version\n");
 }
 
 /* 0: go on; else *ret_status is how to end. */
-static int parse_arguments(int argc, char **argv, const char **ret_socket, int *ret_status) {
+static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_status) {
         static const struct option options[] = {
                 {"socket", required_argument, NULL, 's'},
+                {"directory", required_argument, NULL, 'd'},
+                {"state-directory", required_argument, NULL, 't'},
                 {"help", no_argument, NULL, 'h'},
                 {"version", no_argument, NULL, 'v'},
                 {},
@@ -208,7 +256,13 @@ static int parse_arguments(int argc, char **argv, const char **ret_socket, int *
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 's':
-                        *ret_socket = optarg;
+                        ret->socket = optarg;
+                        break;
+                case 'd':
+                        ret->places.runtime = optarg;
+                        break;
+                case 't':
+                        ret->places.state = optarg;
                         break;
                 case 'h':
                         help();
@@ -230,12 +284,16 @@ static int parse_arguments(int argc, char **argv, const char **ret_socket, int *
 }
 
 int main(int argc, char **argv) {
-        const char *path = NULL;
+        Arguments arguments = {
+                .places = {getenv("RUNTIME_DIRECTORY"), getenv("STATE_DIRECTORY")},
+        };
         int r, fd = -1, status;
+        const char *path;
 
         log_open();
-        if (parse_arguments(argc, argv, &path, &status) != 0)
+        if (parse_arguments(argc, argv, &arguments, &status) != 0)
                 return status;
+        path = arguments.socket;
         r = socket_get(path, &fd);
         if (r < 0) {
                 fprintf(stderr, "guestmap-vmd: no socket to serve on%s%s: %s\n", path ? ": " : "",
@@ -244,8 +302,10 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         }
         allow_descriptors();
+        /* A journal that grows beyond a limit is an error of the commit. */
+        (void)signal(SIGXFSZ, SIG_IGN);
         rcu_register();
-        r = run(fd);
+        r = run(fd, &arguments.places);
         rcu_barrier_all();
         rcu_unregister();
         if (path)

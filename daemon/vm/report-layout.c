@@ -3,30 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/vm/json-write.h"
+#include "daemon/vm/json-region.h"
 #include "daemon/vm/report.h"
-
-static const struct {
-        uint32_t flag;
-        const char *key;
-} flag_keys[] = {
-        {REGION_ENABLED, "enabled"},         {REGION_READONLY, "readonly"},
-        {REGION_NONVOLATILE, "nonvolatile"}, {REGION_UNMERGEABLE, "unmergeable"},
-        {REGION_DIRECT_READ, "romd"},        {REGION_DIRTY_LOG, "dirty-log"},
-};
 
 /* The flags that a document has to say, and in a dump those that a kind can have. */
 static void report_region_flags(JSONWriter *writer, const Region *region, bool every) {
         uint32_t usual = region_default_flags(region_reported_kind(region));
 
-        for (size_t i = 0; i < ELEMENTS_OF(flag_keys); i++) {
-                bool is_set = region_is(region, flag_keys[i].flag);
-
-                if (!every && is_set == !!(usual & flag_keys[i].flag))
-                        continue;
-                json_key(writer, flag_keys[i].key);
-                json_boolean(writer, is_set);
-        }
+        json_region_flags(writer, every ? UINT32_MAX : region->state.flags ^ usual,
+                          region->state.flags);
 }
 
 static void report_target(JSONWriter *writer, const Region *region) {
@@ -51,30 +36,16 @@ static void report_placement(JSONWriter *writer, const Region *region, bool ever
         json_signed(writer, region->state.priority);
 }
 
-static void report_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd) {
-        json_open(writer, '{');
-        json_key(writer, "offset");
-        json_hex(writer, ioeventfd->offset);
-        json_key(writer, "length");
-        json_number(writer, ioeventfd->length);
-        if (ioeventfd->match) {
-                json_key(writer, "match");
-                json_boolean(writer, true);
-        }
-        if (ioeventfd->data != 0) {
-                json_key(writer, "data");
-                json_hex(writer, ioeventfd->data);
-        }
-        json_close(writer, '}');
-}
-
 static void report_ioeventfds(JSONWriter *writer, const Region *region) {
         const IOEventFD *ioeventfd = ioeventfds_first(&region->ioeventfds, 0);
 
         json_key(writer, "ioeventfds");
         json_open(writer, '[');
-        for (; ioeventfd; ioeventfd = ioeventfd_next(ioeventfd))
-                report_ioeventfd(writer, ioeventfd);
+        for (; ioeventfd; ioeventfd = ioeventfd_next(ioeventfd)) {
+                json_open(writer, '{');
+                json_region_ioeventfd(writer, ioeventfd);
+                json_close(writer, '}');
+        }
         json_close(writer, ']');
 }
 
@@ -111,30 +82,12 @@ static void report_backing(JSONWriter *writer, const Region *region, bool every)
         json_hex(writer, backing->offset);
 }
 
-/* What is usual is left out. */
 static void report_handler(JSONWriter *writer, const Handler *handler) {
-        uint64_t value;
-
         json_key(writer, "handler");
         json_open(writer, '{');
         json_key(writer, "kind");
         json_string(writer, handler->ops->kind);
-        if (handler_value(handler, &value)) {
-                json_key(writer, "value");
-                json_hex(writer, value);
-        }
-        if (handler->widths.min != HANDLER_WIDTHS_ANY.min) {
-                json_key(writer, "min-width");
-                json_number(writer, handler->widths.min);
-        }
-        if (handler->widths.max != HANDLER_WIDTHS_ANY.max) {
-                json_key(writer, "max-width");
-                json_number(writer, handler->widths.max);
-        }
-        if (handler->widths.unaligned) {
-                json_key(writer, "unaligned");
-                json_boolean(writer, true);
-        }
+        json_region_handler(writer, handler);
         json_close(writer, '}');
 }
 

@@ -29,6 +29,7 @@
 #include "daemon/vm/history.h"
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
+#include "daemon/vm/recovery.h"
 #include "daemon/vm/vm.h"
 #include "daemon/vm/watch-dbus.h"
 
@@ -41,6 +42,7 @@ struct Service {
         VM *vm;      /* NULL until Setup is done */
         Status status;
         bool is_setting_up;
+        Places places; /* borrowed; set before a VM is */
         FDStore *store; /* of the VM; borrowed, set before there is one; NULL: there is none */
         Jobs jobs;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/vm/compaction.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -17,6 +18,7 @@ struct SetupCall {
         sd_bus_message *m;
         const char *layout; /* NULL: it is in a file, or there is none */
         int layout_fd;      /* negative: there is none */
+        bool durable;
         VM *vm;
         Detail detail;
 };
@@ -40,6 +42,7 @@ static int read_call(SetupCall *call) {
                 {"layout", 's', &call->layout},
                 {"layout-fd", 'h', &call->layout_fd},
                 {"limits", OPTION_LIMITS, &limits},
+                {"durable", 'b', &call->durable},
         };
         uint32_t owner;
         int r;
@@ -53,6 +56,9 @@ static int read_call(SetupCall *call) {
         if (call->layout && call->layout_fd >= 0)
                 return detail_set(&call->detail, VM_E_INVALID_ARGUMENTS,
                                   "either layout or layout-fd, not both");
+        if (call->durable && !call->service->places.state)
+                return detail_set(&call->detail, VM_E_NOT_SUPPORTED,
+                                  "durable: guestmap-vmd has no --state-directory");
         r = vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
         if (r != 0)
                 return r;
@@ -68,11 +74,14 @@ static int parse(const SetupCall *call, const Cancel *cancel, Document **ret, De
         return document_read(ret, call->layout_fd, &call->vm->limits, cancel, detail);
 }
 
-static int load(const Cancel *cancel, void *userdata) {
+static bool has_layout(const SetupCall *call) {
+        return call->layout || call->layout_fd >= 0;
+}
+
+static int load(SetupCall *call, const Cancel *cancel) {
         _cleanup_(document_freep) Document *document = NULL;
         _cleanup_(edit_list_deinit) EditList edits = {};
         _cleanup_(change_deinit) Change change = {};
-        SetupCall *call = userdata;
         Detail *detail = &call->detail;
         int r;
 
@@ -90,6 +99,18 @@ static int load(const Cancel *cancel, void *userdata) {
         if (r == 0)
                 r = change_record(&change, detail);
         return r ? r : change_apply(&change, detail);
+}
+
+static int work(const Cancel *cancel, void *userdata) {
+        SetupCall *call = userdata;
+        const Places *places = &call->service->places;
+        const char *directory = call->durable ? places->state : places->runtime;
+        int r;
+
+        r = has_layout(call) ? load(call, cancel) : vm_populate(call->vm, &call->detail);
+        if (r != 0 || !directory)
+                return r;
+        return compaction_begin_journal(call->vm, directory, call->durable, &call->detail);
 }
 
 static int serve(SetupCall *call) {
@@ -124,9 +145,9 @@ static int begin(SetupCall *call) {
         r = read_call(call);
         if (r != 0)
                 return r;
-        if (!call->layout && call->layout_fd < 0)
-                return vm_populate(call->vm, &call->detail);
-        r = job_start(&call->service->jobs, NULL, load, done, call, &call->detail);
+        if (!has_layout(call) && !call->durable)
+                return work(NULL, call);
+        r = job_start(&call->service->jobs, NULL, work, done, call, &call->detail);
         call->service->is_setting_up = r == 0;
         return r;
 }

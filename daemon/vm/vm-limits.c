@@ -34,6 +34,13 @@ const VMLimits vm_limits_default = {
         .json_depth = GUESTMAP_JSON_DEPTH_MAX,
 };
 
+const char *vm_limits_get(const VMLimits *limits, size_t i, uint64_t *ret) {
+        if (i >= ELEMENTS_OF(limit_table))
+                return NULL;
+        *ret = *(const uint64_t *)((const char *)limits + limit_table[i].offset);
+        return limit_table[i].name;
+}
+
 int vm_limits_set(VMLimits *limits, const char *name, uint64_t value) {
         for (size_t i = 0; i < ELEMENTS_OF(limit_table); i++)
                 if (strcmp(limit_table[i].name, name) == 0) {

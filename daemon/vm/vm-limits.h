@@ -8,6 +8,7 @@
  * names.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/memory/map.h"
@@ -23,5 +24,7 @@ struct VMLimits {
 
 extern const VMLimits vm_limits_default;
 
+/* Number i of them, NULL behind the last one. */
+const char *vm_limits_get(const VMLimits *limits, size_t i, uint64_t *ret);
 /* -ENOENT: nothing here is called so. */
 int vm_limits_set(VMLimits *limits, const char *name, uint64_t value);

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "daemon/vm/journal-record.h"
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm.h"
+#include "lib/memory/handler-socket.h"
 #include "lib/util/utf8.h"
 
 enum {
@@ -168,6 +170,7 @@ void vm_set_limits(VM *vm, const VMLimits *limits) {
 VM *vm_free(VM *vm) {
         if (!vm)
                 return NULL;
+        record_free(vm->record);
         vcpus_free(vm->vcpus);
         if (vm->dirty_log)
                 listener_unregister(dirty_log_listener(vm->dirty_log), vm->map);

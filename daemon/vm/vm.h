@@ -30,8 +30,17 @@
 #include "lib/util/detail.h"
 
 typedef struct FDStore FDStore;
+typedef struct Record Record;
 typedef struct VCPUs VCPUs;
 typedef struct VM VM;
+
+/* What was not there any more when the VM was made again, and is new and empty. */
+enum {
+        VM_LOST_MEMORY = 1 << 0,
+        VM_LOST_VCPUS = 1 << 1,
+        VM_LOST_IOEVENTFDS = 1 << 2,
+        VM_LOST_HANDLERS = 1 << 3,
+};
 
 struct VM {
         char *name;
@@ -49,7 +58,9 @@ struct VM {
         VCPUs *vcpus;
         AccessLog *access_log; /* of all handlers that take notes */
         FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
+        Record *record;        /* of the journal; owned; NULL: none is kept */
         uint64_t last_backing;
+        unsigned lost;       /* VM_LOST_* */
         VMLimits limits;     /* those of the map are in force there */
         int descriptors_max; /* number from which on they are kept for other things than the map */
 };

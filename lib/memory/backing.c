@@ -102,6 +102,14 @@ static int none_to_be_had(int r, const char *name, uint64_t size, Detail *detail
                           strerror(-r));
 }
 
+/* A file of our own, mapped. */
+static int backing_make_file(Backing *backing, const char *name) {
+        int r;
+
+        r = memfd_new(&backing->fd, name, backing->size);
+        return r < 0 ? r : backing_map(backing, page_size(), MAP_NORESERVE);
+}
+
 int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size, Detail *detail) {
         _cleanup_(backing_unrefp) Backing *backing = NULL;
         int r;
@@ -109,13 +117,27 @@ int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t siz
         r = backing_new(&backing, id, name, size, detail);
         if (r != 0)
                 return r;
-        r = memfd_new(&backing->fd, name, size);
-        if (r == 0)
-                r = backing_map(backing, page_size(), MAP_NORESERVE);
+        r = backing_make_file(backing, name);
         if (r < 0)
                 return none_to_be_had(r, name, size, detail);
         *ret = TAKE_PTR(backing);
         return 0;
+}
+
+/* Part of a file that is there: its size and offset are the backing's. */
+static int backing_use_file(Backing *backing, const char *name, const PassedFD *passed,
+                            Detail *detail) {
+        int r;
+
+        backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
+        if (backing->fd < 0)
+                return none_to_be_had(-errno, name, backing->size, detail);
+        /* Huge pages are reserved by mapping them: none is missing when it is touched. */
+        r = backing_map(backing, passed->page, passed->huge ? 0 : MAP_NORESERVE);
+        if (r == 0)
+                return 0;
+        backing->fd = safe_close(backing->fd);
+        return none_to_be_had(r, name, backing->size, detail);
 }
 
 int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
@@ -124,22 +146,45 @@ int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t si
         int r;
 
         r = backing_new(&backing, id, name, size, detail);
-        if (r != 0)
-                return r;
-        r = passed_fd_check(passed, name, size, detail);
+        if (r == 0)
+                r = passed_fd_check(passed, name, size, detail);
         if (r != 0)
                 return r;
         backing->passed = true;
         backing->offset = passed->offset;
-        backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
-        if (backing->fd < 0)
-                return none_to_be_had(-errno, name, size, detail);
-        /* Huge pages are reserved by mapping them: none is missing when it is touched. */
-        r = backing_map(backing, passed->page, passed->huge ? 0 : MAP_NORESERVE);
-        if (r < 0)
-                return none_to_be_had(r, name, size, detail);
-        *ret = TAKE_PTR(backing);
+        r = backing_use_file(backing, name, passed, detail);
+        if (r == 0)
+                *ret = TAKE_PTR(backing);
+        return r;
+}
+
+int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size, bool passed,
+                       uint64_t offset, Detail *detail) {
+        int r;
+
+        r = backing_new(ret, id, name, size, detail);
+        if (r != 0)
+                return r;
+        (*ret)->passed = passed;
+        (*ret)->offset = offset;
         return 0;
+}
+
+int backing_adopt(Backing *backing, const char *name, int fd, Detail *detail) {
+        PassedFD passed = {.fd = fd, .offset = backing->offset};
+        int r;
+
+        r = passed_fd_check(&passed, name, backing->size, detail);
+        return r != 0 ? r : backing_use_file(backing, name, &passed, detail);
+}
+
+int backing_renew(Backing *backing, const char *name, Detail *detail) {
+        int r;
+
+        backing->passed = false;
+        backing->offset = 0;
+        r = backing_make_file(backing, name);
+        return r < 0 ? none_to_be_had(r, name, backing->size, detail) : 0;
 }
 
 static void backing_release(struct urcu_ref *ref) {

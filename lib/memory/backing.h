@@ -49,6 +49,21 @@ int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t siz
 int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
                        PassedFD *passed, Detail *detail);
 
+/*
+ * One that had a file once, in another process, part of a caller's if `passed`: a map can be made
+ * again before it is known which files are left. Until it is adopted or renewed it has none, and
+ * nobody may look at the memory. MAP_E_INVALID_RANGE: size 0 or 2^64.
+ */
+int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size, bool passed,
+                       uint64_t offset, Detail *detail);
+static inline bool backing_is_absent(const Backing *backing) {
+        return backing->fd < 0;
+}
+/* Gives it that file and its contents; the caller keeps fd. Any of backing_new_passed(). */
+int backing_adopt(Backing *backing, const char *name, int fd, Detail *detail);
+/* Gives it a new memfd, empty. MAP_E_NO_MEMORY. */
+int backing_renew(Backing *backing, const char *name, Detail *detail);
+
 Backing *backing_ref(Backing *backing);
 Backing *backing_unref(Backing *backing);
 DEFINE_CLEANUP(Backing *, backing_unref);

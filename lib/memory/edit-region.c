@@ -179,11 +179,8 @@ static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
 }
 
 /* Where among its equals a region is put that an edit places. */
-static uint64_t choose_place(Map *map, const Edit *edit) {
-        uint64_t place = edit->place ? edit->place : map->last_place + PLACE_STEP;
-
-        map->last_place = MAX_OF(map->last_place, place);
-        return place;
+static uint64_t choose_place(const Map *map, const Edit *edit) {
+        return edit->place ? edit->place : map->last_place + PLACE_STEP;
 }
 
 /* Bits for those who log the region from now on. Taken back, the edit leaves them unused. */
@@ -197,7 +194,7 @@ static int begin_logs(const Map *map, Backing *backing, const RegionState *state
         return r;
 }
 
-static RegionState state_of_new(Map *map, const Edit *edit, Region *parent) {
+static RegionState state_of_new(const Map *map, const Edit *edit, Region *parent) {
         uint32_t readonly = edit->kind == REGION_ROM ? REGION_READONLY : 0;
 
         return (RegionState){

@@ -179,10 +179,6 @@ bool handler_is_socket(const Handler *handler) {
         return handler && handler->ops == &socket_ops;
 }
 
-int handler_socket_fd(const Handler *handler) {
-        return as_channel(handler)->fd;
-}
-
 static int check_socket(int fd, bool *ret_packets, Detail *detail) {
         int domain = -1, type = -1;
         socklen_t size = sizeof(int);
@@ -241,4 +237,16 @@ int handler_new_socket(Handler **ret, const SocketSetup *setup, Detail *detail) 
         memcpy(channel->region, setup->region, length);
         *ret = &channel->handler;
         return 0;
+}
+
+SocketSetup handler_socket_setup(const Handler *handler) {
+        const Channel *channel = as_channel(handler);
+
+        return (SocketSetup){
+                .fd = channel->fd,
+                .region = channel->region,
+                .timeout_usec = channel->timeout_usec,
+                .user_data = channel->user_data,
+                .posted_writes = channel->posted_writes,
+        };
 }

@@ -31,5 +31,5 @@ struct SocketSetup {
 /* MAP_E_INVALID_ARGUMENT: not a connected unix socket of bytes or packets. -errno. */
 int handler_new_socket(Handler **ret, const SocketSetup *setup, Detail *detail);
 bool handler_is_socket(const Handler *handler);
-/* The handler's own descriptor of such a socket. */
-int handler_socket_fd(const Handler *handler);
+/* What it was made with; the descriptor, borrowed, is its own. */
+SocketSetup handler_socket_setup(const Handler *handler);

@@ -61,6 +61,9 @@ struct HandlerWidths {
 
 #define HANDLER_WIDTHS_ANY ((HandlerWidths){1, 8, false})
 
+/* Handler.stored of one in the place of a socket's: there was a socket, which is gone. */
+#define HANDLER_SOCKET_LOST UINT64_MAX
+
 /* What every handler begins with. */
 struct Handler {
         struct urcu_ref ref;

@@ -106,6 +106,10 @@ AddressSpace *map_find_space(const Map *map, const char *name) {
         return NULL;
 }
 
+void map_set_generation(Map *map, uint64_t generation) {
+        map->generation = map->snapshot->generation = generation;
+}
+
 void map_begin_walk(Map *map) {
         if (++map->last_visit == 0)
                 map->last_visit++;

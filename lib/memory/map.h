@@ -66,7 +66,7 @@ struct Map {
         uint64_t n_ioeventfds;
         uint64_t n_coalesced;
         uint64_t ram_bytes;
-        uint64_t last_place;
+        uint64_t last_place; /* highest that was given out: the same edits give the same ones */
         uint32_t last_visit; /* number of the walk that is on */
         unsigned log_global; /* reasons for dirty tracking of everything */
 
@@ -100,6 +100,9 @@ size_t map_mark(const Map *map);
 void map_rollback(Map *map, size_t mark);
 /* Whether the edits in the log, taken together, left the tree as it was. */
 bool map_is_unchanged(Map *map);
+
+/* A map that nobody reads yet goes on where one ended that had this generation. */
+void map_set_generation(Map *map, uint64_t generation);
 
 /*
  * A walk over the tree that meets each region once: map_walk_visits() is true the first time that

@@ -124,7 +124,11 @@ static void dirty_region(Map *map, Region *region) {
 }
 
 void map_change_region(Map *map, Region *region, const RegionState *state) {
-        push(map, (Undo){.kind = UNDO_REGION, .region = region, .before = region->state});
+        push(map, (Undo){.kind = UNDO_REGION,
+                         .region = region,
+                         .before = region->state,
+                         .last_place = map->last_place});
+        map->last_place = MAX_OF(map->last_place, state->place);
         dirty_region(map, region);
         put_state(map, region, state);
         dirty_region(map, region);
@@ -183,6 +187,7 @@ static void take_back(Map *map, const Undo *undo) {
         switch (undo->kind) {
         case UNDO_REGION:
                 put_state(map, undo->region, &undo->before);
+                map->last_place = undo->last_place;
                 break;
         case UNDO_SPACE_ADDED:
                 take_space(map, undo->space);

@@ -38,6 +38,7 @@ struct Undo {
         Coalesced *coalesced; /* counted reference */
         Handler *handler;     /* UNDO_HANDLER: whom it had before; counted reference */
         RegionState before;   /* UNDO_REGION */
+        uint64_t last_place;  /* UNDO_REGION: Map.last_place before */
 };
 
 /* Room for n more records. -ENOMEM. */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "daemon/vm/compaction.h"
+#include "daemon/vm/journal-record.h"
+
+/* Bytes that may follow any snapshot, however small. */
+enum { SLACK = 1 << 20 };
+
+/* Takes over the journal, also on failure. */
+static int replace_journal(VM *vm, Journal *journal) {
+        _cleanup_(record_freep) Record *record = NULL;
+        int r;
+
+        r = record_new(&record, journal);
+        if (r < 0) {
+                journal_free(journal);
+                return r;
+        }
+        r = record_setup(record, vm);
+        if (r == 0)
+                r = record_map(record, vm);
+        if (r == 0)
+                r = journal_install(journal);
+        if (r < 0) {
+                journal_discard(journal);
+                return r;
+        }
+        record_free(vm->record);
+        vm->record = TAKE_PTR(record);
+        return 0;
+}
+
+int compaction_begin_journal(VM *vm, const char *directory, bool durable, Detail *detail) {
+        Journal *journal;
+        int r;
+
+        r = journal_new(&journal, directory, durable);
+        if (r == 0)
+                r = replace_journal(vm, journal);
+        return record_failed(r, vm, detail);
+}
+
+bool compaction_is_due(const VM *vm) {
+        const Journal *journal = vm->record ? vm->record->journal : NULL;
+
+        return journal &&
+               journal->end - journal->snapshot > MAX_OF(journal->snapshot, (uint64_t)SLACK);
+}
+
+int compaction_run(VM *vm, Detail *detail) {
+        Journal *journal;
+        int r;
+
+        r = journal_new_successor(&journal, vm->record->journal);
+        if (r == 0)
+                r = replace_journal(vm, journal);
+        return record_failed(r, vm, detail);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Journal: a file that grows by whole records
+ *
+ * The file "journal" in a directory of the VM's own. It is made as "journal.new" and takes its name
+ * when it is complete enough to begin from; so is the one that takes its place when it is
+ * compacted.
+ * What a record says is not known here; how it looks is in journal-scan.h.
+ *
+ *   begin ─▶ write … ─▶ end ─▶ (cut)
+ *
+ * A record is written behind the last one, in as many pieces as there are; its header comes last,
+ * unless all of it is one piece. It counts from journal_end() on. Until the next one begins it can
+ * be cut off again.
+ *
+ * Used by whoever has the map.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/util/cleanup.h"
+
+typedef struct Journal Journal;
+
+struct Journal {
+        int directory;
+        int fd;
+        bool durable;      /* records are on the disk when journal_end() returns */
+        bool untidy;       /* there may be something behind `end` */
+        uint64_t end;      /* behind the last whole record */
+        uint64_t start;    /* where the last record begins that was begun */
+        uint64_t written;  /* bytes of it, without header */
+        uint32_t crc;      /* of these */
+        uint64_t sequence; /* of the last whole record */
+        uint64_t snapshot; /* bytes of what the journal began with */
+};
+
+/* A new one, empty, that is not in its place yet. -errno, as from all functions here. */
+int journal_new(Journal **ret, const char *directory, bool durable);
+/* The same to take the place of another one. */
+int journal_new_successor(Journal **ret, const Journal *journal);
+/* The one in its place, to go on behind a record that ends there; what is behind it is cut off. */
+int journal_open(Journal **ret, const char *directory, bool durable, uint64_t end,
+                 uint64_t sequence);
+Journal *journal_free(Journal *journal);
+DEFINE_CLEANUP(Journal *, journal_free);
+
+/* Gives a new journal its name, in the place of one that was there: it is the snapshot. */
+int journal_install(Journal *journal);
+/* Takes away a new one that will not get there. */
+void journal_discard(Journal *journal);
+/* Takes away what there is of journals. */
+int journal_remove(Journal *journal);
+
+/* Begins a record. One that was begun and did not end is forgotten. */
+int journal_begin(Journal *journal);
+int journal_write(Journal *journal, const char *text, size_t n);
+/* The last piece. On failure there is no such record. */
+int journal_end(Journal *journal, const char *text, size_t n);
+/* Takes back the record that was begun last, whole or not. */
+int journal_cut(Journal *journal);
+
+/* Reads all of the one in its place. The caller frees *ret. -ENOENT: there is none. */
+int journal_read(const char *directory, char **ret, size_t *ret_length);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "daemon/vm/equip.h"
+#include "daemon/vm/fd-store.h"
+#include "daemon/vm/journal-record.h"
+#include "daemon/vm/recovery.h"
+#include "lib/memory/handler-socket.h"
+
+static int find_memory(VM *vm, const Region *region, Detail *detail) {
+        Backing *backing = region->backing;
+        int r, fd;
+
+        if (!backing || !backing_is_absent(backing))
+                return 0;
+        fd = fd_store_find(vm->store, "backing", backing->stored);
+        if (fd < 0)
+                vm->lost |= VM_LOST_MEMORY;
+        r = fd < 0 ? backing_renew(backing, region->name, detail)
+                   : backing_adopt(backing, region->name, fd, detail);
+        return r != 0 ? r : vm_keep_backing(vm, region->name, backing, detail);
+}
+
+static int find_ioeventfd(VM *vm, const Region *region, IOEventFD *ioeventfd, Detail *detail) {
+        int fd;
+
+        if (ioeventfd->fd >= 0)
+                return 0;
+        fd = fd_store_find(vm->store, "ioeventfd", ioeventfd->stored);
+        if (fd < 0)
+                vm->lost |= VM_LOST_IOEVENTFDS;
+        ioeventfd->fd =
+                fd < 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (ioeventfd->fd < 0)
+                return -errno;
+        return vm_keep_ioeventfd(vm, region->name, ioeventfd, detail);
+}
+
+static int find_ioeventfds(VM *vm, const Region *region, Detail *detail) {
+        IOEventFD *ioeventfd = ioeventfds_first(&region->ioeventfds, 0);
+        int r = 0;
+
+        for (; r == 0 && ioeventfd; ioeventfd = ioeventfd_next(ioeventfd))
+                r = find_ioeventfd(vm, region, ioeventfd, detail);
+        return r;
+}
+
+static int find_socket(VM *vm, const Region *region, Detail *detail) {
+        Handler *handler = region->handler;
+
+        if (handler && handler->stored == HANDLER_SOCKET_LOST)
+                vm->lost |= VM_LOST_HANDLERS;
+        if (!handler_is_socket(handler))
+                return 0;
+        return vm_keep_socket(vm, region->name, handler, detail);
+}
+
+/* What regions need from the host, those that there are in the end. */
+static int find_descriptors(VM *vm, Detail *detail) {
+        Region *region;
+        int r = 0;
+
+        RB_FOREACH(region, RegionsByName, &vm->map->regions) {
+                r = find_memory(vm, region, detail);
+                if (r == 0)
+                        r = find_ioeventfds(vm, region, detail);
+                if (r == 0)
+                        r = find_socket(vm, region, detail);
+                if (r != 0)
+                        break;
+        }
+        return r != 0 ? r : fd_store_settle(vm->store, detail);
+}
+
+/* Brings what is in the tree into force, as that generation. On failure it is still there. */
+static int commit_at(VM *vm, uint64_t generation, Detail *detail) {
+        _cleanup_(commit_freep) Commit *commit = NULL;
+        uint64_t place = vm->map->last_place;
+        int r;
+
+        if (map_is_unchanged(vm->map)) {
+                map_rollback(vm->map, 0);
+                vm->map->last_place = place;
+                map_set_generation(vm->map, generation);
+                return 0;
+        }
+        if (generation == 0)
+                return detail_set(detail, VM_E_DAMAGED, "there are edits, and no generation");
+        map_set_generation(vm->map, generation - 1);
+        r = commit_new(&commit, vm->map, detail);
+        return r != 0 ? r : commit_apply(commit, detail);
+}
+
+/* Without its last commit if it has to be, and another one comes before. */
+static int commit(Replay *replay, Detail *dropped, Detail *detail) {
+        VM *vm = replay->vm;
+        int r;
+
+        r = find_descriptors(vm, detail);
+        if (r == 0)
+                r = commit_at(vm, replay->now.generation, detail);
+        if (r <= 0 || r == VM_E_DAMAGED || replay->before.generation == 0)
+                return r;
+        *dropped = *detail;
+        replay->now = replay->before;
+        vm->lost = 0;
+        map_rollback(vm->map, replay->before.mark);
+        r = find_descriptors(vm, detail);
+        return r != 0 ? r : commit_at(vm, replay->now.generation, detail);
+}
+
+static int continue_journal(const Replay *replay, const char *directory) {
+        _cleanup_(journal_freep) Journal *journal = NULL;
+        int r;
+
+        r = journal_open(&journal, directory, replay->durable, replay->now.end,
+                         replay->now.sequence);
+        if (r < 0)
+                return r;
+        journal->snapshot = replay->snapshot;
+        r = record_new(&replay->vm->record, journal);
+        if (r == 0)
+                TAKE_PTR(journal);
+        return r;
+}
+
+static int recover_from(Recovered *ret, const char *directory, FDStore *store, Detail *detail) {
+        _cleanup_(replay_deinit) Replay replay = {.store = store};
+        _cleanup_(freep) char *bytes = NULL;
+        size_t length;
+        int r;
+
+        r = journal_read(directory, &bytes, &length);
+        if (r == -ENOENT)
+                return 0;
+        if (r == 0)
+                r = journal_replay(&replay, bytes, length, detail);
+        if (r == 0)
+                r = commit(&replay, &ret->dropped, detail);
+        if (r == 0)
+                r = continue_journal(&replay, directory);
+        if (r > 0)
+                detail_prefix(detail, "%s/journal: ", directory);
+        if (r != 0)
+                return r;
+        ret->torn = replay.torn;
+        ret->where = replay.where;
+        ret->vm = TAKE_PTR(replay.vm);
+        return 0;
+}
+
+int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
+        int r = 0;
+
+        *ret = (Recovered){};
+        if (places->state)
+                r = recover_from(ret, places->state, store, detail);
+        if (r == 0 && !ret->vm && places->runtime)
+                r = recover_from(ret, places->runtime, store, detail);
+        return r;
+}

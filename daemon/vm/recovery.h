@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Recovery: the VM of a process that is gone
+ *
+ * Its journal is replayed, its memory and other descriptors are those in the store, and all of the
+ * map comes into force with one commit, of the generation that it had. What was not kept is new
+ * and empty: VM.lost says so. The last commit is left out if it can no longer be carried out: it
+ * was acknowledged to nobody, since it was carried out before it was.
+ */
+
+#include "daemon/vm/journal-replay.h"
+
+typedef struct Places Places;
+typedef struct Recovered Recovered;
+
+/* Directories that are the VM's alone; NULL: there is none. */
+struct Places {
+        const char *runtime; /* lives as long as the VM, or until the next boot */
+        const char *state;   /* survives that: for durable ones */
+};
+
+/* What there is to be told beside the VM. */
+struct Recovered {
+        VM *vm;      /* NULL: there was no journal */
+        size_t torn; /* bytes that were cut from its end */
+        Detail where;
+        Detail dropped; /* why the last commit was; empty: it was not */
+};
+
+/* VM_E_DAMAGED; whatever forbids a commit; -errno. */
+int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail);
