@@ -79,22 +79,24 @@ static void check_ended(Rig *rig, int expected_code, const char *answer) {
 }
 
 /* The process has nothing to live for. */
-static void check_setup_fails(const char *option, const char *value, const char *message) {
+static void check_setup_fails(const char *accelerator, const char *option, const char *value,
+                              const char *message) {
         Rig *rig = rig_new();
 
         outlive_loop(rig);
-        rig_send(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 1,
-                 option, "s", value);
+        rig_send(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 2,
+                 "accelerator", "s", accelerator, option, "s", value);
         check_ended(rig, EXIT_FAILURE, message);
         rig_free(rig);
 }
 
 static void test_setup_fails(void **state) {
-        check_setup_fails("accelerator", "tcg",
+        check_setup_fails("tcg", "memory-space", "memory",
                           "InvalidArgs: accelerator \"tcg\" is neither \"kvm\" nor \"none\"");
-        check_setup_fails("colour", "red", "InvalidArgs: unknown option \"colour\"");
-        check_setup_fails("layout", "{", "InvalidDocument: expected a key (line 1, byte 2)");
-        check_setup_fails("memory-space", "",
+        check_setup_fails("none", "colour", "red", "InvalidArgs: unknown option \"colour\"");
+        check_setup_fails("none", "layout", "{",
+                          "InvalidDocument: expected a key (line 1, byte 2)");
+        check_setup_fails("none", "memory-space", "",
                           "InvalidName: memory-space \"\": an address space's name is 1 to 128 "
                           "bytes of UTF-8 without control characters");
 }

@@ -402,7 +402,7 @@ static void live(uint64_t seed, uint64_t n_steps, uint64_t number) {
 int main(int argc, char **argv) {
         bool for_long = argc > 1 && strcmp(argv[1], "--long") == 0;
         bool one = argc > 1 && !for_long;
-        uint64_t first = one ? strtoull(argv[1], NULL, 0) : 1, n = for_long ? 200 : one ? 1 : 8;
+        uint64_t first = one ? strtoull(argv[1], NULL, 0) : 1, n = for_long ? 60 : one ? 1 : 8;
 
         processor_need_kvm();
         rcu_register();
