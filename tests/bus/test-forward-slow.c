@@ -9,22 +9,14 @@
  * little, and make an unbroken chain of Committed signals from the first commit to the last.
  */
 
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <systemd/sd-bus.h>
-#include <systemd/sd-id128.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
+#include "tests/bus/own-bus.h"
 #include "tests/common/unit.h"
 
 #define VM1       GUESTMAP_PATH_VM "/vm1"
@@ -36,11 +28,8 @@
 #define WAIT_USEC 10000000
 
 static const char *program;
-static char directory[] = "/tmp/guestmap-forward-XXXXXX";
-static pid_t daemon_pid;
-static sd_bus *bus;
-
-static bool named, answered;
+static OwnBus own;
+static bool answered;
 static uint64_t generation; /* the last that a reply or a signal has told */
 static unsigned n_committed, n_truncated, n_gaps;
 
@@ -51,17 +40,6 @@ static int answer_who(sd_bus_message *m) {
         if (strcmp(unique, NOBODY) == 0)
                 return sd_bus_reply_method_return(m, "s", "nobody");
         return sd_bus_reply_method_return(m, "u", 0);
-}
-
-static int answer_driver(sd_bus_message *m) {
-        if (sd_bus_message_is_method_call(m, NULL, "Hello"))
-                return sd_bus_reply_method_return(m, "s", ":1.1");
-        if (sd_bus_message_is_method_call(m, NULL, "GetConnectionUnixUser"))
-                return answer_who(m);
-        if (!sd_bus_message_is_method_call(m, NULL, "RequestName"))
-                return sd_bus_reply_method_return(m, NULL);
-        named = true;
-        return sd_bus_reply_method_return(m, "u", 1);
 }
 
 static void read_committed(sd_bus_message *m) {
@@ -83,89 +61,27 @@ static void read_committed(sd_bus_message *m) {
 }
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", NULL))
-                return answer_driver(m) < 0 ? -EIO : 1;
+        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", "GetConnectionUnixUser"))
+                return answer_who(m);
         if (sd_bus_message_is_signal(m, GUESTMAP_INTERFACE_VM, "Committed"))
                 read_committed(m);
         return sd_bus_message_is_signal(m, NULL, NULL);
 }
 
-static int listen_at(const char *path) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-        assert_true(fd >= 0);
-        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(listen(fd, 1), 0);
-        return fd;
-}
-
-/* More calls at a time than a client may have under way. */
-static void write_config(void) {
-        _cleanup_(fclosep) FILE *file = NULL;
-        char path[96];
-
-        snprintf(path, sizeof(path), "%s/conf", directory);
-        file = fopen(path, "we");
-        assert_non_null(file);
-        fprintf(file, "[User]\nCallsPerUser=%d\n[Client]\nCallsPerClient=%d\n", BATCH, BATCH);
-}
-
-static pid_t run_daemon(void) {
-        char address[96], runtime_dir[96], config[96];
-        pid_t pid = fork();
-
-        assert_true(pid >= 0);
-        if (pid != 0)
-                return pid;
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        unsetenv("SYSTEMD_EXEC_PID");
-        snprintf(address, sizeof(address), "--address=unix:path=%s/bus", directory);
-        snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", directory);
-        snprintf(config, sizeof(config), "--config=%s/conf", directory);
-        execl(program, program, "--system", address, runtime_dir, config, NULL);
-        _exit(127);
-}
-
-static void process_until(const bool *done) {
-        while (!*done) {
-                int r = sd_bus_process(bus, NULL);
-
-                assert_true(r >= 0);
-                if (r == 0)
-                        assert_true(sd_bus_wait(bus, WAIT_USEC) > 0);
-        }
-}
-
 static int set_up(void **state) {
-        _cleanup_(closep) int listener = -1;
-        char path[96];
-        int fd;
+        char config[128];
 
-        assert_non_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/bus", directory);
-        listener = listen_at(path);
-        write_config();
-        daemon_pid = run_daemon();
-        assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, 10000), 1);
-        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        assert_true(fd >= 0);
-        assert_true(sd_bus_new(&bus) >= 0);
-        assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
-        assert_true(sd_bus_set_server(
-                            bus, 1,
-                            SD_ID128_MAKE(1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, d, e, f, 0)) >= 0);
-        assert_true(sd_bus_start(bus) >= 0);
-        assert_true(sd_bus_add_filter(bus, NULL, on_message, NULL) >= 0);
-        process_until(&named);
+        /* More calls at a time than a client may have under way. */
+        snprintf(config, sizeof(config), "[User]\nCallsPerUser=%d\n[Client]\nCallsPerClient=%d\n",
+                 BATCH, BATCH);
+        own_bus_open(&own, program, config, on_message);
         return 0;
 }
 
 static sd_bus_message *new_call(const char *path, const char *interface, const char *member) {
         sd_bus_message *m = NULL;
 
-        assert_true(sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, path, interface,
+        assert_true(sd_bus_message_new_method_call(own.bus, &m, GUESTMAP_SERVICE, path, interface,
                                                    member) >= 0);
         assert_true(sd_bus_message_set_sender(m, CALLER) >= 0);
         return m;
@@ -181,9 +97,9 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static void call(sd_bus_message *m) {
         answered = false;
-        assert_true(sd_bus_call_async(bus, NULL, m, on_reply, NULL, WAIT_USEC) >= 0);
+        assert_true(sd_bus_call_async(own.bus, NULL, m, on_reply, NULL, WAIT_USEC) >= 0);
         sd_bus_message_unref(m);
-        process_until(&answered);
+        own_bus_run_until(&own, &answered);
 }
 
 static void toggle_without_reading(unsigned n) {
@@ -192,25 +108,10 @@ static void toggle_without_reading(unsigned n) {
 
                 assert_true(sd_bus_message_append(m, "sba{sv}", "window", i % 2, 0) >= 0);
                 assert_true(sd_bus_message_set_expect_reply(m, 0) >= 0);
-                assert_true(sd_bus_send(bus, m, NULL) >= 0);
+                assert_true(sd_bus_send(own.bus, m, NULL) >= 0);
                 sd_bus_message_unref(m);
         }
-        assert_true(sd_bus_flush(bus) >= 0);
-}
-
-/* The VM's process, there being one VM; 0 if there is none. */
-static pid_t child_of(pid_t pid) {
-        char path[64];
-        pid_t child = 0;
-        FILE *file;
-
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-        file = fopen(path, "re");
-        assert_non_null(file);
-        if (fscanf(file, "%d", &child) != 1)
-                child = 0;
-        fclose(file);
-        return child;
+        assert_true(sd_bus_flush(own.bus) >= 0);
 }
 
 static unsigned long ticks_used(pid_t pid) {
@@ -237,8 +138,8 @@ static void wait_until_idle(void) {
 
         for (unsigned tries = 0; quiet < 5 && tries < 200; tries++) {
                 nanosleep(&(struct timespec){.tv_nsec = 100000000L}, NULL);
-                assert_true(sd_bus_process(bus, NULL) >= 0);
-                now = ticks_used(daemon_pid) + ticks_used(child_of(daemon_pid));
+                assert_true(sd_bus_process(own.bus, NULL) >= 0);
+                now = ticks_used(own.daemon) + ticks_used(own_bus_vm(&own));
                 quiet = now == before ? quiet + 1 : 0;
                 before = now;
         }
@@ -254,9 +155,13 @@ static void add_region(const char *name, const char *kind, const char *parent, u
         call(m);
 }
 
+static void go_on(void) {
+        assert_true(sd_bus_process(own.bus, NULL) > 0 || sd_bus_wait(own.bus, WAIT_USEC) > 0);
+}
+
 static void read_until(uint64_t last) {
         while (generation < last)
-                assert_true(sd_bus_process(bus, NULL) > 0 || sd_bus_wait(bus, WAIT_USEC) > 0);
+                go_on();
 }
 
 static void test_commits_are_folded(void **state) {
@@ -273,7 +178,7 @@ static void test_commits_are_folded(void **state) {
         }
         last = generation + COMMITS;
         while (n_committed <= SECTIONS) /* those of the regions themselves */
-                assert_true(sd_bus_process(bus, NULL) > 0 || sd_bus_wait(bus, WAIT_USEC) > 0);
+                go_on();
         n_committed = n_gaps = 0;
 
         for (unsigned n = 0; n < COMMITS; n += BATCH) {
@@ -302,33 +207,17 @@ static int on_refusal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 static void test_nobody_is_refused(void **state) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-        assert_true(sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, GUESTMAP_PATH,
+        assert_true(sd_bus_message_new_method_call(own.bus, &m, GUESTMAP_SERVICE, GUESTMAP_PATH,
                                                    GUESTMAP_INTERFACE_MANAGER, "ListVMs") >= 0);
         assert_true(sd_bus_message_set_sender(m, NOBODY) >= 0);
         answered = false;
-        assert_true(sd_bus_call_async(bus, NULL, m, on_refusal, NULL, WAIT_USEC) >= 0);
-        process_until(&answered);
+        assert_true(sd_bus_call_async(own.bus, NULL, m, on_refusal, NULL, WAIT_USEC) >= 0);
+        own_bus_run_until(&own, &answered);
         call(new_call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "ListVMs"));
 }
 
-/* guestmapd has nothing in its directory by now but the directory itself. */
 static int tear_down(void **state) {
-        pid_t vm = child_of(daemon_pid);
-        char path[96];
-        int status;
-
-        if (vm > 0)
-                kill(vm, SIGKILL);
-        kill(daemon_pid, SIGTERM);
-        waitpid(daemon_pid, &status, 0);
-        sd_bus_close_unref(bus);
-        snprintf(path, sizeof(path), "%s/bus", directory);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/conf", directory);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/run", directory);
-        rmdir(path);
-        return rmdir(directory) < 0 || status != 0 ? -1 : 0;
+        return own_bus_close(&own) ? 0 : -1;
 }
 
 int main(int argc, char *argv[]) {

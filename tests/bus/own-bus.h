@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * OwnBus: a bus that is the test itself, and a guestmapd on it
+ *
+ * The test is everybody else on that bus: its driver, whose simpler calls are answered here, and
+ * all clients and services. It says who sends a message, and what becomes of those that come.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+typedef struct OwnBus OwnBus;
+
+struct OwnBus {
+        char directory[64];
+        pid_t daemon;
+        sd_bus *bus;
+        bool named; /* guestmapd has its name */
+};
+
+/*
+ * Returns when guestmapd owns its name. The handler gets all messages but what the driver's Hello,
+ * RequestName and AddMatch are; 0 from it means that it did not care. `config` is guestmapd's
+ * configuration. Fails the test if anything is wrong, as do all functions here.
+ */
+void own_bus_open(OwnBus *own, const char *guestmapd, const char *config,
+                  sd_bus_message_handler_t handler);
+
+/* Whether guestmapd ended well, and left nothing behind. */
+bool own_bus_close(OwnBus *own);
+
+/* Handles messages until *done. */
+void own_bus_run_until(OwnBus *own, const bool *done);
+
+/* The VM's process, if there is one VM; 0 if there is none. */
+pid_t own_bus_vm(const OwnBus *own);
