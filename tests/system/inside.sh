@@ -3,90 +3,15 @@
 #
 # What an installed guestmapd does under a real systemd; runs there, as root
 #
-# Each function test_NAME is a test. They run in this order, each by a shell of its own that ends at
-# the first command that fails; the trace is shown then. A line written to descriptor 3 is shown
-# always.
 
 # Tests are called by the names found in this file:
 # shellcheck disable=SC2317
 
-set -eu
-
-PATH=/usr/sbin:/usr/bin
 cd "$(dirname "$0")"
-if [ -c /dev/kvm ]; then accelerator=kvm; else accelerator=none; fi
+. ./steps.sh
+
 # Nobody can be called that: too long, and dots.
 odd_name=A.name.no-user_of.a-system.can-have
-
-manager() {
-        busctl call org.guestmap1 /org/guestmap1 org.guestmap1.Manager "$@"
-}
-
-# vm NAME METHOD [SIGNATURE ARGUMENT...]
-vm() {
-        vm=$1
-        shift
-        busctl call org.guestmap1 "/org/guestmap1/vm/$vm" org.guestmap1.VM "$@"
-}
-
-# property VM PROPERTY
-property() {
-        busctl get-property org.guestmap1 "/org/guestmap1/vm/$1" org.guestmap1.VM "$2"
-}
-
-create() {
-        manager CreateVM 'sa{sv}' "$1" 1 accelerator s "$accelerator"
-}
-
-destroy() {
-        manager DestroyVM 'sa{sv}' "$1" 0
-}
-
-# add_region VM REGION [RUNNER...]
-add_region() {
-        vm=$1 region=$2
-        shift 2
-        "$@" busctl call org.guestmap1 "/org/guestmap1/vm/$vm" org.guestmap1.Map \
-                AddRegion 'sststia{sv}' "$region" ram 0x100000 system 0 0 0
-}
-
-listed() {
-        manager ListVMs | grep -qF "\"$1\""
-}
-
-not() {
-        ! "$@"
-}
-
-# eventually COMMAND: what takes a moment, for 5 seconds at most
-eventually() {
-        for _ in $(seq 50); do
-                ! "$@" || return 0
-                sleep 0.1
-        done
-        return 1
-}
-
-# unit VM PROPERTY
-unit() {
-        systemctl show --property "$2" --value "guestmap-vm@$1.service"
-}
-
-has_units() {
-        systemctl list-units --all --plain --no-legend "guestmap-vm@$1.*" | grep -q .
-}
-
-has_generation() {
-        [ "$(property "$1" Generation)" = "$2" ]
-}
-
-is_crashed() {
-        [ "$(property "$1" State)" = 's "crashed"' ]
-}
-
-as_nobody() {
-        runuser -u nobody -- "$@"
-}
 
 test_units_are_valid() {
         systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service \
@@ -343,25 +268,4 @@ test_a_session_has_a_service_of_its_own() {
         eventually not ps -u games
 }
 
-run() {
-        timeout 30 sh -eux ./inside.sh "$1" 3>&1 >"/tmp/trace.$1" 2>&1
-}
-
-if [ $# != 0 ]; then
-        "test_$1"
-        exit
-fi
-
-failed=0
-# shellcheck disable=SC2013 # names without blanks
-for name in $(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' inside.sh); do
-        if run "$name"; then
-                echo "ok - $name"
-        else
-                echo "not ok - $name"
-                sed 's/^/       /' "/tmp/trace.$name"
-                failed=1
-        fi
-done
-[ $failed = 0 ] || journalctl --no-pager --boot --lines 100
-exit $failed
+run_tests "$@"

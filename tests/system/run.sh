@@ -3,11 +3,13 @@
 #
 # Install what was built into a tree, boot it with one of the two message buses, test it there
 #
-#   run.sh BUILD SOURCE MESON BUS        BUS: dbus or dbus-broker, as their units are called
+#   run.sh BUILD SOURCE MESON BUS SCRIPT
+#
+# BUS is dbus or dbus-broker, as their units are called; SCRIPT one of those beside this one.
 
 set -eu
 
-build=$1 source=$2 meson=$3 bus=$4
+build=$1 source=$2 meson=$3 bus=$4 script=$5
 unit=/usr/lib/systemd/system/$bus.service
 
 skip() {
@@ -29,7 +31,7 @@ trap 'exit 1' HUP INT TERM
 mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-test"
 ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
 ln -s "/usr/lib/systemd/user/$bus.service" "$tree/etc/systemd/user/dbus.service"
-cp "$source/tests/system/inside.sh" "$source/tests/check/session.sh" "$source/README.md" \
-        "$tree/opt/system-test"
+cp "$source/tests/system/$script" "$source/tests/system/steps.sh" \
+        "$source/tests/check/session.sh" "$source/README.md" "$tree/opt/system-test"
 
-"$source/tests/system/boot.sh" "$tree" 120 /opt/system-test/inside.sh
+"$source/tests/system/boot.sh" "$tree" 120 "/opt/system-test/$script"
