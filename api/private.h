@@ -22,10 +22,10 @@
  *       when the layout is in force. Fails with the contract's errors; the process exits then.
  *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
  *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered.
- *   Caller(s unique, u uid, u rights)
- *       Before the first call forwarded for that sender: who it is and what it may do
- *       (GUESTMAP_RIGHT_*). A call from a sender that was not announced is refused; one without a
- *       sender is guestmapd's own (GetAll of the VM's properties). Wants no reply.
+ *   Caller(s unique, u uid)
+ *       Before the first call forwarded for that sender: who it is. What it may do guestmapd has
+ *       checked for each call. A call from a sender that was not announced is refused; one without
+ *       a sender is guestmapd's own (GetAll of the VM's properties). Wants no reply.
  *   CallerGone(s unique)
  *       It left the bus: its transactions that live as long as it does are rolled back. Wants no
  *       reply. The end of the connection says the same of every caller at once.
@@ -52,11 +52,13 @@
  */
 enum { GUESTMAP_EXIT_DAMAGED = 65 };
 
-/* What a caller may do; classes of verbs as guestmapd's table has them. */
+/* What a caller may do: classes of methods. */
 enum {
+        GUESTMAP_RIGHT_NONE = 0, /* what anybody may */
         GUESTMAP_RIGHT_INSPECT = 1 << 0,
         GUESTMAP_RIGHT_MODIFY = 1 << 1,
         GUESTMAP_RIGHT_ACCESS_MEMORY = 1 << 2,
-        GUESTMAP_RIGHT_ADMIN = 1 << 3, /* create a VM, destroy this one */
-        GUESTMAP_RIGHTS_ALL = (1 << 4) - 1,
+        GUESTMAP_RIGHT_ADMIN = 1 << 3,  /* destroy a VM */
+        GUESTMAP_RIGHT_CREATE = 1 << 4, /* make a new one */
+        GUESTMAP_RIGHTS_ALL = (1 << 5) - 1,
 };

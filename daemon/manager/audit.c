@@ -5,13 +5,12 @@
 
 #include "api/names.h"
 #include "daemon/common/log.h"
+#include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
-#include "daemon/manager/rights.h"
 
 static bool is_wanted(sd_bus_message *call) {
         return log_is_journal() &&
-               (rights_needed(sd_bus_message_get_interface(call),
-                              sd_bus_message_get_member(call)) &
+               (method_right(sd_bus_message_get_interface(call), sd_bus_message_get_member(call)) &
                 ~(uint32_t)GUESTMAP_RIGHT_INSPECT) != 0;
 }
 

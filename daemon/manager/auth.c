@@ -2,69 +2,182 @@
 
 #include <string.h>
 
+#include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/manager.h"
-#include "daemon/manager/rights.h"
+#include "daemon/manager/question-dbus.h"
 #include "daemon/manager/vm-dbus.h"
+#include "lib/util/detail.h"
 
-uint32_t auth_rights(Caller *caller, VM *vm) {
-        if (caller->manager->settings.user || caller->uid == 0 || (vm && vm->owner == caller->uid))
-                return GUESTMAP_RIGHTS_ALL;
-        return GUESTMAP_RIGHT_INSPECT;
+typedef struct Matter Matter;
+
+/* What a call is about. */
+struct Matter {
+        bool is_about_vm; /* even if about none that there is */
+        VM *vm;
+        const char *name; /* of the VM, also of one to be created; "" if it is about none */
+};
+
+/* About the call at the head of the caller's line. */
+struct Authorization {
+        Caller *caller;
+        Question *question; /* NULL: it is answered */
+        uint32_t right;     /* that was asked for */
+        char vm_id[VM_ID_LENGTH + 1];
+        Answer answer;
+        Detail why; /* ANSWER_FAILED */
+};
+
+static Authorization *authorization_free(Authorization *authorization) {
+        if (!authorization)
+                return NULL;
+        question_free(authorization->question);
+        free(authorization);
+        return NULL;
+}
+DEFINE_CLEANUP(Authorization *, authorization_free);
+
+void auth_drop_caller(Caller *caller) {
+        caller->authorization = authorization_free(caller->authorization);
 }
 
-static VM *vm_of_argument(Manager *manager, sd_bus_message *m) {
-        const char *name;
-        VM *vm = NULL;
+static bool is_manager_call(sd_bus_message *m, const char *member) {
+        return sd_bus_message_is_method_call(m, NULL, member) &&
+               strcmp(sd_bus_message_get_path(m), GUESTMAP_PATH) == 0;
+}
 
-        if (sd_bus_message_read(m, "s", &name) >= 0)
-                vm = registry_find(&manager->registry, name);
+/* "" if it is none that a VM could have. */
+static const char *read_name(sd_bus_message *m) {
+        const char *name = "";
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
         (void)sd_bus_message_rewind(m, 1);
-        return vm;
+        return r >= 0 && vm_name_is_valid(name) ? name : "";
 }
 
-/* Whether a call is about a VM, even if about none that there is. */
-static bool is_about_vm(Manager *manager, sd_bus_message *m, VM **ret) {
+static Matter find_matter(Manager *manager, sd_bus_message *m) {
         const char *path = sd_bus_message_get_path(m);
         size_t n = strlen(GUESTMAP_PATH_VM);
+        Matter matter = {.name = ""};
 
-        if (strncmp(path, GUESTMAP_PATH_VM, n) == 0 && path[n] == '/')
-                *ret = vm_from_path(manager, path);
-        else if (sd_bus_message_is_method_call(m, GUESTMAP_INTERFACE_MANAGER, "DestroyVM"))
-                *ret = vm_of_argument(manager, m);
-        else
-                return false;
-        return true;
+        if (strncmp(path, GUESTMAP_PATH_VM, n) == 0 && path[n] == '/') {
+                matter.is_about_vm = true;
+                matter.vm = vm_from_path(manager, path);
+                matter.name = matter.vm ? matter.vm->name : "";
+        } else if (is_manager_call(m, "DestroyVM") || is_manager_call(m, "GetVM")) {
+                matter.is_about_vm = true;
+                matter.name = read_name(m);
+                matter.vm = registry_find(&manager->registry, matter.name);
+        } else if (is_manager_call(m, "CreateVM"))
+                matter.name = read_name(m);
+        return matter;
 }
 
-static int refuse(Caller *caller, VM *vm, sd_bus_message *m, uint32_t needed, sd_bus_error *error) {
-        const char *interface = sd_bus_message_get_interface(m);
-
-        if (!vm)
-                return error_set(error, ERROR_ACCESS_DENIED,
-                                 "%s.%s: uid %u may not %s VMs, only root may",
-                                 interface ? interface : "?", sd_bus_message_get_member(m),
-                                 caller->uid, rights_verb(needed));
-        return error_set(error, ERROR_ACCESS_DENIED,
-                         "%s.%s: uid %u may not %s VM \"%s\", only its owner %u and root may",
-                         interface ? interface : "?", sd_bus_message_get_member(m), caller->uid,
-                         rights_verb(needed), vm->name, vm->owner);
+static bool is_exempt(const Caller *caller, const Matter *matter) {
+        return caller->manager->settings.user || caller->uid == 0 ||
+               (matter->vm && matter->vm->owner == caller->uid);
 }
 
+static bool is_about(const Authorization *authorization, const Matter *matter, uint32_t right) {
+        return authorization->right == right &&
+               strcmp(authorization->vm_id, matter->vm ? matter->vm->id : "") == 0;
+}
+
+static bool is_granted(const Authorization *authorization) {
+        return authorization->answer == ANSWER_YES ||
+               (authorization->answer == ANSWER_ABSENT &&
+                authorization->right == GUESTMAP_RIGHT_INSPECT);
+}
+
+static void explain(const Authorization *authorization, const VM *vm, Detail *detail) {
+        const char *action = right_action(authorization->right);
+
+        switch (authorization->answer) {
+        case ANSWER_CHALLENGE:
+                detail_set(detail, 0, "%s needs authentication, which the call does not allow",
+                           action);
+                break;
+        case ANSWER_FAILED:
+                detail_set(detail, 0, "polkit can't be asked: %s", authorization->why.text);
+                break;
+        case ANSWER_ABSENT:
+                if (vm)
+                        detail_set(detail, 0, "only its owner %u and root may", vm->owner);
+                else
+                        detail_set(detail, 0, "only root may");
+                break;
+        default:
+                detail_set(detail, 0, "polkit does not allow %s", action);
+        }
+}
+
+static int refuse(const Authorization *authorization, const Matter *matter, sd_bus_message *m,
+                  sd_bus_error *error) {
+        const char *interface = sd_bus_message_get_interface(m), *name = matter->name;
+        Detail why;
+
+        explain(authorization, matter->vm, &why);
+        return error_set(error, ERROR_ACCESS_DENIED, "%s.%s: uid %u may not %s %s%s%s, %s",
+                         interface ? interface : "?", sd_bus_message_get_member(m),
+                         authorization->caller->uid, right_verb(authorization->right),
+                         name[0] ? "VM \"" : "VMs", name, name[0] ? "\"" : "", why.text);
+}
+
+static void on_answer(Answer answer, const char *why, void *userdata) {
+        Authorization *authorization = userdata;
+
+        authorization->question = NULL;
+        authorization->answer = answer;
+        detail_set(&authorization->why, 0, "%s", why ? why : "");
+        caller_go_on(authorization->caller);
+}
+
+static int ask(Caller *caller, const Matter *matter, uint32_t right, sd_bus_message *m,
+               sd_bus_error *error) {
+        _cleanup_(authorization_freep) Authorization *authorization = NULL;
+        int r;
+
+        authorization = calloc(1, sizeof(*authorization));
+        if (!authorization)
+                return -ENOMEM;
+        authorization->caller = caller;
+        authorization->right = right;
+        if (matter->vm)
+                snprintf(authorization->vm_id, sizeof(authorization->vm_id), "%s", matter->vm->id);
+        r = question_ask(&authorization->question, caller->manager, caller->unique,
+                         right_action(right), matter->name,
+                         sd_bus_message_get_allow_interactive_authorization(m) > 0, on_answer,
+                         authorization);
+        if (r < 0)
+                return r;
+        r = caller_stop(caller, m, error);
+        if (r < 0)
+                return r;
+        caller->authorization = TAKE_PTR(authorization);
+        return 1;
+}
+
+/* 0: the call may go on. 1: it waits for polkit's answer. */
 static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
-        uint32_t needed;
-        VM *vm = NULL;
+        _cleanup_(authorization_freep) Authorization *authorization =
+                TAKE_PTR(caller->authorization);
+        Matter matter = find_matter(caller->manager, m);
+        uint32_t right = call_right(sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
+                                    sd_bus_message_get_member(m));
 
         /* Where there is no VM there is nothing to guard: the handler says that there is none. */
-        if (is_about_vm(caller->manager, m, &vm) && !vm)
+        if (right == GUESTMAP_RIGHT_NONE || (matter.is_about_vm && !matter.vm) ||
+            is_exempt(caller, &matter))
                 return 0;
-        needed = rights_needed(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
-        if ((needed & ~auth_rights(caller, vm)) == 0)
+        if (!authorization || !is_about(authorization, &matter, right))
+                return ask(caller, &matter, right, m, error);
+        if (is_granted(authorization))
                 return 0;
-        audit_denied(caller, vm, m);
-        return refuse(caller, vm, m, needed, error);
+        audit_denied(caller, matter.vm, m);
+        return refuse(authorization, &matter, m, error);
 }
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/manager/auth.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
 #include "daemon/manager/held-dbus.h"
 #include "daemon/manager/link-dbus.h"
+#include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
 
@@ -24,6 +26,8 @@ struct Introduction {
 struct Waiting {
         struct cds_list_head siblings;
         sd_bus_message *call;
+        size_t bytes;
+        bool is_on_its_way; /* among the bus' messages read */
 };
 
 static int compare_uniques(Caller *a, Caller *b) {
@@ -36,8 +40,19 @@ void callers_init(CallerTree *callers) {
         RB_INIT(callers);
 }
 
-static void waiting_free(Waiting *waiting) {
+/* What waits counts as the user's, as soon as it is known who that is. */
+static void count_line(Caller *caller, ssize_t calls, ssize_t bytes) {
+        caller->n_line += (size_t)calls;
+        caller->line_bytes += (size_t)bytes;
+        if (caller->user) {
+                caller->user->n_calls += (size_t)calls;
+                caller->user->n_bytes += (size_t)bytes;
+        }
+}
+
+static void waiting_free(Caller *caller, Waiting *waiting) {
         cds_list_del(&waiting->siblings);
+        count_line(caller, -1, -(ssize_t)waiting->bytes);
         sd_bus_message_unref(waiting->call);
         free(waiting);
 }
@@ -56,8 +71,9 @@ static Caller *caller_free(Caller *caller) {
                 return NULL;
         forward_drop_caller(caller);
         held_drop_caller(caller);
+        auth_drop_caller(caller);
         cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
-                waiting_free(waiting);
+                waiting_free(caller, waiting);
         sd_bus_slot_unref(caller->question);
         user_unref(caller->user);
         free(caller->unique);
@@ -123,19 +139,31 @@ static void refuse_line(Caller *caller, sd_bus_message *reply) {
                              why);
 }
 
-static void play_line(Caller *caller) {
-        Waiting *waiting, *next;
+static bool is_first(const Caller *caller, const Waiting *waiting) {
+        return caller->line.next == &waiting->siblings;
+}
+
+/* What cannot be played back is refused: nobody is to wait for ever. */
+static void play(Caller *caller, Waiting *waiting) {
         int r;
 
-        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings) {
-                r = sd_bus_enqueue_for_read(caller->manager->bus, waiting->call);
-                if (r >= 0)
-                        continue;
-                error_replyf(waiting->call, GUESTMAP_ERROR_QUOTA_EXCEEDED, "calls: %s",
-                             strerror(-r));
-                waiting_free(waiting);
-                caller->n_line--;
-        }
+        r = sd_bus_enqueue_for_read(caller->manager->bus, waiting->call);
+        waiting->is_on_its_way = r >= 0;
+        if (r >= 0)
+                return;
+        error_replyf(waiting->call, GUESTMAP_ERROR_QUOTA_EXCEEDED, "calls: %s", strerror(-r));
+        if (is_first(caller, waiting))
+                auth_drop_caller(caller);
+        waiting_free(caller, waiting);
+}
+
+void caller_go_on(Caller *caller) {
+        Waiting *waiting, *next;
+
+        caller->is_stopped = false;
+        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
+                if (!waiting->is_on_its_way)
+                        play(caller, waiting);
 }
 
 static int on_identity(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
@@ -148,9 +176,10 @@ static int on_identity(sd_bus_message *reply, void *userdata, sd_bus_error *erro
                 caller_leave(caller);
                 return 1;
         }
-        caller->known = true;
+        caller->user->n_calls += caller->n_line;
+        caller->user->n_bytes += caller->line_bytes;
         caller->question = sd_bus_slot_unref(caller->question);
-        play_line(caller);
+        caller_go_on(caller);
         return 1;
 }
 
@@ -162,6 +191,7 @@ static int caller_new(Caller **ret, Manager *manager, const char *unique) {
         if (!caller)
                 return -ENOMEM;
         caller->manager = manager;
+        caller->is_stopped = true;
         CDS_INIT_LIST_HEAD(&caller->line);
         CDS_INIT_LIST_HEAD(&caller->introductions);
         CDS_INIT_LIST_HEAD(&caller->calls);
@@ -192,40 +222,99 @@ int callers_get(Manager *manager, const char *unique, Caller **ret) {
         return 0;
 }
 
-static bool is_next_in_line(Caller *caller, sd_bus_message *m) {
-        Waiting *first;
+static Waiting *find_waiting(const Caller *caller, sd_bus_message *m) {
+        Waiting *waiting;
 
-        if (!caller->known || cds_list_empty(&caller->line))
-                return caller->known;
-        first = cds_list_first_entry(&caller->line, Waiting, siblings);
-        if (first->call != m)
-                return false;
-        waiting_free(first);
-        caller->n_line--;
-        return true;
+        cds_list_for_each_entry(waiting, &caller->line, siblings)
+                if (waiting->call == m)
+                        return waiting;
+        return NULL;
 }
 
-int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
-        Waiting *waiting;
+static int check_room(const Caller *caller, const Load *load, sd_bus_error *error) {
+        const Quotas *quotas = &caller->manager->quotas;
+        const User *user = caller->user;
         Detail detail;
 
-        if (is_next_in_line(caller, m))
-                return 0;
-        if (quota_check(&caller->manager->quotas, QUOTA_CALLS_PER_CLIENT, caller->n_line, &detail) >
-            0)
+        if (quota_check(quotas, QUOTA_CALLS_PER_CLIENT, caller->n_line, &detail) > 0 ||
+            quota_check(quotas, QUOTA_CALLS_PER_USER, user ? user->n_calls : 0, &detail) > 0 ||
+            quota_check(quotas, QUOTA_BYTES_PER_USER, user ? user->n_bytes : caller->line_bytes,
+                        &detail) > 0 ||
+            quota_check_size(quotas, QUOTA_DESCRIPTORS, load->descriptors, &detail) > 0 ||
+            quota_check_size(quotas, QUOTA_MESSAGE_BYTES, load->bytes, &detail) > 0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "%s", detail.text);
-        waiting = malloc(sizeof(*waiting));
+        return 0;
+}
+
+/* In no line yet, but counted. */
+static int waiting_new(Waiting **ret, Caller *caller, sd_bus_message *m, sd_bus_error *error) {
+        Waiting *waiting;
+        Load load;
+        int r;
+
+        r = load_measure(&load, m);
+        if (r < 0)
+                return r;
+        r = check_room(caller, &load, error);
+        if (r < 0)
+                return r;
+        waiting = calloc(1, sizeof(*waiting));
         if (!waiting)
                 return -ENOMEM;
         waiting->call = sd_bus_message_ref(m);
+        waiting->bytes = load.bytes;
+        count_line(caller, 1, (ssize_t)load.bytes);
+        *ret = waiting;
+        return 0;
+}
+
+static int join_line(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
+        Waiting *waiting;
+        int r;
+
+        r = waiting_new(&waiting, caller, m, error);
+        if (r < 0)
+                return r;
         cds_list_add_tail(&waiting->siblings, &caller->line);
-        caller->n_line++;
-        if (caller->known)
-                (void)sd_bus_enqueue_for_read(caller->manager->bus, m);
+        if (!caller->is_stopped)
+                play(caller, waiting);
+        return 0;
+}
+
+int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
+        Waiting *waiting = find_waiting(caller, m);
+        int r;
+
+        if (!waiting) {
+                if (!caller->is_stopped && cds_list_empty(&caller->line))
+                        return 0;
+                r = join_line(caller, m, error);
+                return r < 0 ? r : 1;
+        }
+        waiting->is_on_its_way = false;
+        if (caller->is_stopped)
+                return 1;
+        if (is_first(caller, waiting)) {
+                waiting_free(caller, waiting);
+                return 0;
+        }
+        play(caller, waiting); /* the line has stood still meanwhile, which has mixed it */
         return 1;
 }
 
-static int tell_caller(Caller *caller, VM *vm, uint32_t rights) {
+int caller_stop(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
+        Waiting *waiting;
+        int r;
+
+        r = waiting_new(&waiting, caller, m, error);
+        if (r < 0)
+                return r;
+        cds_list_add(&waiting->siblings, &caller->line);
+        caller->is_stopped = true;
+        return 0;
+}
+
+static int tell_caller(Caller *caller, VM *vm) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
@@ -233,7 +322,7 @@ static int tell_caller(Caller *caller, VM *vm, uint32_t rights) {
                           "Caller");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "suu", caller->unique, caller->uid, rights);
+        r = sd_bus_message_append(m, "su", caller->unique, caller->uid);
         if (r < 0)
                 return r;
         return link_tell(vm->link, m);
@@ -251,7 +340,7 @@ static bool is_introduced(Caller *caller, VM *vm) {
         return false;
 }
 
-int caller_introduce(Caller *caller, VM *vm, uint32_t rights) {
+int caller_introduce(Caller *caller, VM *vm) {
         Introduction *introduction;
         int r;
 
@@ -260,7 +349,7 @@ int caller_introduce(Caller *caller, VM *vm, uint32_t rights) {
         introduction = malloc(sizeof(*introduction));
         if (!introduction)
                 return -ENOMEM;
-        r = tell_caller(caller, vm, rights);
+        r = tell_caller(caller, vm);
         if (r < 0) {
                 free(introduction);
                 return r;

@@ -5,7 +5,8 @@
  * Caller: a client of the bus that has called
  *
  * Known by its unique name from its first call to its leaving the bus. Who it is gets asked once,
- * asynchronously; until the answer is there its calls stand in line.
+ * asynchronously, and what it may do for each call (auth.h); until the answer is there its calls
+ * stand in line.
  *
  * I1: calls of one caller are handled in the order in which they were sent. The line is played back
  *     through the bus' own queue of messages read; a call that was read meanwhile, and would pass
@@ -23,6 +24,7 @@
 #include "daemon/manager/user.h"
 #include "daemon/manager/vm.h"
 
+typedef struct Authorization Authorization;
 typedef struct Caller Caller;
 typedef struct CallerTree CallerTree;
 
@@ -31,13 +33,14 @@ struct Caller {
         RB_ENTRY(Caller) by_name;
         char *unique;
 
-        bool known; /* uid holds, and user is there */
-        uint32_t uid;
+        uint32_t uid; /* these hold once `question` is NULL */
         User *user;
-        sd_bus_slot *question;
+        sd_bus_slot *question; /* who it is */
 
         struct cds_list_head line; /* calls that wait */
-        size_t n_line;
+        size_t n_line, line_bytes;
+        bool is_stopped;              /* the line stands still, until somebody has answered */
+        Authorization *authorization; /* of the call at its head: auth.c's */
 
         struct cds_list_head introductions; /* to VM processes, the latest used first */
         struct cds_list_head calls;         /* forwarded and not answered: forward.c's */
@@ -64,8 +67,13 @@ void callers_clear(Manager *manager);
 /* 0: `m` is to be handled now. 1: it waits in line, and comes again. */
 int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error);
 
-/* Tells the VM's process who it is and what it may do, the first time. */
-int caller_introduce(Caller *caller, VM *vm, uint32_t rights);
+/* `m`, whose turn it is, goes back to the head of the line, which stands still. */
+int caller_stop(Caller *caller, sd_bus_message *m, sd_bus_error *error);
+/* The line moves again: all who stand in it come again, in order. */
+void caller_go_on(Caller *caller);
+
+/* Tells the VM's process who it is, the first time. */
+int caller_introduce(Caller *caller, VM *vm);
 
 /* The VM's process is gone, and what it was told with it. */
 void callers_forget_vm(VM *vm);

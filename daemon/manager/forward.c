@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
-#include "daemon/manager/auth.h"
 #include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
@@ -14,7 +14,6 @@
 #include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
-#include "daemon/manager/rights.h"
 #include "daemon/manager/vm-dbus.h"
 
 typedef struct ForwardedCall ForwardedCall;
@@ -208,7 +207,7 @@ static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
         int r;
 
-        r = caller_introduce(caller, vm, auth_rights(caller, vm));
+        r = caller_introduce(caller, vm);
         if (r < 0)
                 return r;
         r = copy_call(&copy, vm, m);

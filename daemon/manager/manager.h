@@ -52,6 +52,7 @@ struct Manager {
         Stall stall;
         CallerTree callers;
         struct UserTree users;     /* of these callers */
+        uint64_t n_questions;      /* that polkit was asked: numbers them */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */
 
         struct cds_list_head listings; /* GetManagedObjects, objects-dbus.h: to be answered next */

@@ -24,12 +24,11 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static int method_caller(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Service *service = userdata;
-        uint32_t uid, rights;
         const char *name;
+        uint32_t uid;
         int r;
 
-        /* The rights are for guestmapd's checks, which come before these messages. */
-        r = sd_bus_message_read(m, "suu", &name, &uid, &rights);
+        r = sd_bus_message_read(m, "su", &name, &uid);
         if (r < 0)
                 return r;
         r = callers_set(&service->callers, name, uid);
@@ -68,8 +67,8 @@ static const sd_bus_vtable private_vtable[] = {
                                 SD_BUS_RESULT("s", name, "s", id, "u", owner, "s", accelerator, "s",
                                               state, "t", generation),
                                 method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Caller", SD_BUS_ARGS("s", unique, "u", uid, "u", rights),
-                                SD_BUS_NO_RESULT, method_caller, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Caller", SD_BUS_ARGS("s", unique, "u", uid), SD_BUS_NO_RESULT,
+                                method_caller, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("CallerGone", SD_BUS_ARGS("s", unique), SD_BUS_NO_RESULT,
                                 method_caller_gone, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Offer", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_offer,

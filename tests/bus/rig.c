@@ -299,7 +299,7 @@ void rig_announce(Rig *rig, const char *sender, uint32_t uid) {
         const char *before = rig->sender;
 
         rig->sender = NULL;
-        rig_call(rig, RIG_PRIVATE, "Private.Caller", "suu", sender, uid, UINT32_C(15));
+        rig_call(rig, RIG_PRIVATE, "Private.Caller", "su", sender, uid);
         assert_string_equal(rig->text, "");
         rig->sender = before;
 }

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * guestmapd's table of rights against the interfaces as they are published: test-forward-rights DIR
+ * The table of rights against the interfaces and the policy as they are published:
+ * test-forward-rights API POLICY
  *
- * A method that the table lacks would ask for every right, one that it invents would guard nothing.
+ * A method that the table lacks would be an administrator's, one that it invents would guard
+ * nothing. An action that polkit is not told of is nobody's.
  */
 
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/manager/rights.h"
+#include "daemon/common/rights.h"
 #include "lib/util/cleanup.h"
 #include "tests/common/unit.h"
 
 #define METHODS_MAX 256
+#define VM          GUESTMAP_PATH_VM "/a"
 
 typedef struct Method Method;
 
@@ -24,7 +27,7 @@ struct Method {
         char signature[16];
 };
 
-static const char *api;
+static const char *api, *policy;
 static Method methods[METHODS_MAX];
 static size_t n_methods;
 
@@ -100,18 +103,90 @@ static void test_every_right_has_a_method(void **state) {
         }
 }
 
+/* A call need not name its interface. */
+static void test_a_name_is_one_right(void **state) {
+        for (size_t i = 0; i < n_method_rights; i++)
+                for (size_t j = 0; j < i; j++)
+                        if (strcmp(method_rights[i].member, method_rights[j].member) == 0)
+                                assert_int_equal(method_rights[i].right, method_rights[j].right);
+}
+
+static void assert_needed(uint32_t right, const char *path, const char *interface,
+                          const char *member) {
+        assert_int_equal(call_right(path, interface, member), right);
+}
+
 static void test_rights_asked_for(void **state) {
         static const char properties[] = "org.freedesktop.DBus.Properties";
 
-        assert_int_equal(rights_needed(GUESTMAP_INTERFACE_MAP, "AddRegion"), GUESTMAP_RIGHT_MODIFY);
-        assert_int_equal(rights_needed(GUESTMAP_INTERFACE_REGION, "GetMemory"),
-                         GUESTMAP_RIGHT_ACCESS_MEMORY);
-        assert_int_equal(rights_needed(properties, "Set"), GUESTMAP_RIGHT_MODIFY);
-        assert_int_equal(rights_needed(properties, "Get"), GUESTMAP_RIGHT_INSPECT);
+        assert_needed(GUESTMAP_RIGHT_CREATE, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM");
+        assert_needed(GUESTMAP_RIGHT_ADMIN, VM, GUESTMAP_INTERFACE_VM, "Destroy");
+        assert_needed(GUESTMAP_RIGHT_MODIFY, VM, GUESTMAP_INTERFACE_MAP, "AddRegion");
+        assert_needed(GUESTMAP_RIGHT_ACCESS_MEMORY, VM "/region/a", GUESTMAP_INTERFACE_REGION,
+                      "GetMemory");
+        assert_needed(GUESTMAP_RIGHT_MODIFY, VM, properties, "Set");
+        assert_needed(GUESTMAP_RIGHT_INSPECT, VM, properties, "Get");
         /* A member of another interface, an unknown one, and one that names no interface. */
-        assert_int_equal(rights_needed(GUESTMAP_INTERFACE_VM, "AddRegion"), GUESTMAP_RIGHTS_ALL);
-        assert_int_equal(rights_needed(NULL, "Unheard"), GUESTMAP_RIGHTS_ALL);
-        assert_int_equal(rights_needed(NULL, "AddRegion"), GUESTMAP_RIGHT_MODIFY);
+        assert_needed(GUESTMAP_RIGHT_ADMIN, VM, GUESTMAP_INTERFACE_VM, "AddRegion");
+        assert_needed(GUESTMAP_RIGHT_ADMIN, VM, NULL, "Unheard");
+        assert_needed(GUESTMAP_RIGHT_MODIFY, VM, NULL, "AddRegion");
+}
+
+/* Begin asks, what is done with the transaction does not: by no other object's path. */
+static void test_transactions_ask_once(void **state) {
+        static const char *const others[] = {
+                VM,
+                VM "/transaction",
+                VM "/transactions/1",
+                VM "/region/transaction",
+                VM "/region/transaction/1",
+                GUESTMAP_PATH "/transaction/1",
+                GUESTMAP_PATH_VM "/transaction/1",
+                GUESTMAP_PATH "/vms/a/transaction/1",
+                "/",
+        };
+        static const char one[] = VM "/transaction/1";
+
+        assert_needed(GUESTMAP_RIGHT_MODIFY, VM, GUESTMAP_INTERFACE_VM, "Begin");
+        assert_needed(GUESTMAP_RIGHT_NONE, one, GUESTMAP_INTERFACE_TRANSACTION, "Commit");
+        assert_needed(GUESTMAP_RIGHT_NONE, one, GUESTMAP_INTERFACE_MAP, "AddRegion");
+        assert_needed(GUESTMAP_RIGHT_NONE, one, NULL, "Apply");
+        assert_needed(GUESTMAP_RIGHT_INSPECT, one, "org.freedesktop.DBus.Properties", "Get");
+        assert_needed(GUESTMAP_RIGHT_ADMIN, one, GUESTMAP_INTERFACE_MAP, "Unheard");
+        assert_needed(GUESTMAP_RIGHT_ACCESS_MEMORY, one, GUESTMAP_INTERFACE_VM, "GetBacking");
+        for (size_t i = 0; i < ELEMENTS_OF(others); i++)
+                assert_needed(GUESTMAP_RIGHT_MODIFY, others[i], GUESTMAP_INTERFACE_MAP, "Apply");
+        /* It is a change all the same. */
+        assert_int_equal(method_right(GUESTMAP_INTERFACE_TRANSACTION, "Commit"),
+                         GUESTMAP_RIGHT_MODIFY);
+}
+
+/* How often a line with these words is in the policy. */
+static unsigned count_lines(const char *words) {
+        char line[512];
+        unsigned n = 0;
+        FILE *file = fopen(policy, "re");
+
+        assert_non_null(file);
+        while (fgets(line, sizeof(line), file))
+                n += strstr(line, words) ? 1 : 0;
+        fclose(file);
+        return n;
+}
+
+static void test_every_right_is_an_action(void **state) {
+        unsigned n_rights = 0;
+        char words[96];
+
+        for (uint32_t right = 1; right & GUESTMAP_RIGHTS_ALL; right <<= 1, n_rights++) {
+                assert_non_null(right_verb(right));
+                snprintf(words, sizeof(words), "<action id=\"%s\">", right_action(right));
+                assert_int_equal(count_lines(words), 1);
+        }
+        assert_int_equal(count_lines("<action "), n_rights);
+        assert_int_equal(count_lines("<annotate key=\"org.freedesktop.policykit.owner\">"
+                                     "unix-user:guestmap<"),
+                         n_rights);
 }
 
 static void test_arguments_taken(void **state) {
@@ -129,12 +204,16 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_method_has_a_right),
                 cmocka_unit_test(test_every_right_has_a_method),
+                cmocka_unit_test(test_a_name_is_one_right),
                 cmocka_unit_test(test_rights_asked_for),
+                cmocka_unit_test(test_transactions_ask_once),
+                cmocka_unit_test(test_every_right_is_an_action),
                 cmocka_unit_test(test_arguments_taken),
         };
 
-        if (argc != 2)
+        if (argc != 3)
                 return 2;
         api = argv[1];
+        policy = argv[2];
         return cmocka_run_group_tests(tests, read_documents, NULL);
 }

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/manager/rights.h"
+#include "daemon/common/rights.h"
 #include "tests/fuzz/calls.h"
 
 #define LONG "thirty-two bytes of a long name, "

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "daemon/manager/rights.h"
+#include "daemon/common/rights.h"
 #include "lib/util/cleanup.h"
 
 #define PROPERTIES     "org.freedesktop.DBus.Properties"
@@ -11,7 +11,7 @@
 #define PEER           "org.freedesktop.DBus.Peer"
 
 const MethodRight method_rights[] = {
-        {GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", GUESTMAP_RIGHT_ADMIN},
+        {GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", GUESTMAP_RIGHT_CREATE},
         {GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}", GUESTMAP_RIGHT_ADMIN},
         {GUESTMAP_INTERFACE_MANAGER, "GetVM", "s", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_MANAGER, "ListVMs", "", GUESTMAP_RIGHT_INSPECT},
@@ -85,22 +85,40 @@ const MethodRight method_rights[] = {
         {PROPERTIES, "Set", "ssv", GUESTMAP_RIGHT_MODIFY},
         {INTROSPECTABLE, "Introspect", "", GUESTMAP_RIGHT_INSPECT},
         {OBJECT_MANAGER, "GetManagedObjects", "", GUESTMAP_RIGHT_INSPECT},
-        {PEER, "Ping", "", GUESTMAP_RIGHT_INSPECT},
-        {PEER, "GetMachineId", "", GUESTMAP_RIGHT_INSPECT},
+        {PEER, "Ping", "", GUESTMAP_RIGHT_NONE},
+        {PEER, "GetMachineId", "", GUESTMAP_RIGHT_NONE},
 };
 
 const size_t n_method_rights = ELEMENTS_OF(method_rights);
 
-uint32_t rights_needed(const char *interface, const char *member) {
-        uint32_t needed = 0;
+/* GUESTMAP_PATH_VM/NAME/transaction/ID */
+static bool is_transaction(const char *path) {
+        const size_t prefix = strlen(GUESTMAP_PATH_VM "/");
 
-        for (size_t i = 0; i < n_method_rights; i++) {
-                if (strcmp(method_rights[i].member, member) != 0)
-                        continue;
-                if (!interface || strcmp(method_rights[i].interface, interface) == 0)
-                        needed |= method_rights[i].right;
-        }
-        return needed ? needed : GUESTMAP_RIGHTS_ALL;
+        if (strncmp(path, GUESTMAP_PATH_VM "/", prefix) != 0)
+                return false;
+        path += prefix;
+        return strncmp(path + strcspn(path, "/"), "/transaction/", strlen("/transaction/")) == 0;
+}
+
+static const MethodRight *find_row(const char *interface, const char *member) {
+        for (size_t i = 0; i < n_method_rights; i++)
+                if (strcmp(method_rights[i].member, member) == 0 &&
+                    (!interface || strcmp(method_rights[i].interface, interface) == 0))
+                        return &method_rights[i];
+        return NULL;
+}
+
+uint32_t method_right(const char *interface, const char *member) {
+        const MethodRight *row = find_row(interface, member);
+
+        return row ? row->right : GUESTMAP_RIGHT_ADMIN;
+}
+
+uint32_t call_right(const char *path, const char *interface, const char *member) {
+        uint32_t right = method_right(interface, member);
+
+        return right == GUESTMAP_RIGHT_MODIFY && is_transaction(path) ? GUESTMAP_RIGHT_NONE : right;
 }
 
 bool rights_take(const char *interface, const char *member, const char *signature) {
@@ -119,12 +137,28 @@ bool rights_take(const char *interface, const char *member, const char *signatur
         return !known;
 }
 
-const char *rights_verb(uint32_t needed) {
-        if (needed & GUESTMAP_RIGHT_ADMIN)
-                return "create or destroy";
-        if (needed & GUESTMAP_RIGHT_ACCESS_MEMORY)
-                return "get at the memory of";
-        if (needed & GUESTMAP_RIGHT_MODIFY)
-                return "change";
-        return "look at";
+static const struct {
+        uint32_t right;
+        const char *action;
+        const char *verb;
+} rights[] = {
+        {GUESTMAP_RIGHT_INSPECT, "org.guestmap1.inspect", "look at"},
+        {GUESTMAP_RIGHT_MODIFY, "org.guestmap1.modify", "change"},
+        {GUESTMAP_RIGHT_ACCESS_MEMORY, "org.guestmap1.access-memory", "get at the memory of"},
+        {GUESTMAP_RIGHT_ADMIN, "org.guestmap1.admin", "administer"},
+        {GUESTMAP_RIGHT_CREATE, "org.guestmap1.create", "create"},
+};
+
+const char *right_action(uint32_t right) {
+        for (size_t i = 0; i < ELEMENTS_OF(rights); i++)
+                if (rights[i].right == right)
+                        return rights[i].action;
+        return NULL;
+}
+
+const char *right_verb(uint32_t right) {
+        for (size_t i = 0; i < ELEMENTS_OF(rights); i++)
+                if (rights[i].right == right)
+                        return rights[i].verb;
+        return NULL;
 }
