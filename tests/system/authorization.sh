@@ -6,7 +6,10 @@
 # Tests are called by the names found in this file:
 # shellcheck disable=SC2317
 
+set -eu
+
 cd "$(dirname "$0")"
+# shellcheck source=tests/system/steps.sh
 . ./steps.sh
 
 as_games() {

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What an installed guestmapd does under a real systemd; runs there, as root
-#
 
 # Tests are called by the names found in this file:
 # shellcheck disable=SC2317
 
+set -eu
+
 cd "$(dirname "$0")"
+# shellcheck source=tests/system/steps.sh
 . ./steps.sh
 
 # Nobody can be called that: too long, and dots.

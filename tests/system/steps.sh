@@ -10,8 +10,6 @@
 # For the scripts:
 # shellcheck disable=SC2034
 
-set -eu
-
 PATH=/usr/sbin:/usr/bin
 if [ -c /dev/kvm ]; then accelerator=kvm; else accelerator=none; fi
 
