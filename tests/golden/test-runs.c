@@ -132,10 +132,6 @@ static void test_run(void **state) {
         _cleanup_(corpus_free) Corpus corpus = corpus_load(CORPUS, run->prefix);
         StepCost sum = {};
 
-        if (strcmp(run->accelerator, "kvm") == 0 && kvm_probe() < 0) {
-                print_message("# /dev/kvm cannot be used: %s\n", strerror(-kvm_probe()));
-                skip();
-        }
         assert_int_equal(corpus.n, run->n_steps);
         vm = must_vm(run->accelerator);
         must_apply(vm, corpus.cases[0].layout);
@@ -150,19 +146,29 @@ static void test_run(void **state) {
 }
 
 #define RUN(prefix, accelerator, n)                                                                \
-        {prefix " " accelerator, test_run, NULL, NULL, &(Run){prefix "-", accelerator, n}}
+        {                                                                                          \
+                prefix, test_run, NULL, NULL, &(Run) {                                             \
+                        prefix "-", accelerator, n                                                 \
+                }                                                                                  \
+        }
 
-int main(void) {
+/* With the accelerator that is named, or none. */
+int main(int argc, char **argv) {
+        const char *accelerator = argc > 1 ? argv[1] : "none";
         const struct CMUnitTest tests[] = {
-                RUN("pc-rich", "none", 23),    RUN("pc-rich", "kvm", 23),
-                RUN("pc-hotplug", "none", 12), RUN("pc-hotplug", "kvm", 12),
-                RUN("q35-fuzz0", "none", 8),   RUN("q35-fuzz0", "kvm", 8),
-                RUN("virt-fuzz0", "none", 8),  RUN("virt-fuzz0", "kvm", 8),
+                RUN("pc-rich", accelerator, 23),
+                RUN("pc-hotplug", accelerator, 12),
+                RUN("q35-fuzz0", accelerator, 8),
+                RUN("virt-fuzz0", accelerator, 8),
         };
-        int failed;
+        int r = strcmp(accelerator, "kvm") == 0 ? kvm_probe() : 0;
 
+        if (r < 0) {
+                printf("1..0 # SKIP /dev/kvm cannot be used here: %s\n", strerror(-r));
+                return 0; /* to a reader of TAP, that line says it all */
+        }
         rcu_register();
-        failed = cmocka_run_group_tests(tests, NULL, NULL);
+        r = cmocka_run_group_tests(tests, NULL, NULL);
         rcu_unregister();
-        return failed;
+        return r;
 }
