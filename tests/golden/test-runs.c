@@ -146,11 +146,7 @@ static void test_run(void **state) {
 }
 
 #define RUN(prefix, accelerator, n)                                                                \
-        {                                                                                          \
-                prefix, test_run, NULL, NULL, &(Run) {                                             \
-                        prefix "-", accelerator, n                                                 \
-                }                                                                                  \
-        }
+        {"run " prefix, test_run, NULL, NULL, &(Run){prefix "-", accelerator, n}}
 
 /* With the accelerator that is named, or none. */
 int main(int argc, char **argv) {
