@@ -22,8 +22,10 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/common/log.h"
+#include "daemon/vm/fd-store.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
+#include "daemon/vm/vcpu-file.h"
 #include "lib/util/rcu.h"
 
 enum {
@@ -101,7 +103,18 @@ static int door_init(Door *door, sd_event *event, Service *service, int fd) {
         return sd_event_add_io(event, &door->knock, fd, EPOLLIN, on_connection, door);
 }
 
+/* For the process that comes after this one, if one does. */
+static void save_vcpus(Service *service) {
+        Detail detail = {};
+        int r;
+
+        r = service->vm ? vcpu_file_save(service->vm, &detail) : 0;
+        if (r != 0)
+                log_error("vCPUs are not saved: %s", r < 0 ? strerror(-r) : detail.text);
+}
+
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        save_vcpus(userdata);
         private_tell_leaving(userdata);
         return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
 }
@@ -124,16 +137,14 @@ static int socket_new(const char *path, int *ret) {
 }
 
 /* The socket to serve on: the one that was passed, or a new one at `path`. */
-static int socket_get(const char *path, int *ret) {
-        int n = sd_listen_fds(true);
+static int socket_get(const char *path, const FDStore *store, int *ret) {
+        int passed = fd_store_socket(store);
 
-        if (path && n == 0)
+        if (path && passed < 0)
                 return socket_new(path, ret);
-        if (path || n != 1)
+        if (path || passed < 0)
                 return -EINVAL;
-        if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, true) <= 0)
-                return -ENOTSOCK;
-        *ret = SD_LISTEN_FDS_START;
+        *ret = passed;
         return 0;
 }
 
@@ -168,6 +179,18 @@ static void tell_recovered(const Recovered *recovered) {
                        recovered->dropped.text);
 }
 
+static int serve_recovered(Service *service, VM *vm) {
+        Detail detail = {};
+        int r;
+
+        r = service_take_vm(service, vm);
+        if (r == 0)
+                r = vcpu_file_load(vm, &detail);
+        if (r == 0 && detail.text[0])
+                log_vm(LOG_WARNING, vm->name, "vCPUs are lost: %s", detail.text);
+        return r;
+}
+
 /* The VM of a process before this one, if it has left any. Positive: the status to exit with. */
 static int recover_vm(Service *service) {
         Recovered recovered;
@@ -179,15 +202,20 @@ static int recover_vm(Service *service) {
                 log_error("cannot recover: %s", detail.text);
                 return r == VM_E_DAMAGED ? EXIT_DAMAGED : EXIT_FAILURE;
         }
-        if (r < 0 || !recovered.vm)
-                return r;
-        tell_recovered(&recovered);
-        return service_take_vm(service, recovered.vm);
+        if (r == 0 && recovered.vm) {
+                tell_recovered(&recovered);
+                r = serve_recovered(service, recovered.vm);
+        }
+        return r;
 }
 
-static int run(int fd, const Places *places) {
+DEFINE_CLEANUP(FDStore *, fd_store_close);
+
+static int run(int fd, FDStore *store, const Places *places) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(service_freep) Service *service = NULL;
+        /* However this ends: the VM goes, and what is stored of it does not. */
+        _cleanup_(fd_store_closep) _unused_ FDStore *kept = store;
         _cleanup_(door_deinit) Door door = {};
         int r;
 
@@ -198,13 +226,15 @@ static int run(int fd, const Places *places) {
         if (r < 0)
                 return r;
         service->places = *places;
-        r = recover_vm(service);
-        if (r != 0)
-                return r;
+        service->store = store;
         r = add_signals(event, service);
         if (r < 0)
                 return r;
         rcu_start(); /* its thread inherits that signals are blocked */
+        r = recover_vm(service);
+        if (r != 0)
+                return r;
+        fd_store_end_recovery(store);
         /* Also on a socket that listens already: it makes this process the one whose pid
          * SO_PEERCRED gives to those who connect. */
         if (listen(fd, SOMAXCONN) < 0)
@@ -287,6 +317,7 @@ int main(int argc, char **argv) {
         Arguments arguments = {
                 .places = {getenv("RUNTIME_DIRECTORY"), getenv("STATE_DIRECTORY")},
         };
+        _cleanup_(fd_store_freep) FDStore *store = NULL;
         int r, fd = -1, status;
         const char *path;
 
@@ -294,7 +325,9 @@ int main(int argc, char **argv) {
         if (parse_arguments(argc, argv, &arguments, &status) != 0)
                 return status;
         path = arguments.socket;
-        r = socket_get(path, &fd);
+        r = fd_store_new(&store);
+        if (r == 0)
+                r = socket_get(path, store, &fd);
         if (r < 0) {
                 fprintf(stderr, "guestmap-vmd: no socket to serve on%s%s: %s\n", path ? ": " : "",
                         path ?: "",
@@ -305,7 +338,7 @@ int main(int argc, char **argv) {
         /* A journal that grows beyond a limit is an error of the commit. */
         (void)signal(SIGXFSZ, SIG_IGN);
         rcu_register();
-        r = run(fd, &arguments.places);
+        r = run(fd, store, &arguments.places);
         rcu_barrier_all();
         rcu_unregister();
         if (path)

@@ -5,6 +5,7 @@
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpu-dbus.h"
+#include "daemon/vm/vcpu-file.h"
 #include "daemon/vm/vcpus-dbus.h"
 #include "daemon/vm/vcpus.h"
 
@@ -57,6 +58,30 @@ static int add_vcpu(VCPUs *vcpus, sd_bus_message *m, uint32_t *ret_index, Detail
         return 0;
 }
 
+/* For who comes after this process: a vCPU of which it does not know is not there. */
+static int add_noted(VM *vm, sd_bus_message *m, uint32_t *ret_index, Detail *detail) {
+        int r;
+
+        r = add_vcpu(vm->vcpus, m, ret_index, detail);
+        if (r != 0)
+                return r;
+        r = vcpu_file_note(vm, detail);
+        if (r != 0)
+                (void)vcpus_remove(vm->vcpus, *ret_index, NULL);
+        return r;
+}
+
+/* That vCPUs were lost is of no more interest to those who go on without them. */
+static void forget_lost(Service *service) {
+        VM *vm = service->vm;
+
+        if (!(vm->lost & VM_LOST_VCPUS))
+                return;
+        vm->lost &= ~(unsigned)VM_LOST_VCPUS;
+        (void)sd_bus_emit_properties_changed(service->bus, service->path, GUESTMAP_INTERFACE_VM,
+                                             "State", "Lost", NULL);
+}
+
 int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(freep) char *path = NULL;
         Service *service = userdata;
@@ -64,7 +89,7 @@ int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         uint32_t index;
         int r;
 
-        r = add_vcpu(service->vm->vcpus, m, &index, &detail);
+        r = add_noted(service->vm, m, &index, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
         r = vcpu_path(service, index, &path);
@@ -73,6 +98,7 @@ int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_reply_method_return(m, "o", path);
         if (r < 0)
                 return r;
+        forget_lost(service);
         return sd_bus_emit_object_added(service->bus, path);
 }
 
@@ -86,6 +112,8 @@ static int remove_vcpu(Service *service, sd_bus_message *m, uint32_t *ret_index,
         r = options_read_none(m, detail);
         if (r == 0)
                 r = vcpus_remove(service->vm->vcpus, index, detail);
+        if (r == 0)
+                r = vcpu_file_note(service->vm, detail);
         if (r != 0)
                 return r;
         *ret_index = index;
@@ -145,21 +173,24 @@ int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 /* Pausing what is paused, and resuming what runs, is no change. */
 static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
         VCPUs *vcpus = service->vm->vcpus;
+        bool changes = vcpus_are_paused(vcpus) != paused;
         Detail detail;
         int r;
 
         r = vcpus_check_supported(vcpus, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
-        if (vcpus_are_paused(vcpus) == paused)
-                return sd_bus_reply_method_return(m, NULL);
-        if (paused)
+        if (changes && paused)
                 vcpus_pause(vcpus);
-        else
+        else if (changes)
                 vcpus_resume(vcpus);
         r = sd_bus_reply_method_return(m, NULL);
         if (r < 0)
                 return r;
+        if (!paused)
+                forget_lost(service);
+        if (!changes)
+                return 1;
         return sd_bus_emit_properties_changed(service->bus, service->path, GUESTMAP_INTERFACE_VM,
                                               "State", NULL);
 }

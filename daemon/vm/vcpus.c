@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -201,8 +202,8 @@ static int write_tables(const VCPUs *vcpus, const VCPUSetup *setup, Detail *deta
         return r;
 }
 
-int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail) {
-        VCPUEntry *entry;
+/* A vCPU of an index that has none; its thread sleeps. */
+static int find_or_make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
         int r;
 
         r = vcpus_check_supported(vcpus, detail);
@@ -210,19 +211,40 @@ int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *deta
                 r = check_index(vcpus, index, detail);
         if (r != 0)
                 return r;
-        entry = find_entry(vcpus, index);
-        if (!entry)
-                r = make(vcpus, index, &entry, detail);
+        *ret = find_entry(vcpus, index);
+        return *ret ? 0 : make(vcpus, index, ret, detail);
+}
+
+static void make_present(const VCPUs *vcpus, VCPUEntry *entry) {
+        guest_init(entry->guest, vcpus);
+        entry->present = true;
+}
+
+int vcpus_restore(VCPUs *vcpus, uint32_t index, const void *image, size_t size, const VCPUEnd *end,
+                  Detail *detail) {
+        VCPUEntry *entry;
+        int r;
+
+        r = find_or_make(vcpus, index, &entry, detail);
+        if (r == 0)
+                r = vcpu_restore(entry->vcpu, image, size, end, detail);
+        if (r == 0)
+                make_present(vcpus, entry);
+        return r;
+}
+
+int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail) {
+        VCPUEntry *entry;
+        int r;
+
+        r = find_or_make(vcpus, index, &entry, detail);
         if (r == 0 && setup->mode == VCPU_MODE_LONG)
                 r = write_tables(vcpus, setup, detail);
         if (r == 0)
                 r = vcpu_reset(entry->vcpu, setup, detail);
-        if (r != 0)
-                return r;
-        /* Its thread sleeps. */
-        guest_init(entry->guest, vcpus);
-        entry->present = true;
-        return 0;
+        if (r == 0)
+                make_present(vcpus, entry);
+        return r;
 }
 
 int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail) {
@@ -246,6 +268,41 @@ int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail) {
                 return detail_set(detail, MAP_E_IN_USE, "vCPU %u is running", index);
         find_entry(vcpus, index)->present = false;
         return 0;
+}
+
+static bool take_ends(VCPUs *vcpus, bool *ran) {
+        bool all = true;
+
+        for (VCPU *vcpu = vcpus_next(vcpus, NULL); vcpu; vcpu = vcpus_next(vcpus, vcpu)) {
+                VCPUEnd end;
+
+                if (vcpu_take_end(vcpu, &end) &&
+                    !(end.state == VCPU_STOPPED && strcmp(end.reason.text, "stop") == 0))
+                        ran[vcpu_index(vcpu)] = false;
+                all = all && vcpu_state(vcpu) != VCPU_RUNNING;
+        }
+        return all;
+}
+
+int vcpus_stop(VCPUs *vcpus, uint64_t usec, bool *ran, Detail *detail) {
+        struct pollfd ended = {.fd = vcpus->ended_fd, .events = POLLIN};
+        eventfd_t n;
+
+        for (VCPU *vcpu = vcpus_next(vcpus, NULL); vcpu; vcpu = vcpus_next(vcpus, vcpu)) {
+                ran[vcpu_index(vcpu)] = vcpu_state(vcpu) == VCPU_RUNNING && !vcpu_is_stepping(vcpu);
+                vcpu_stop(vcpu);
+        }
+        while (!take_ends(vcpus, ran)) {
+                if (poll(&ended, 1, (int)(usec / 1000)) == 0)
+                        return detail_set(detail, MAP_E_IN_USE, "a vCPU does not stop");
+                (void)eventfd_read(vcpus->ended_fd, &n);
+        }
+        return 0;
+}
+
+void vcpus_clear(VCPUs *vcpus) {
+        for (size_t i = 0; i < vcpus->n; i++)
+                vcpus->items[i].present = false;
 }
 
 uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu) {

@@ -44,6 +44,20 @@ int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *deta
 /* VM_E_NO_SUCH_VCPU, MAP_E_IN_USE: it is running. */
 int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail);
 
+/*
+ * Makes one of an index that there was in another process, stopped, as vcpu_restore() does. Any
+ * outcome of vcpus_add(), of vcpu_restore(). On failure it is not there.
+ */
+int vcpus_restore(VCPUs *vcpus, uint32_t index, const void *image, size_t size, const VCPUEnd *end,
+                  Detail *detail);
+/* None of them, of which none runs, is there any more. */
+void vcpus_clear(VCPUs *vcpus);
+/*
+ * Ends all runs, takes their ends, and says of each index whether it was running, for as long as
+ * nobody stopped it. MAP_E_IN_USE: one does not stop in so many microseconds.
+ */
+int vcpus_stop(VCPUs *vcpus, uint64_t usec, bool *ran, Detail *detail);
+
 /* VM_E_NO_SUCH_VCPU. */
 int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail);
 /* How many parts of its accesses nobody took, since it was added. */

@@ -336,6 +336,19 @@ static int get_number64(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(reply, "t", value);
 }
 
+static int get_lost(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        static const char *const words[] = {"memory", "vcpus", "ioeventfds", "handlers"};
+        const VM *vm = ((const Service *)userdata)->vm;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        for (unsigned i = 0; r >= 0 && i < ELEMENTS_OF(words); i++)
+                if (vm->lost & 1u << i)
+                        r = sd_bus_message_append(reply, "s", words[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_slot_stats(sd_bus *bus, const char *path, const char *interface,
                           const char *property, sd_bus_message *reply, void *userdata,
                           sd_bus_error *error) {
@@ -409,6 +422,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("ID", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("State", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Lost", "as", get_lost, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Owner", "u", get_number32, 0, CONST),
         SD_BUS_PROPERTY("Accelerator", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("Generation", "t", get_number64, 0, 0),

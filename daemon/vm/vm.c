@@ -195,6 +195,8 @@ VM *vm_free(VM *vm) {
 }
 
 const char *vm_state(const VM *vm) {
+        if (vm->lost & VM_LOST_VCPUS)
+                return "vcpus-lost";
         return vcpus_are_paused(vm->vcpus) ? "paused" : "running";
 }
 

@@ -76,7 +76,7 @@ void vm_set_limits(VM *vm, const VMLimits *limits);
 VM *vm_free(VM *vm);
 DEFINE_CLEANUP(VM *, vm_free);
 
-/* "running" or "paused". */
+/* "running", "paused" or "vcpus-lost". */
 const char *vm_state(const VM *vm);
 
 /* The map of a new VM without a layout: `system` and `io`, roots of `memory` and `io`. Commits. */

@@ -39,6 +39,8 @@ struct Rig {
 Rig *rig_new(void);
 /* The same with a VM "test" on accelerator none, uid 1000, as CreateVM leaves it: generation 1. */
 Rig *rig_new_vm(void);
+/* A client only, on a socket that is connected to a service, and becomes its own. */
+Rig *rig_new_remote(int fd);
 Rig *rig_free(Rig *rig);
 /* Connects again; the older connection is not closed by the client but replaced. */
 void rig_reconnect(Rig *rig);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/vm/journal-record.h"
+#include "daemon/vm/vcpu-file.h"
+#include "daemon/vm/vcpus.h"
+#include "daemon/vm/vm.h"
+#include "lib/util/crc32c.h"
+
+typedef struct FileHead FileHead;
+typedef struct FileRow FileRow;
+typedef struct Text Text;
+
+static const char name[] = "vcpus", new_name[] = "vcpus.new", magic[24] = "guestmap-vcpus 1\n";
+
+enum {
+        STOP_USEC = 5000000,
+        FILE_MAX = 64 << 20,
+};
+
+struct FileHead {
+        char magic[sizeof(magic)];
+        uint32_t paused;
+        uint32_t n;
+};
+
+struct FileRow {
+        uint32_t index;
+        uint32_t runs;
+        uint32_t state;      /* VCPUState */
+        uint32_t image_size; /* 0: none was saved */
+        uint64_t address;    /* where its last run ended, */
+        char reason[256];    /* and why */
+};
+
+/* What is left of a file that is read. */
+struct Text {
+        const uint8_t *at;
+        size_t n;
+};
+
+static int write_all(int fd, const char *bytes, size_t size) {
+        while (size > 0) {
+                ssize_t n = write(fd, bytes, size);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                bytes += MAX_OF(n, 0);
+                size -= (size_t)MAX_OF(n, 0);
+        }
+        return 0;
+}
+
+/* In the place of the one that is there, at once. */
+static int replace_file(int directory, const char *bytes, size_t size) {
+        _cleanup_(closep) int fd = openat(
+                directory, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = write_all(fd, bytes, size);
+        if (r == 0 && renameat(directory, new_name, directory, name) < 0)
+                r = -errno;
+        if (r < 0)
+                (void)unlinkat(directory, new_name, 0);
+        return r;
+}
+
+static void write_row(FILE *file, const VCPU *vcpu, bool runs, const VCPUImage *image) {
+        const VCPUEnd *end = vcpu_last_end(vcpu);
+        FileRow row = {
+                .index = vcpu_index(vcpu),
+                .runs = runs,
+                .state = end->state,
+                .image_size = image ? (uint32_t)image->size : 0,
+                .address = end->address,
+        };
+
+        snprintf(row.reason, sizeof(row.reason), "%.255s", end->reason.text);
+        fwrite(&row, sizeof(row), 1, file);
+        if (image)
+                fwrite(image->bytes, image->size, 1, file);
+}
+
+/* `ran` says for each index whether it did; NULL: without what they are. */
+static int write_rows(FILE *file, const VM *vm, const bool *ran, Detail *detail) {
+        FileHead head = {.paused = vcpus_are_paused(vm->vcpus)};
+        VCPU *vcpu;
+
+        memcpy(head.magic, magic, sizeof(magic));
+        for (vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu))
+                head.n++;
+        fwrite(&head, sizeof(head), 1, file);
+        for (vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu)) {
+                _cleanup_(vcpu_image_freep) VCPUImage *image = NULL;
+                int r = ran ? vcpu_save(vcpu, &image, detail) : 0;
+
+                if (r != 0)
+                        return r;
+                write_row(file, vcpu, ran && ran[vcpu_index(vcpu)], image);
+        }
+        return 0;
+}
+
+static int write_file(VM *vm, const bool *ran, Detail *detail) {
+        _cleanup_(freep) char *bytes = NULL;
+        FILE *file;
+        size_t size;
+        uint32_t crc;
+        int r;
+
+        file = open_memstream(&bytes, &size);
+        if (!file)
+                return -ENOMEM;
+        r = write_rows(file, vm, ran, detail);
+        if (r == 0 && fflush(file) == 0) {
+                crc = crc32c(0, bytes, size);
+                fwrite(&crc, sizeof(crc), 1, file);
+        }
+        if (fclose(file) != 0 && r == 0)
+                r = -ENOMEM;
+        if (r != 0)
+                return r;
+        r = replace_file(vm->record->journal->directory, bytes, size);
+        return record_failed(r, vm, detail);
+}
+
+int vcpu_file_note(VM *vm, Detail *detail) {
+        return vm->record ? write_file(vm, NULL, detail) : 0;
+}
+
+int vcpu_file_save(VM *vm, Detail *detail) {
+        bool ran[VCPUS_MAX] = {};
+        int r;
+
+        if (!vm->record || !vcpus_next(vm->vcpus, NULL))
+                return 0;
+        r = vcpus_stop(vm->vcpus, STOP_USEC, ran, detail);
+        return r != 0 ? r : write_file(vm, ran, detail);
+}
+
+/* -ENOENT: there is none. -EBADMSG: it is not as it was written. */
+static int read_file(int directory, uint8_t **ret, size_t *ret_size) {
+        _cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_(freep) uint8_t *bytes = NULL;
+        struct stat status;
+        uint32_t crc;
+        size_t size;
+
+        if (fd < 0 || fstat(fd, &status) < 0)
+                return -errno;
+        if (status.st_size < (off_t)sizeof(crc) || status.st_size > FILE_MAX)
+                return -EBADMSG;
+        size = (size_t)status.st_size;
+        bytes = malloc(size);
+        if (!bytes)
+                return -ENOMEM;
+        if (read(fd, bytes, size) != (ssize_t)size)
+                return -EIO;
+        size -= sizeof(crc);
+        memcpy(&crc, bytes + size, sizeof(crc));
+        if (crc != crc32c(0, bytes, size))
+                return -EBADMSG;
+        *ret = TAKE_PTR(bytes);
+        *ret_size = size;
+        return 0;
+}
+
+/* The next bytes; NULL: there are not so many. */
+static const void *take(Text *text, size_t n) {
+        const uint8_t *at = text->at;
+
+        if (n > text->n)
+                return NULL;
+        text->at += n;
+        text->n -= n;
+        return at;
+}
+
+static int load_row(VM *vm, Text *text, bool *runs, Detail *detail) {
+        const FileRow *row = take(text, sizeof(*row));
+        const void *image = row ? take(text, row->image_size) : NULL;
+        VCPUEnd end = {};
+        int r;
+
+        if (!image)
+                return -EBADMSG;
+        if (row->image_size == 0)
+                return -ENODATA;
+        end.state = (VCPUState)row->state;
+        end.address = row->address;
+        detail_set(&end.reason, 0, "%.*s", (int)sizeof(row->reason), row->reason);
+        r = vcpus_restore(vm->vcpus, row->index, image, row->image_size, &end, detail);
+        if (r == 0)
+                runs[row->index] = row->runs;
+        return r;
+}
+
+/* -ENODATA: what they were was not saved. */
+static int load_rows(VM *vm, Text *text, bool *runs, Detail *detail) {
+        const FileHead *head = take(text, sizeof(*head));
+        int r = 0;
+
+        if (!head || memcmp(head->magic, magic, sizeof(magic)) != 0)
+                return -EBADMSG;
+        for (uint32_t i = 0; r == 0 && i < head->n; i++)
+                r = load_row(vm, text, runs, detail);
+        if (r == 0 && head->paused)
+                vcpus_pause(vm->vcpus);
+        return r;
+}
+
+static int load_file(VM *vm, bool *runs, Detail *detail) {
+        _cleanup_(freep) uint8_t *bytes = NULL;
+        Text text = {};
+        int r;
+
+        r = read_file(vm->record->journal->directory, &bytes, &text.n);
+        if (r < 0)
+                return r;
+        text.at = bytes;
+        return load_rows(vm, &text, runs, detail);
+}
+
+/* What of the file is not to be seen again by the next process: it is as after a crash then. */
+static int start(VM *vm, const bool *runs, Detail *detail) {
+        VCPU *vcpu;
+        int r;
+
+        r = vcpu_file_note(vm, detail);
+        for (vcpu = vcpus_next(vm->vcpus, NULL); r == 0 && vcpu; vcpu = vcpus_next(vm->vcpus, vcpu))
+                if (runs[vcpu_index(vcpu)])
+                        r = vcpu_start(vcpu, 0, detail);
+        return r;
+}
+
+/* On memory that is new and empty no guest goes on. */
+static int load(VM *vm, Detail *detail) {
+        bool runs[VCPUS_MAX] = {};
+        int r;
+
+        r = load_file(vm, runs, detail);
+        if (r == 0 && vm->lost & VM_LOST_MEMORY && vcpus_next(vm->vcpus, NULL))
+                r = detail_set(detail, VM_E_NOT_SUPPORTED, "their memory is lost");
+        return r != 0 ? r : start(vm, runs, detail);
+}
+
+int vcpu_file_load(VM *vm, Detail *detail) {
+        int r;
+
+        detail_set(detail, 0, "%s", "");
+        if (!vm->record)
+                return 0;
+        r = load(vm, detail);
+        if (r == 0 || r == -ENOENT)
+                return 0;
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 && r != -ENODATA)
+                detail_set(detail, 0, "file \"%s\": %s", name, strerror(-r));
+        vcpus_clear(vm->vcpus);
+        vm->lost |= VM_LOST_VCPUS;
+        return 0;
+}
