@@ -3,8 +3,8 @@
 /*
  * guestmap-vmd as a service that is killed, stopped and started again
  *
- * The test is what systemd is to it: it has the socket and the descriptors that are kept, and passes
- * them to the next process.
+ * The test is what systemd is to it: it has the socket and the descriptors that are kept, and
+ * passes them to the next process.
  */
 
 #include <fcntl.h>
