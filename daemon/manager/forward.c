@@ -220,6 +220,18 @@ static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
         return 0;
 }
 
+/* The link may have failed already, and the VM be taken for LIVING until that is heard of. */
+static int send_or_hold(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
+        int r = -ENOTCONN;
+
+        if (vm->phase != VM_RECOVERING)
+                r = send_call(caller, vm, m, bytes);
+        if (r != -ENOTCONN && r != -ECONNRESET)
+                return r;
+        r = sd_bus_message_rewind(m, 1);
+        return r < 0 ? r : held_add(vm, caller, m, bytes);
+}
+
 static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         Caller *caller = callers_of(vm->manager, m);
         Load load;
@@ -234,19 +246,20 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = measure(vm, m, &load, error);
         if (r < 0)
                 return r;
-        r = vm->phase == VM_RECOVERING ? held_add(vm, caller, m, load.bytes)
-                                       : send_call(caller, vm, m, load.bytes);
+        r = send_or_hold(caller, vm, m, load.bytes);
         return r < 0 ? r : 1;
 }
 
+/* Those that are held again, since the link has failed, keep their order. */
 void forward_held(VM *vm) {
         sd_bus_message *m;
         Caller *caller;
         size_t bytes;
         int r;
 
-        while ((m = held_take(vm, &caller, &bytes))) {
-                r = send_call(caller, vm, m, bytes);
+        for (size_t n = vm->held.n; n > 0; n--) {
+                m = held_take(vm, &caller, &bytes);
+                r = send_or_hold(caller, vm, m, bytes);
                 if (r < 0)
                         (void)sd_bus_reply_method_errno(m, r, NULL);
                 sd_bus_message_unref(m);

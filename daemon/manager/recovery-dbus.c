@@ -48,6 +48,11 @@ static void look_later(VM *vm) {
                 log_vm(LOG_ERR, vm->name, "can't wait for its process: %s", strerror(-r));
 }
 
+static void look_again(VM *vm) {
+        vm->link = link_free(vm->link);
+        look_later(vm);
+}
+
 /* What nobody can be told of by name is forgotten. Its files stay. */
 static void give_up(VM *vm, const char *why) {
         log_warning("%s/%s: %s", vm->manager->settings.runtime_dir, vm->instance, why);
@@ -96,12 +101,12 @@ static void on_properties(VM *vm, sd_bus_message *reply, void *userdata) {
         if (vm_read_reply(vm, reply))
                 found(vm);
         else
-                crash(vm, "its process does not tell its properties");
+                look_again(vm);
 }
 
 static void ask_properties(VM *vm) {
         if (vm_query(vm, on_properties, NULL) < 0)
-                crash(vm, "can't ask its process");
+                look_again(vm);
 }
 
 static void on_offered(VM *vm, sd_bus_message *reply, void *userdata) {
@@ -123,7 +128,7 @@ static void ask_offer(VM *vm) {
         if (r >= 0)
                 r = link_call(vm->link, NULL, m, LINK_NEVER, on_offered, NULL);
         if (r < 0)
-                crash(vm, "can't ask its process");
+                look_again(vm);
 }
 
 static bool read_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
@@ -199,10 +204,8 @@ static void look_for_process(VM *vm) {
         r = connect_and_ask(vm);
         if (nobody_listens(r) && !vm->process && !vm->manager->settings.units)
                 r = run_again(vm);
-        if (r >= 0)
-                return;
-        vm->link = link_free(vm->link);
-        look_later(vm);
+        if (r < 0)
+                look_again(vm);
 }
 
 static void on_unit_started(VM *vm, const char *result) {
