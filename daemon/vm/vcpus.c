@@ -17,7 +17,8 @@
 typedef struct Guest {
         Dispatcher memory;
         Dispatcher ports;
-        CoalescedRing *ring; /* borrowed, as is the next */
+        CoalescedRing *ring; /* borrowed, as are the next two */
+        RunGate *gate;
         int ended_fd;
 } Guest;
 
@@ -53,40 +54,47 @@ static int make_access(void *userdata, const Trap *trap, Detail *reason) {
         return dispatch_read(dispatcher, trap->address, trap->data, trap->length, reason);
 }
 
-/* By the vCPU's thread: first what was written before. */
-static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
+static int catch_up(void *userdata, uint64_t *ret_address, Detail *reason) {
         const Guest *guest = userdata;
 
-        coalesced_ring_drain(guest->ring);
-        return make_access(userdata, trap, reason);
+        return coalesced_ring_drain(guest->ring, guest->memory.patience, ret_address, reason);
 }
 
 static void on_ended(void *userdata) {
         const Guest *guest = userdata;
 
-        coalesced_ring_drain(guest->ring);
         (void)eventfd_write(guest->ended_fd, 1);
 }
 
-static const VCPUOps vcpu_ops = {.trap = on_trap, .ended = on_ended};
+static const VCPUOps vcpu_ops = {.trap = make_access, .ended = on_ended, .catch_up = catch_up};
 
-static bool write_waits(void *userdata, const Trap *write) {
-        return dispatch_waits(dispatcher_of(userdata, write), write->address);
+static bool postpone_write(void *userdata, const Trap *write, PendingWrite *ret) {
+        return dispatch_postpone(dispatcher_of(userdata, write), write->address, write->data,
+                                 write->length, ret);
 }
 
-/* Complaints concern no vCPU: the one that wrote has gone on. */
-static void make_write(void *userdata, const Trap *write) {
-        Detail reason;
+static int make_write(void *userdata, const PendingWrite *write, const Patience *patience,
+                      Detail *reason) {
+        Guest *guest = userdata;
 
-        (void)make_access(userdata, write, &reason);
+        return dispatch_make(&guest->memory, write, patience, reason);
 }
 
-static const CoalescedOps coalesced_ops = {.waits = write_waits, .write = make_write};
+/* If no vCPU runs, those that run next see to it. */
+static void on_left(void *userdata) {
+        const Guest *guest = userdata;
 
-static void guest_init(Guest *guest, const VCPUs *vcpus) {
+        run_gate_nudge(guest->gate);
+}
+
+static const CoalescedOps coalesced_ops = {postpone_write, make_write, on_left};
+
+static void guest_init(Guest *guest, const VCPUs *vcpus, const Patience *patience) {
         dispatcher_init(&guest->memory, vcpus->vm->map, vcpus->vm->memory_space);
         dispatcher_init(&guest->ports, vcpus->vm->map, port_space);
+        guest->memory.patience = guest->ports.patience = patience;
         guest->ring = vcpus->vm->ring;
+        guest->gate = &vcpus->vm->gate;
         guest->ended_fd = vcpus->ended_fd;
 }
 
@@ -101,7 +109,7 @@ int vcpus_new(VCPUs **ret, VM *vm) {
                 return -ENOMEM;
         vcpus->vm = vm;
         vcpus->ended_fd = TAKE_FD(fd);
-        guest_init(&vcpus->coalesced, vcpus);
+        guest_init(&vcpus->coalesced, vcpus, NULL);
         *ret = vcpus;
         return 0;
 }
@@ -109,6 +117,8 @@ int vcpus_new(VCPUs **ret, VM *vm) {
 VCPUs *vcpus_free(VCPUs *vcpus) {
         if (!vcpus)
                 return NULL;
+        for (size_t i = 0; i < vcpus->n; i++)
+                vcpu_stop(vcpus->items[i].vcpu);
         coalesced_ring_detach(vcpus->vm->ring);
         for (size_t i = 0; i < vcpus->n; i++) {
                 vcpu_free(vcpus->items[i].vcpu);
@@ -216,7 +226,7 @@ static int find_or_make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *d
 }
 
 static void make_present(const VCPUs *vcpus, VCPUEntry *entry) {
-        guest_init(entry->guest, vcpus);
+        guest_init(entry->guest, vcpus, vcpu_patience(entry->vcpu));
         entry->present = true;
 }
 

@@ -1,130 +1,218 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * KVM writes `last` and what lies before it; whoever drains writes `first`. They are equal when the
- * ring is empty, and one place is always free.
+ * KVM writes `last` and what lies before it; whoever has the lock writes `first`. They are equal
+ * when the ring is empty, and one place is always free.
  */
 
+#include <inttypes.h>
 #include <linux/kvm.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include "lib/kvm/coalesced.h"
-
-typedef struct kvm_coalesced_mmio CoalescedWrite;
+#include "lib/memory/dispatch.h"
+#include "lib/util/turn.h"
 
 struct CoalescedRing {
         Listener listener;
-        uint64_t offset;                        /* of the ring in a vCPU's mapping, one page */
-        uint32_t size;                          /* in writes */
-        pthread_mutex_t lock;                   /* of all that follows; recursive */
+        uint64_t offset; /* of the ring in a vCPU's mapping, one page */
+        uint32_t size;   /* in writes */
+        Turn turn;       /* to make writes */
+
+        pthread_mutex_t lock;                   /* of all that follows */
         struct kvm_coalesced_mmio_ring *shared; /* with KVM; NULL: not attached */
         const CoalescedOps *ops;
         void *userdata;
-        bool drains;
-        int waits; /* atomic: whoever has the lock makes a write that may wait */
+        PendingWrite queue[COALESCED_LEFT_MAX];
+        size_t first;
+        size_t n;
+        uint64_t n_lost; /* since that was told */
+        uint64_t lost_address;
 };
 
-/* Copied, so that KVM can have its place at once. */
-static bool look_first(const CoalescedRing *ring, CoalescedWrite *ret) {
-        const struct kvm_coalesced_mmio_ring *shared = ring->shared;
+/* Takes the ring's first write out. False: it has none. */
+static bool take_first(CoalescedRing *ring, struct kvm_coalesced_mmio *ret) {
+        struct kvm_coalesced_mmio_ring *shared = ring->shared;
+        uint32_t first;
 
-        if (shared->first == __atomic_load_n(&shared->last, __ATOMIC_ACQUIRE))
+        if (!shared || shared->first == __atomic_load_n(&shared->last, __ATOMIC_ACQUIRE))
                 return false;
-        *ret = shared->coalesced_mmio[shared->first];
+        first = shared->first;
+        *ret = shared->coalesced_mmio[first];
+        __atomic_store_n(&shared->first, (first + 1) % ring->size, __ATOMIC_RELEASE);
         return true;
 }
 
-static void pass_first(CoalescedRing *ring) {
-        uint32_t next = (ring->shared->first + 1) % ring->size;
-
-        __atomic_store_n(&ring->shared->first, next, __ATOMIC_RELEASE);
+static void lose(CoalescedRing *ring, const PendingWrite *write) {
+        if (ring->n_lost++ == 0)
+                ring->lost_address = write->address;
+        handler_unref(write->handler);
 }
 
-/* The first write, if there is one that can be made. */
-static bool make_first(CoalescedRing *ring, bool may_wait) {
-        CoalescedWrite write;
-        Trap trap = {.is_write = true};
-        bool waits;
+static void append(CoalescedRing *ring, struct kvm_coalesced_mmio *write) {
+        const Trap trap = {
+                .is_port = write->pio,
+                .is_write = true,
+                .length = write->len,
+                .address = write->phys_addr,
+                .data = write->data,
+        };
+        PendingWrite pending;
 
-        if (!look_first(ring, &write))
-                return false;
-        trap.is_port = write.pio;
-        trap.length = write.len;
-        trap.address = write.phys_addr;
-        trap.data = write.data;
-        waits = ring->ops->waits(ring->userdata, &trap);
-        if (waits && !may_wait)
-                return false;
-        pass_first(ring);
-        __atomic_store_n(&ring->waits, waits, __ATOMIC_RELAXED);
-        ring->ops->write(ring->userdata, &trap);
-        __atomic_store_n(&ring->waits, 0, __ATOMIC_RELAXED);
-        return true;
+        if (!ring->ops->postpone(ring->userdata, &trap, &pending))
+                return;
+        if (ring->n < COALESCED_LEFT_MAX)
+                ring->queue[(ring->first + ring->n++) % COALESCED_LEFT_MAX] = pending;
+        else
+                lose(ring, &pending);
 }
 
 /* With the lock. */
-static void drain(CoalescedRing *ring, bool may_wait) {
-        if (!ring->shared || ring->drains)
-                return;
-        ring->drains = true;
-        while (make_first(ring, may_wait))
-                ;
-        ring->drains = false;
+static void empty_into_queue(CoalescedRing *ring) {
+        struct kvm_coalesced_mmio write;
+
+        while (take_first(ring, &write))
+                append(ring, &write);
 }
 
-void coalesced_ring_drain(CoalescedRing *ring) {
+static void drop_first(CoalescedRing *ring) {
+        handler_unref(ring->queue[ring->first].handler);
+        ring->first = (ring->first + 1) % COALESCED_LEFT_MAX;
+        ring->n--;
+}
+
+/* The oldest write, which stays: who has the turn passes it when it is made. */
+static bool look_first(CoalescedRing *ring, bool may_wait, PendingWrite *ret) {
+        bool found;
+
         pthread_mutex_lock(&ring->lock);
-        drain(ring, true);
+        if (ring->n == 0)
+                empty_into_queue(ring);
+        *ret = ring->queue[ring->first];
+        found = ring->n > 0 && (may_wait || !ret->handler->ops->waits);
+        pthread_mutex_unlock(&ring->lock);
+        return found;
+}
+
+static void pass_first(CoalescedRing *ring) {
+        pthread_mutex_lock(&ring->lock);
+        drop_first(ring);
         pthread_mutex_unlock(&ring->lock);
 }
 
-/* A thread that has the lock is soon done, unless it waits. */
+/* One that was asked for is passed, answered or not; one that was not is still the first. */
+static int make_first(CoalescedRing *ring, const PendingWrite *write, const Patience *patience,
+                      Detail *reason) {
+        int r;
+
+        r = ring->ops->make(ring->userdata, write, patience, reason);
+        if (r != -ECANCELED)
+                pass_first(ring);
+        return r == -EINTR ? -ECANCELED : r;
+}
+
+/* With the turn; up to the first that fails. */
+static int make_all(CoalescedRing *ring, bool may_wait, const Patience *patience,
+                    uint64_t *ret_address, Detail *reason) {
+        PendingWrite write;
+        int r = 0;
+
+        while (r == 0 && look_first(ring, may_wait, &write)) {
+                *ret_address = write.address;
+                r = make_first(ring, &write, patience, reason);
+        }
+        return r;
+}
+
+/* How many were lost is told once. */
+static int tell_lost(CoalescedRing *ring, uint64_t *ret_address, Detail *reason) {
+        uint64_t n;
+
+        pthread_mutex_lock(&ring->lock);
+        n = ring->n_lost;
+        ring->n_lost = 0;
+        if (n > 0)
+                *ret_address = ring->lost_address;
+        pthread_mutex_unlock(&ring->lock);
+        if (n == 0)
+                return 0;
+        detail_set(reason, 0, "%" PRIu64 " coalesced writes were lost: %d others wait", n,
+                   COALESCED_LEFT_MAX);
+        return -ENOBUFS;
+}
+
+int coalesced_ring_drain(CoalescedRing *ring, const Patience *patience, uint64_t *ret_address,
+                         Detail *reason) {
+        int r;
+
+        r = turn_take(&ring->turn, patience);
+        if (r < 0) {
+                detail_set(reason, 0, "told to stop before coalesced writes were made");
+                return -ECANCELED;
+        }
+        r = make_all(ring, true, patience, ret_address, reason);
+        turn_leave(&ring->turn);
+        return r == 0 ? tell_lost(ring, ret_address, reason) : r;
+}
+
+/* Handlers that wait for nobody do not fail. */
 static int on_apply(Listener *listener, const Commit *commit, Detail *detail) {
         CoalescedRing *ring = caa_container_of(listener, CoalescedRing, listener);
+        uint64_t address;
+        Detail reason;
+        bool left;
 
-        while (pthread_mutex_trylock(&ring->lock) != 0) {
-                if (__atomic_load_n(&ring->waits, __ATOMIC_RELAXED))
-                        return 0;
-                sched_yield();
-        }
-        drain(ring, false);
+        pthread_mutex_lock(&ring->lock);
+        empty_into_queue(ring);
         pthread_mutex_unlock(&ring->lock);
+        if (turn_try(&ring->turn)) {
+                (void)make_all(ring, false, NULL, &address, &reason);
+                turn_leave(&ring->turn);
+        }
+        pthread_mutex_lock(&ring->lock);
+        left = ring->n > 0;
+        pthread_mutex_unlock(&ring->lock);
+        if (left)
+                ring->ops->left(ring->userdata);
         return 0;
 }
 
 static const ListenerOps ring_ops = {.apply = on_apply};
 
-static void init_lock(pthread_mutex_t *lock) {
-        pthread_mutexattr_t attributes;
-
-        pthread_mutexattr_init(&attributes);
-        pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-        pthread_mutex_init(lock, &attributes);
-        pthread_mutexattr_destroy(&attributes);
-}
-
 int coalesced_ring_new(CoalescedRing **ret, const Accelerator *accelerator) {
-        CoalescedRing *ring = calloc(1, sizeof(*ring));
+        _cleanup_(freep) CoalescedRing *ring = calloc(1, sizeof(*ring));
         size_t room = accelerator->page_size - sizeof(struct kvm_coalesced_mmio_ring);
+        int r;
 
         if (!ring)
                 return -ENOMEM;
+        r = turn_init(&ring->turn);
+        if (r < 0)
+                return r;
         ring->listener = (Listener){
                 .ops = &ring_ops,
                 .priority = LISTENER_PRIORITY_ACCELERATOR,
         };
         ring->offset = accelerator->ring_page * accelerator->page_size;
-        ring->size = (uint32_t)(room / sizeof(CoalescedWrite));
-        init_lock(&ring->lock);
-        *ret = ring;
+        ring->size = (uint32_t)(room / sizeof(struct kvm_coalesced_mmio));
+        pthread_mutex_init(&ring->lock, NULL);
+        *ret = TAKE_PTR(ring);
         return 0;
+}
+
+/* With the lock, or by the last who has it. */
+static void forget_all(CoalescedRing *ring) {
+        ring->shared = NULL;
+        while (ring->n > 0)
+                drop_first(ring);
 }
 
 CoalescedRing *coalesced_ring_free(CoalescedRing *ring) {
         if (!ring)
                 return NULL;
+        forget_all(ring);
         pthread_mutex_destroy(&ring->lock);
+        turn_deinit(&ring->turn);
         free(ring);
         return NULL;
 }
@@ -144,8 +232,11 @@ void coalesced_ring_attach(CoalescedRing *ring, void *vcpu_mapping, const Coales
         pthread_mutex_unlock(&ring->lock);
 }
 
+/* With the turn: nobody makes the first write. */
 void coalesced_ring_detach(CoalescedRing *ring) {
+        (void)turn_take(&ring->turn, NULL);
         pthread_mutex_lock(&ring->lock);
-        ring->shared = NULL;
+        forget_all(ring);
         pthread_mutex_unlock(&ring->lock);
+        turn_leave(&ring->turn);
 }

@@ -48,6 +48,11 @@ static void set_immediate_exit(GateRunner *runner, bool set) {
         __atomic_store_n(runner->immediate_exit, set, __ATOMIC_RELAXED);
 }
 
+static bool must_leave(const GateRunner *runner) {
+        return run_gate_is_interrupted(runner) ||
+               __atomic_load_n(&runner->nudged, __ATOMIC_SEQ_CST);
+}
+
 /* With the lock held: a runner that is inside is linked, so its thread is there. */
 static void kick(GateRunner *runner) {
         if (!is_inside(runner))
@@ -156,14 +161,14 @@ static void enter_barred(RunGate *gate, GateRunner *runner) {
         while (must_wait(gate, runner))
                 pthread_cond_wait(&gate->opened, &gate->lock);
         set_inside(runner, true);
-        set_immediate_exit(runner, run_gate_is_interrupted(runner));
+        set_immediate_exit(runner, must_leave(runner));
         pthread_mutex_unlock(&gate->lock);
 }
 
 void run_gate_enter(RunGate *gate, GateRunner *runner) {
         set_immediate_exit(runner, false);
         set_inside(runner, true);
-        if (run_gate_is_interrupted(runner))
+        if (must_leave(runner))
                 set_immediate_exit(runner, true);
         if (__atomic_load_n(&gate->barred, __ATOMIC_SEQ_CST))
                 enter_barred(gate, runner);
@@ -183,5 +188,19 @@ void run_gate_interrupt(RunGate *gate, GateRunner *runner) {
         __atomic_store_n(&runner->interrupted, 1, __ATOMIC_SEQ_CST);
         kick(runner);
         pthread_cond_broadcast(&gate->opened);
+        pthread_mutex_unlock(&gate->lock);
+}
+
+/* Those in front of the one that is inside are nudged as well, and come to no harm. */
+void run_gate_nudge(RunGate *gate) {
+        GateRunner *runner;
+
+        pthread_mutex_lock(&gate->lock);
+        cds_list_for_each_entry(runner, &gate->runners, link) {
+                __atomic_store_n(&runner->nudged, 1, __ATOMIC_SEQ_CST);
+                kick(runner);
+                if (is_inside(runner))
+                        break;
+        }
         pthread_mutex_unlock(&gate->lock);
 }

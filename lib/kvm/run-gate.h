@@ -64,6 +64,7 @@ struct GateRunner {
         uint8_t *immediate_exit; /* atomic; of its struct kvm_run */
         int inside;              /* atomic; written by the thread */
         int interrupted;         /* atomic */
+        int nudged;              /* atomic */
 };
 
 /* -errno: the handler cannot be set. */
@@ -89,6 +90,14 @@ void run_gate_leave(RunGate *gate, GateRunner *runner);
 void run_gate_interrupt(RunGate *gate, GateRunner *runner);
 static inline bool run_gate_is_interrupted(const GateRunner *runner) {
         return __atomic_load_n(&runner->interrupted, __ATOMIC_SEQ_CST);
+}
+/*
+ * Any thread: KVM_RUN of some runner ends with EINTR once, of one that is inside if there is any;
+ * the runner's thread asks whether that was why.
+ */
+void run_gate_nudge(RunGate *gate);
+static inline bool run_gate_take_nudge(GateRunner *runner) {
+        return __atomic_exchange_n(&runner->nudged, 0, __ATOMIC_SEQ_CST);
 }
 /* While the runner is not linked. */
 static inline void run_gate_allow(GateRunner *runner) {

@@ -10,6 +10,7 @@
 
 #include <linux/kvm.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -18,16 +19,20 @@
 #include "lib/memory/map-error.h"
 #include "lib/util/rcu.h"
 
+/* How long the end of a run may take, for what its guest has written before. */
+enum { END_USEC = 100 * 1000 };
+
 /* Why KVM_RUN is interrupted for good. */
 typedef enum Cause {
         BY_OWNER,
         BY_STEPS, /* these were all */
-        BY_TRAP,  /* that nobody served; `coming` has it */
+        BY_TRAP,  /* that was not served, or a write of before; `coming` has it */
 } Cause;
 
 struct VCPU {
         uint32_t index;
         int fd;
+        int stop_fd; /* an eventfd: the thread's patience is over */
         struct kvm_run *run;
         size_t run_size;
         VCPUImage *first; /* of when it was new */
@@ -52,6 +57,7 @@ struct VCPU {
         GateRunner runner;
         uint32_t steps_left; /* 0: without end */
         Cause cause;
+        Patience patience;
         VCPUEnd coming;
 };
 
@@ -71,17 +77,41 @@ static void end_soon(VCPU *vcpu, Cause cause) {
         run_gate_interrupt(vcpu->gate, &vcpu->runner);
 }
 
+/* What failed first ends the run. */
+static void end_by(VCPU *vcpu, uint64_t address, const Detail *reason) {
+        if (vcpu->cause != BY_TRAP)
+                vcpu->coming = (VCPUEnd){VCPU_STOPPED, address, *reason};
+        end_soon(vcpu, BY_TRAP);
+}
+
+/* All that was written before, even if some of it fails. 0, or -ECANCELED. */
+static int catch_up(VCPU *vcpu, Detail *reason) {
+        uint64_t address;
+        int r;
+
+        if (!vcpu->ops->catch_up)
+                return 0;
+        while ((r = vcpu->ops->catch_up(vcpu->userdata, &address, reason)) != 0) {
+                if (r == -ECANCELED)
+                        return r;
+                end_by(vcpu, address, reason);
+        }
+        return 0;
+}
+
 /* An access that is not served was dropped, or has read all-ones, and ends the run. */
 static void serve(VCPU *vcpu, const Trap *trap) {
         Detail reason = {};
+        int r;
 
-        if (vcpu->ops->trap(vcpu->userdata, trap, &reason) == 0)
+        r = catch_up(vcpu, &reason);
+        if (r == 0)
+                r = vcpu->ops->trap(vcpu->userdata, trap, &reason);
+        if (r == 0)
                 return;
         if (!trap->is_write)
                 memset(trap->data, 0xff, trap->length);
-        if (vcpu->cause != BY_TRAP)
-                vcpu->coming = (VCPUEnd){VCPU_STOPPED, trap->address, reason};
-        end_soon(vcpu, BY_TRAP);
+        end_by(vcpu, trap->address, &reason);
 }
 
 static void serve_mmio(VCPU *vcpu) {
@@ -138,7 +168,11 @@ static bool serve_exit(VCPU *vcpu) {
 
 /* Kicked, or told to end; if the latter, the last instruction is complete. */
 static bool go_on(VCPU *vcpu) {
+        Detail reason = {};
+
         count_exit(vcpu, KVM_EXIT_INTR);
+        if (run_gate_take_nudge(&vcpu->runner))
+                (void)catch_up(vcpu, &reason);
         if (!run_gate_is_interrupted(&vcpu->runner))
                 return true;
         if (vcpu->cause != BY_TRAP)
@@ -160,10 +194,23 @@ static bool run_once(VCPU *vcpu) {
         return false;
 }
 
+/* What the guest wrote is made although the run has been told to stop, but not at any price. */
+static void end_run(VCPU *vcpu) {
+        VCPUEnd end = vcpu->coming;
+        Detail reason = {};
+
+        vcpu->patience = (Patience){-1, monotonic_usec() + END_USEC};
+        (void)catch_up(vcpu, &reason);
+        if (end.state == VCPU_SHUTDOWN || end.state == VCPU_FAILED)
+                vcpu->coming = end;
+}
+
 static void run(VCPU *vcpu) {
+        vcpu->patience = (Patience){vcpu->stop_fd, UINT64_MAX};
         run_gate_link(vcpu->gate, &vcpu->runner);
         while (run_once(vcpu))
                 ;
+        end_run(vcpu);
         run_gate_unlink(vcpu->gate, &vcpu->runner);
 
         pthread_mutex_lock(&vcpu->lock);
@@ -242,6 +289,9 @@ static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
         r = map_run(vcpu, kvm_fd);
         if (r < 0)
                 return refused(vcpu, "its kvm_run", r, detail);
+        vcpu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (vcpu->stop_fd < 0)
+                return -errno;
         r = host_equip_vcpu(kvm_fd, vcpu->fd, vcpu->index);
         if (r < 0)
                 return refused(vcpu, "KVM_SET_CPUID2", r, detail);
@@ -259,7 +309,7 @@ int vcpu_new(VCPU **ret, const Accelerator *kvm, RunGate *gate, uint32_t index, 
         if (!vcpu)
                 return -ENOMEM;
         vcpu->index = index;
-        vcpu->fd = -1;
+        vcpu->fd = vcpu->stop_fd = -1;
         vcpu->gate = gate;
         vcpu->ops = ops;
         vcpu->userdata = userdata;
@@ -292,6 +342,7 @@ VCPU *vcpu_free(VCPU *vcpu) {
         vcpu_image_free(vcpu->first);
         if (vcpu->run)
                 munmap(vcpu->run, vcpu->run_size);
+        safe_close(vcpu->stop_fd);
         safe_close(vcpu->fd);
         pthread_cond_destroy(&vcpu->commanded);
         pthread_mutex_destroy(&vcpu->lock);
@@ -305,6 +356,10 @@ uint32_t vcpu_index(const VCPU *vcpu) {
 
 void *vcpu_mapping(const VCPU *vcpu) {
         return vcpu->run;
+}
+
+const Patience *vcpu_patience(const VCPU *vcpu) {
+        return &vcpu->patience;
 }
 
 VCPUState vcpu_state(const VCPU *vcpu) {
@@ -326,6 +381,7 @@ static int check_idle(const VCPU *vcpu, Detail *detail) {
 }
 
 int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
+        eventfd_t unused;
         int r;
 
         r = check_idle(vcpu, detail);
@@ -336,6 +392,7 @@ int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
         pthread_mutex_lock(&vcpu->lock);
         vcpu->steps_left = steps;
         vcpu->cause = BY_OWNER;
+        (void)eventfd_read(vcpu->stop_fd, &unused);
         run_gate_allow(&vcpu->runner);
         vcpu->runs = true;
         pthread_cond_signal(&vcpu->commanded);
@@ -344,6 +401,7 @@ int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail) {
 }
 
 void vcpu_stop(VCPU *vcpu) {
+        (void)eventfd_write(vcpu->stop_fd, 1);
         run_gate_interrupt(vcpu->gate, &vcpu->runner);
 }
 

@@ -14,7 +14,7 @@
  *
  * What the guest does that leaves KVM_RUN goes to `trap`, in the vCPU's own thread, which is
  * registered with RCU and outside of the gate: who answers it may take his time, and holds up
- * nobody but this vCPU.
+ * nobody but this vCPU, until that is told to stop.
  *
  * Everything but the callbacks belongs to one thread, that of the owner.
  */
@@ -29,6 +29,7 @@
 #include "lib/kvm/vcpu-mode.h"
 #include "lib/kvm/vcpu-registers.h"
 #include "lib/util/detail.h"
+#include "lib/util/patience.h"
 
 typedef struct Trap Trap;
 typedef struct VCPU VCPU;
@@ -51,6 +52,11 @@ struct VCPUOps {
         int (*trap)(void *userdata, const Trap *trap, Detail *reason);
         /* There is something for vcpu_take_end(). */
         void (*ended)(void *userdata);
+        /* Makes what guests have written without leaving: before an access is served, when the
+         * gate's runners are nudged, and at the end of a run. 0: there is none left. Else the run
+         * ends, with the reason, and it is called again, but for -ECANCELED: its patience
+         * is over. May be NULL. */
+        int (*catch_up)(void *userdata, uint64_t *ret_address, Detail *reason);
 };
 
 struct VCPUEnd {
@@ -74,6 +80,8 @@ uint32_t vcpu_index(const VCPU *vcpu);
 void *vcpu_mapping(const VCPU *vcpu);
 /* Whether it runs, or ran last, for a number of steps. */
 bool vcpu_is_stepping(const VCPU *vcpu);
+/* How long its thread waits, for those whom it calls; for the thread, until it is freed. */
+const Patience *vcpu_patience(const VCPU *vcpu);
 /* It counts as running until the end of its run was taken. */
 VCPUState vcpu_state(const VCPU *vcpu);
 /* Exits of a kind, vcpu-exit.h, since it was made or reset. */
@@ -81,7 +89,7 @@ uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind);
 
 /* Runs, for so many exits, for 0 without end. MAP_E_IN_USE: it is running. */
 int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail);
-/* Asks a run to end, if one is on. It may take until a trap is served. */
+/* Asks a run to end, if one is on. The vCPU's patience is over. */
 void vcpu_stop(VCPU *vcpu);
 /* Whether a run has ended since the last time. */
 bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret);

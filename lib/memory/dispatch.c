@@ -20,6 +20,7 @@ struct Access {
         Piece piece;
         bool write;
         uint8_t *data;
+        const Patience *patience;
         Detail *reason;
 };
 
@@ -33,9 +34,8 @@ uint64_t dispatcher_n_unanswered(const Dispatcher *dispatcher) {
                __atomic_load_n(&dispatcher->n_readonly, __ATOMIC_RELAXED);
 }
 
-/* One thread counts, others may look. */
 static void count(uint64_t *n) {
-        __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
 }
 
 static uint64_t value_of(const void *data, unsigned size) {
@@ -107,8 +107,9 @@ static int handle_part(const Access *access, Handler *handler, uint64_t offset, 
                 return 0;
         }
         if (access->write)
-                return handler_write(handler, offset, size, value_of(data, size), access->reason);
-        r = handler_read(handler, offset, size, &value, access->reason);
+                return handler_write(handler, offset, size, value_of(data, size), access->patience,
+                                     access->reason);
+        r = handler_read(handler, offset, size, &value, access->patience, access->reason);
         if (r == 0)
                 put_value(data, size, value);
         return r;
@@ -189,7 +190,10 @@ static int dispatch(Access *access, uint64_t address, unsigned size) {
 
 int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned size,
                   Detail *reason) {
-        Access access = {.dispatcher = dispatcher, .data = data, .reason = reason};
+        Access access = {.dispatcher = dispatcher,
+                         .data = data,
+                         .patience = dispatcher->patience,
+                         .reason = reason};
 
         return dispatch(&access, address, size);
 }
@@ -197,22 +201,54 @@ int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned
 int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
                    Detail *reason) {
         uint8_t copy[ACCESS_MAX];
-        Access access = {.dispatcher = dispatcher, .write = true, .data = copy, .reason = reason};
+        Access access = {.dispatcher = dispatcher,
+                         .write = true,
+                         .data = copy,
+                         .patience = dispatcher->patience,
+                         .reason = reason};
 
         memcpy(copy, data, size);
         return dispatch(&access, address, size);
 }
 
-bool dispatch_waits(Dispatcher *dispatcher, uint64_t address) {
-        const Handler *handler = NULL;
-        const Section *section;
-        bool waits;
+/* In a read-side section. A reference, for handle() later; NULL: it is done with. */
+static Handler *postpone(Access *access, Range range) {
+        access->piece = find_piece(access->dispatcher, range);
+        if (!piece_is_memory(&access->piece, true))
+                return handler_ref(find_handler(access, (unsigned)range_size(access->piece.range)));
+        (void)piece_write(&access->piece, access->data);
+        return NULL;
+}
 
+bool dispatch_postpone(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
+                       PendingWrite *ret) {
+        PendingWrite write = {.address = address};
+        Access access = {.dispatcher = dispatcher, .write = true, .data = write.data};
+
+        memcpy(write.data, data, size);
         rcu_enter();
-        section = reader_find(&dispatcher->reader, address);
-        if (section && region_kind_has_registers(section->kind))
-                handler = handler_in_force(section->region, dispatcher->reader.generation);
-        waits = handler && handler->ops->waits;
+        write.handler = postpone(&access, (Range){address, address + (size - 1)});
         rcu_leave();
-        return waits;
+        write.size = (uint8_t)range_size(access.piece.range);
+        write.offset = access.piece.offset;
+        if (write.handler)
+                *ret = write;
+        return write.handler;
+}
+
+int dispatch_make(Dispatcher *dispatcher, const PendingWrite *write, const Patience *patience,
+                  Detail *reason) {
+        uint8_t copy[ACCESS_MAX];
+        const Access access = {
+                .dispatcher = dispatcher,
+                .piece = {.range = {write->address, write->address + (write->size - 1u)},
+                          .offset = write->offset},
+                .write = true,
+                .data = copy,
+                .patience = patience,
+                .reason = reason,
+        };
+
+        memcpy(copy, write->data, sizeof(copy));
+        return handle(&access, write->handler);
 }

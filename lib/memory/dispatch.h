@@ -16,7 +16,7 @@
  *   writes that an ioeventfd is for    signalled, and nobody else gets them
  *
  * A Dispatcher belongs to one thread, that of a vCPU, registered with RCU. Its counts anybody may
- * read.
+ * read. While one thread postpones writes another may make them.
  */
 
 #include <stdbool.h>
@@ -26,11 +26,22 @@
 #include "lib/util/detail.h"
 
 typedef struct Dispatcher Dispatcher;
+typedef struct PendingWrite PendingWrite;
 
 struct Dispatcher {
         Reader reader;
-        uint64_t n_unassigned; /* atomic: pieces that nobody answered */
-        uint64_t n_readonly;   /* atomic: writes that read-only memory did not take */
+        const Patience *patience; /* of the thread, with handlers that wait; NULL: endless */
+        uint64_t n_unassigned;    /* atomic: pieces that nobody answered */
+        uint64_t n_readonly;      /* atomic: writes that read-only memory did not take */
+};
+
+/* A write of a guest's that is still to be made. */
+struct PendingWrite {
+        Handler *handler; /* counted reference: who had the region when it was written */
+        uint64_t address; /* of the guest */
+        uint64_t offset;  /* in the region */
+        uint8_t size;     /* in bytes */
+        uint8_t data[8];
 };
 
 /* Accesses are those of an address space, which may come and go. Borrows map and name. */
@@ -47,5 +58,12 @@ int dispatch_read(Dispatcher *dispatcher, uint64_t address, void *data, unsigned
                   Detail *reason);
 int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
                    Detail *reason);
-/* Whether who answers there, as of now, may wait for others. */
-bool dispatch_waits(Dispatcher *dispatcher, uint64_t address);
+/*
+ * Whom a write is for, as of now, so that it can be made later. It lies in one section; what does
+ * not is cut off. False: it is for no handler, and is done with as by dispatch_write().
+ */
+bool dispatch_postpone(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
+                       PendingWrite *ret);
+/* As dispatch_write(), but by any thread. The reference stays where it is. */
+int dispatch_make(Dispatcher *dispatcher, const PendingWrite *write, const Patience *patience,
+                  Detail *reason);

@@ -127,14 +127,14 @@ bool access_log_take(AccessLog *log, AccessNote *ret) {
 }
 
 static int log_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                    Detail *reason) {
+                    const Patience *patience, Detail *reason) {
         note(handler, offset, size, 0, false);
         *ret = UINT64_MAX;
         return 0;
 }
 
 static int log_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                     Detail *reason) {
+                     const Patience *patience, Detail *reason) {
         note(handler, offset, size, value, true);
         return 0;
 }

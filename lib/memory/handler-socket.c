@@ -3,15 +3,16 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <time.h>
 
 #include "lib/memory/handler-socket.h"
 #include "lib/memory/map-error.h"
+#include "lib/util/patience.h"
+#include "lib/util/turn.h"
 
+typedef struct Asking Asking;
 typedef struct Channel Channel;
 typedef struct Reply Reply;
 typedef struct Request Request;
@@ -46,111 +47,169 @@ struct Channel {
         bool posted_writes;
         uint64_t timeout_usec;
         uint64_t user_data;
-        pthread_mutex_t lock; /* from a request to its reply */
-        bool broken;          /* under the lock, see I1 */
+        Turn turn;   /* from a request to its reply; who has it has all that follows */
+        bool broken; /* see I1 */
+        size_t owed; /* bytes of the last reply that are still to come, see I2 */
+        Reply reply;
         char region[];
+};
+
+/* An access: whose, and how long who makes it waits. */
+struct Asking {
+        Channel *channel;
+        const Patience *patience;
+        Detail *reason;
+        uint64_t deadline; /* of the exchange; microseconds of the monotonic clock */
 };
 
 static Channel *as_channel(const Handler *handler) {
         return caa_container_of(handler, Channel, handler);
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static int fail(Channel *channel, int r, Detail *reason, const char *why) {
-        channel->broken = true;
-        detail_set(reason, 0, "handler: region \"%s\": %s", channel->region, why);
+static int complain(const Asking *asking, int r, const char *why) {
+        detail_set(asking->reason, 0, "handler: region \"%s\": %s", asking->channel->region, why);
         return r;
 }
 
-static int fail_late(Channel *channel, Detail *reason) {
+static int fail(const Asking *asking, int r, const char *why) {
+        asking->channel->broken = true;
+        return complain(asking, r, why);
+}
+
+static int fail_late(const Asking *asking) {
         char why[64];
 
         snprintf(why, sizeof(why), "no answer within %" PRIu64 " microseconds",
-                 channel->timeout_usec);
-        return fail(channel, -ETIMEDOUT, reason, why);
+                 asking->channel->timeout_usec);
+        return fail(asking, -ETIMEDOUT, why);
 }
 
-/* After a call that moved nothing and returned n; 0: once more. */
-static int look_why(Channel *channel, ssize_t n, uint64_t deadline, Detail *reason) {
-        if (n == 0)
-                return fail(channel, -EPIPE, reason, "its socket was closed");
-        if (errno == EINTR && now_usec() < deadline)
+static int fail_size(const Asking *asking) {
+        return fail(asking, -EPROTO, "its socket had a packet of a wrong size");
+}
+
+/* It was told to stop. The socket stays as it is. */
+static int give_up(const Asking *asking, int r) {
+        return complain(asking, r, "told to stop before there was an answer");
+}
+
+static int await(const Asking *asking, short events) {
+        int r;
+
+        r = patience_await(asking->patience, asking->channel->fd, events, asking->deadline);
+        if (r == -ECANCELED)
+                return give_up(asking, r);
+        if (r == -ETIMEDOUT)
+                return fail_late(asking);
+        return r < 0 ? fail(asking, r, strerror(-r)) : 0;
+}
+
+/* After a call that failed. 0: once more. */
+static int look_why(const Asking *asking, short events) {
+        if (errno == EINTR)
                 return 0;
-        if (errno == EAGAIN || errno == EINTR)
-                return fail_late(channel, reason);
-        return fail(channel, -errno, reason, strerror(errno));
+        if (errno == EAGAIN)
+                return await(asking, events);
+        return fail(asking, -errno, strerror(errno));
 }
 
-/* The kernel's time limit counts from the last signal, the deadline from the request. */
-static int transfer(Channel *channel, bool receive, void *record, uint64_t deadline,
-                    Detail *reason) {
-        size_t done = 0;
+/* What is said before it is asked is no reply. Nothing waits here. */
+static int check_silent(const Asking *asking) {
+        char first;
+
+        if (recv(asking->channel->fd, &first, sizeof(first), MSG_PEEK | MSG_DONTWAIT) <= 0)
+                return 0;
+        return fail(asking, -EPROTO, "its socket had a reply that nobody waited for");
+}
+
+/* A unix socket takes so few bytes together or not at all. */
+static int send_request(const Asking *asking, const Request *request) {
+        ssize_t n = -1;
         int r = 0;
 
-        while (r == 0 && done < RECORD_SIZE) {
-                char *at = (char *)record + done;
-                ssize_t n = receive ? recv(channel->fd, at, RECORD_SIZE - done, 0)
-                                    : send(channel->fd, at, RECORD_SIZE - done, MSG_NOSIGNAL);
+        while (r == 0 && n < 0) {
+                n = send(asking->channel->fd, request, RECORD_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n < 0)
+                        r = look_why(asking, POLLOUT);
+        }
+        return r == 0 && n < RECORD_SIZE ? fail_size(asking) : r;
+}
 
-                if (n <= 0)
-                        r = look_why(channel, n, deadline, reason);
-                else if (channel->packets && n < RECORD_SIZE)
-                        r = fail(channel, -EPROTO, reason,
-                                 "its socket had a packet of a wrong size");
+/* All of the reply that is owed, which may be one that nobody has waited for. */
+static int receive_owed(const Asking *asking) {
+        Channel *channel = asking->channel;
+        int flags = MSG_DONTWAIT | (channel->packets ? MSG_TRUNC : 0);
+        int r = 0;
+
+        while (r == 0 && channel->owed > 0) {
+                char *at = (char *)&channel->reply + (RECORD_SIZE - channel->owed);
+                ssize_t n = recv(channel->fd, at, channel->owed, flags);
+
+                if (n == 0)
+                        r = fail(asking, -EPIPE, "its socket was closed");
+                else if (n < 0)
+                        r = look_why(asking, POLLIN);
+                else if (channel->packets && n != RECORD_SIZE)
+                        r = fail_size(asking);
                 else
-                        done += (size_t)n;
+                        channel->owed -= (size_t)n;
         }
         return r;
 }
 
-static int exchange(Channel *channel, Request *request, Reply *reply, Detail *reason) {
-        uint64_t deadline = now_usec() + channel->timeout_usec;
+/* With the turn. */
+static int exchange(const Asking *asking, const Request *request) {
         int r;
 
-        if (channel->broken)
-                return fail(channel, -EPIPE, reason, "its socket failed before");
-        r = transfer(channel, false, request, deadline, reason);
-        if (r == 0 && le32toh(request->info) & INFO_REPLY)
-                r = transfer(channel, true, reply, deadline, reason);
-        return r;
+        if (asking->channel->broken)
+                return fail(asking, -EPIPE, "its socket failed before");
+        r = receive_owed(asking);
+        if (r == 0)
+                r = check_silent(asking);
+        if (r == 0)
+                r = send_request(asking, request);
+        if (r < 0 || !(le32toh(request->info) & INFO_REPLY))
+                return r;
+        asking->channel->owed = RECORD_SIZE;
+        r = receive_owed(asking);
+        return r == -ECANCELED ? -EINTR : r;
 }
 
-static int call(Handler *handler, uint32_t info, uint64_t offset, unsigned size, uint64_t data,
-                uint64_t *ret, Detail *reason) {
-        Channel *channel = as_channel(handler);
-        Request request = {
+static int ask(Asking *asking, uint32_t info, uint64_t offset, unsigned size, uint64_t data,
+               uint64_t *ret) {
+        Channel *channel = asking->channel;
+        const Request request = {
                 .info = htole32(info | (uint32_t)__builtin_ctz(size) << INFO_SIZE_SHIFT),
                 .user_data = htole64(channel->user_data),
                 .offset = htole64(offset),
                 .data = htole64(data),
         };
-        Reply reply = {};
         int r;
 
-        pthread_mutex_lock(&channel->lock);
-        r = exchange(channel, &request, &reply, reason);
-        pthread_mutex_unlock(&channel->lock);
-        *ret = le64toh(reply.data);
+        r = turn_take(&channel->turn, asking->patience);
+        if (r < 0)
+                return give_up(asking, r);
+        asking->deadline = monotonic_usec() + channel->timeout_usec;
+        r = exchange(asking, &request);
+        *ret = le64toh(channel->reply.data);
+        turn_leave(&channel->turn);
         return r;
 }
 
 static int socket_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                       Detail *reason) {
-        return call(handler, INFO_REPLY, offset, size, 0, ret, reason);
+                       const Patience *patience, Detail *reason) {
+        Asking asking = {as_channel(handler), patience, reason};
+
+        return ask(&asking, INFO_REPLY, offset, size, 0, ret);
 }
 
 static int socket_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                        Detail *reason) {
-        uint32_t info = INFO_WRITE | (as_channel(handler)->posted_writes ? 0 : INFO_REPLY);
+                        const Patience *patience, Detail *reason) {
+        Asking asking = {as_channel(handler), patience, reason};
+        uint32_t info = INFO_WRITE | (asking.channel->posted_writes ? 0 : INFO_REPLY);
         uint64_t unused;
 
-        return call(handler, info, offset, size, value, &unused, reason);
+        return ask(&asking, info, offset, size, value, &unused);
 }
 
 /* Another socket is another handler, whatever is at its other end. */
@@ -161,7 +220,7 @@ static bool socket_same(const Handler *a, const Handler *b) {
 static void socket_free(Handler *handler) {
         Channel *channel = as_channel(handler);
 
-        pthread_mutex_destroy(&channel->lock);
+        turn_deinit(&channel->turn);
         safe_close(channel->fd);
         free(channel);
 }
@@ -196,29 +255,14 @@ static int check_socket(int fd, bool *ret_packets, Detail *detail) {
         return 0;
 }
 
-/* Calls block, so long and no longer. */
-static int limit_time(int fd, uint64_t usec) {
-        struct timeval limit = {.tv_sec = (time_t)(usec / 1000000),
-                                .tv_usec = (suseconds_t)(usec % 1000000)};
-        int flags = fcntl(fd, F_GETFL);
-
-        if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-                return -errno;
-        return 0;
-}
-
 int handler_new_socket(Handler **ret, const SocketSetup *setup, Detail *detail) {
         size_t length = strlen(setup->region) + 1;
+        _cleanup_(freep) Channel *channel = NULL;
         _cleanup_(closep) int fd = -1;
         bool packets = false;
-        Channel *channel;
         int r;
 
         r = check_socket(setup->fd, &packets, detail);
-        if (r == 0)
-                r = limit_time(setup->fd, setup->timeout_usec);
         if (r != 0)
                 return r;
         fd = fcntl(setup->fd, F_DUPFD_CLOEXEC, 3);
@@ -227,15 +271,17 @@ int handler_new_socket(Handler **ret, const SocketSetup *setup, Detail *detail) 
         channel = calloc(1, sizeof(*channel) + length);
         if (!channel)
                 return -ENOMEM;
+        r = turn_init(&channel->turn);
+        if (r < 0)
+                return r;
         handler_init(&channel->handler, &socket_ops);
         channel->fd = TAKE_FD(fd);
         channel->packets = packets;
         channel->posted_writes = setup->posted_writes;
         channel->timeout_usec = setup->timeout_usec;
         channel->user_data = setup->user_data;
-        pthread_mutex_init(&channel->lock, NULL);
         memcpy(channel->region, setup->region, length);
-        *ret = &channel->handler;
+        *ret = &TAKE_PTR(channel)->handler;
         return 0;
 }
 

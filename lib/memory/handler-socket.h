@@ -8,8 +8,10 @@
  * ioregionfd; guestmap-handler(5) has the records. One access at a time: replies come in the order
  * of requests, so nothing in them tells which is whose.
  *
- * I1: once a reply has not come in time, or was no reply, the next one cannot be told from it: all
- *     accesses fail from then on. A new socket is another handler.
+ * I1: once a reply has not come in time, or was no reply, or came before it was asked for, the next
+ *     one cannot be told from it: all accesses fail from then on. A new socket is another handler.
+ * I2: an access that runs out of patience (patience.h) leaves its reply behind. It is owed still:
+ *     the next access takes it first and drops it, within its own time limit.
  */
 
 #include <stdbool.h>

@@ -36,7 +36,7 @@ static uint64_t turn_back(uint64_t value, uint64_t offset) {
 }
 
 static int register_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                         Detail *reason) {
+                         const Patience *patience, Detail *reason) {
         uint64_t value = __atomic_load_n(&as_register(handler)->value, __ATOMIC_ACQUIRE);
 
         *ret = turn(value, offset) & mask_of(size);
@@ -44,13 +44,13 @@ static int register_read(Handler *handler, uint64_t offset, unsigned size, uint6
 }
 
 static int register_drop(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                         Detail *reason) {
+                         const Patience *patience, Detail *reason) {
         return 0;
 }
 
 /* Others may be writing the bytes beside. */
 static int register_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                          Detail *reason) {
+                          const Patience *patience, Detail *reason) {
         uint64_t *at = &as_register(handler)->value;
         uint64_t mask = turn_back(mask_of(size), offset), before, after;
 
@@ -169,15 +169,24 @@ bool handler_same(const Handler *a, const Handler *b) {
                           a->widths.unaligned == b->widths.unaligned && a->ops->same(a, b));
 }
 
-int handler_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret, Detail *reason) {
-        __atomic_add_fetch(&handler->n_reads, 1, __ATOMIC_RELAXED);
-        return handler->ops->read(handler, offset, size, ret, reason);
+int handler_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
+                 const Patience *patience, Detail *reason) {
+        int r;
+
+        r = handler->ops->read(handler, offset, size, ret, patience, reason);
+        if (r == 0)
+                __atomic_add_fetch(&handler->n_reads, 1, __ATOMIC_RELAXED);
+        return r;
 }
 
 int handler_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                  Detail *reason) {
-        __atomic_add_fetch(&handler->n_writes, 1, __ATOMIC_RELAXED);
-        return handler->ops->write(handler, offset, size, value, reason);
+                  const Patience *patience, Detail *reason) {
+        int r;
+
+        r = handler->ops->write(handler, offset, size, value, patience, reason);
+        if (r == 0)
+                __atomic_add_fetch(&handler->n_writes, 1, __ATOMIC_RELAXED);
+        return r;
 }
 
 unsigned handler_width(const Handler *handler, uint64_t offset, uint64_t n) {

@@ -34,6 +34,7 @@
 typedef struct Handler Handler;
 typedef struct HandlerOps HandlerOps;
 typedef struct HandlerWidths HandlerWidths;
+typedef struct Patience Patience;
 typedef struct Region Region;
 
 struct HandlerOps {
@@ -42,12 +43,13 @@ struct HandlerOps {
         bool waits;
         /*
          * `size` bytes at an offset in the region, as a number in guest byte order, little-endian.
-         * 0, or anything else with a reason: the vCPU stops.
+         * 0, or anything else with a reason: the vCPU stops. -ECANCELED: the patience, which may
+         * be NULL, was over before the handler was asked; -EINTR: before it answered.
          */
         int (*read)(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                    Detail *reason);
+                    const Patience *patience, Detail *reason);
         int (*write)(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                     Detail *reason);
+                     const Patience *patience, Detail *reason);
         /* Whether two of this kind, of equal widths, are the same to those who set them. */
         bool (*same)(const Handler *a, const Handler *b);
         void (*free)(Handler *handler);
@@ -72,8 +74,8 @@ struct Handler {
         HandlerWidths widths;
         uint64_t since;    /* generation with which it came into force */
         Handler *before;   /* whom it replaced; NULL: nobody */
-        uint64_t n_reads;  /* atomic */
-        uint64_t n_writes; /* atomic */
+        uint64_t n_reads;  /* atomic: that it answered */
+        uint64_t n_writes; /* atomic: that it took */
         uint64_t stored;   /* of a socket: number under which others keep it; 0: nobody does */
         Kept *kept;        /* the handler's share of that; both before others see it */
 };
@@ -100,8 +102,10 @@ bool handler_widths_are_valid(const HandlerWidths *widths);
 bool handler_same(const Handler *a, const Handler *b);
 
 /* Counted, and then the handler's own. The width is one that it takes. */
-int handler_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret, Detail *reason);
-int handler_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value, Detail *reason);
+int handler_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
+                 const Patience *patience, Detail *reason);
+int handler_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
+                  const Patience *patience, Detail *reason);
 /* How wide an access of at most n bytes at the offset is; it may be narrower than widths.min. */
 unsigned handler_width(const Handler *handler, uint64_t offset, uint64_t n);
 

@@ -190,18 +190,18 @@ static void test_log_is_bounded(void **state) {
         free(rig_log(rig));
         handler = map_find_region(rig->service->vm->map, "dev")->serving;
         for (uint64_t i = 0; i < 1000; i++)
-                assert_int_equal(handler_write(handler, 0, 8, i, NULL), 0);
+                assert_int_equal(handler_write(handler, 0, 8, i, NULL, NULL), 0);
         start = time(NULL);
         rig_settle(rig);
         if (time(NULL) - start < 1)
                 assert_int_equal(count_told(rig), GUESTMAP_ACCESSES_MAX);
-        assert_int_equal(handler_write(handler, 0, 8, 1000, NULL), 0);
+        assert_int_equal(handler_write(handler, 0, 8, 1000, NULL, NULL), 0);
         while (!strstr(rig->log, "0 8 true 1000 {missed: 744}"))
                 assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
         assert_int_equal(count_told(rig), ACCESS_LOG_MAX + 1);
         /* Who is not connected is told nothing, and holds up nobody. */
         service_detach(rig->service);
-        assert_int_equal(handler_write(handler, 0, 8, 1001, NULL), 0);
+        assert_int_equal(handler_write(handler, 0, 8, 1001, NULL, NULL), 0);
         rig_free(rig);
 }
 

@@ -10,19 +10,44 @@
 #include <unistd.h>
 
 #include "lib/memory/handler-socket.h"
+#include "lib/util/patience.h"
 #include "tests/fuzz/choices.h"
 
-static int access_once(Handler *handler, Choices *choices) {
+static int access_once(Handler *handler, Choices *choices, const Patience *patience) {
         unsigned width = 1u << choose(choices, 4);
         Detail reason = {};
         uint64_t value;
         int r;
 
-        r = choose(choices, 2) ? handler->ops->write(handler, 0, width, 1, &reason)
-                               : handler->ops->read(handler, 0, width, &value, &reason);
+        r = choose(choices, 2) ? handler->ops->write(handler, 0, width, 1, patience, &reason)
+                               : handler->ops->read(handler, 0, width, &value, patience, &reason);
         if (r > 0 || (r < 0 && reason.text[0] == '\0'))
                 abort();
         return r;
+}
+
+static void say(int fd, Choices *choices) {
+        size_t n = choose(choices, 65);
+
+        n = n < choices->n ? n : choices->n;
+        (void)!send(fd, choices->data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        choices->data += n;
+        choices->n -= n;
+}
+
+/* Asked by who does not wait, so that what is said next is an answer. */
+static void talk(Handler *handler, int fd, Choices *choices) {
+        const Patience none = {-1, 0};
+        bool failed = false;
+
+        for (unsigned i = choose(choices, 4); i > 0 && choices->n > 0; i--) {
+                int r = access_once(handler, choices, &none);
+
+                if (failed && r == 0)
+                        abort();
+                failed |= r < 0 && r != -EINTR && r != -ECANCELED;
+                say(fd, choices);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -38,19 +63,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         setup.fd = pair[0];
         if (handler_new_socket(&handler, &setup, &detail) != 0)
                 abort();
-        for (unsigned i = choose(&choices, 4); i > 0 && choices.n > 0; i--) {
-                size_t n = choose(&choices, 65);
-
-                n = n < choices.n ? n : choices.n;
-                if (send(pair[1], choices.data, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && n > 0)
-                        break;
-                choices.data += n;
-                choices.n -= n;
-        }
+        talk(handler, pair[1], &choices);
         if (choose(&choices, 2))
                 shutdown(pair[1], SHUT_WR);
         for (int i = 0; i < 4; i++) {
-                int r = access_once(handler, &choices);
+                int r = access_once(handler, &choices, NULL);
 
                 if (failed && r == 0)
                         abort();

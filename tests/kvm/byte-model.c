@@ -63,7 +63,7 @@ static uint64_t handler_has(Handler *handler) {
         uint64_t value;
         Detail reason;
 
-        if (handler_read(handler, 0, REGISTER, &value, &reason) != 0)
+        if (handler_read(handler, 0, REGISTER, &value, NULL, &reason) != 0)
                 abort();
         return value;
 }

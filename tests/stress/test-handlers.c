@@ -38,7 +38,7 @@ static uint64_t read_handler(const Region *region, uint64_t generation) {
         uint64_t value = 0;
 
         if (handler)
-                (void)handler_read(handler, 0, 8, &value, NULL);
+                (void)handler_read(handler, 0, 8, &value, NULL, NULL);
         return value;
 }
 
@@ -82,14 +82,14 @@ static void *run_guest(void *data) {
 
 /* Handlers that wait: freed with the last access that is in them. */
 static int slow_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                     Detail *reason) {
+                     const Patience *patience, Detail *reason) {
         sched_yield();
         *ret = handler->widths.max == 8 ? 0x77 : 0;
         return 0;
 }
 
 static int slow_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                      Detail *reason) {
+                      const Patience *patience, Detail *reason) {
         return 0;
 }
 

@@ -11,12 +11,20 @@
 
 #include "lib/kvm/coalesced.h"
 #include "lib/memory/commit.h"
+#include "lib/memory/dispatch.h"
 #include "tests/common/scene.h"
 #include "tests/common/unit.h"
 
 typedef struct World World;
 
-enum { PAGE = 4096, SIZE = 170, RING_PAGE = 2, WAITS_FOR_COMMIT = 599 };
+enum {
+        PAGE = 4096,
+        SIZE = 170,
+        RING_PAGE = 2,
+        FAILS = 557,
+        IS_CUT = 556, /* the thread's patience is over, once */
+        WAITS_FOR_COMMIT = 599,
+};
 
 struct World {
         Accelerator *none;
@@ -25,9 +33,13 @@ struct World {
                 char mapping[(RING_PAGE + 1) * PAGE];
                 uint64_t aligned;
         };
-        uint64_t made[4 * SIZE];
+        Handler *quick; /* whom writes are for */
+        Handler *slow;  /* those of 500 to 599 */
+        uint64_t made[COALESCED_LEFT_MAX];
         unsigned n_made;
+        unsigned n_left;
         Trap last;
+        int cut;        /* with what the wait for IS_CUT ends */
         bool has_begun; /* atomic, as is the next */
         bool may_end;
 };
@@ -50,36 +62,86 @@ static bool put(World *world, uint64_t value) {
         return true;
 }
 
-/* Who gets the values from 500 to 599 may wait. */
-static bool on_waits(void *userdata, const Trap *trap) {
-        uint64_t value;
-
-        memcpy(&value, trap->data, sizeof(value));
-        return value / 100 == 5;
-}
-
-static void on_write(void *userdata, const Trap *trap) {
+static bool on_postpone(void *userdata, const Trap *trap, PendingWrite *ret) {
         World *world = userdata;
         uint64_t value;
 
-        assert_true(world->n_made < ELEMENTS_OF(world->made));
         memcpy(&value, trap->data, sizeof(value));
-        world->made[world->n_made++] = value;
         world->last = *trap;
+        if (value == 0)
+                return false;
+        *ret = (PendingWrite){
+                .handler = handler_ref(value / 100 == 5 ? world->slow : world->quick),
+                .address = trap->address,
+                .size = (uint8_t)trap->length,
+        };
+        memcpy(ret->data, trap->data, trap->length);
+        return true;
+}
+
+static int outcome(World *world, uint64_t value, Detail *reason) {
+        int r = value == IS_CUT ? world->cut : 0;
+
+        if (value == FAILS)
+                return detail_set(reason, -EPIPE, "it has gone");
+        world->cut = value == IS_CUT ? 0 : world->cut;
+        return r;
+}
+
+static int on_make(void *userdata, const PendingWrite *write, const Patience *patience,
+                   Detail *reason) {
+        World *world = userdata;
+        uint64_t value;
+        int r;
+
+        assert_true(world->n_made < ELEMENTS_OF(world->made));
+        memcpy(&value, write->data, sizeof(value));
+        r = outcome(world, value, reason);
+        if (r == -ECANCELED)
+                return r;
+        world->made[world->n_made++] = value;
         __atomic_store_n(&world->has_begun, true, __ATOMIC_RELEASE);
         while (value == WAITS_FOR_COMMIT && !__atomic_load_n(&world->may_end, __ATOMIC_ACQUIRE))
                 sched_yield();
-        coalesced_ring_drain(world->ring); /* as each access does that traps */
         if (value % 3 == 0)
                 (void)put(world, value + 1000);
+        return r;
 }
 
-static const CoalescedOps ops = {.waits = on_waits, .write = on_write};
+static void on_left(void *userdata) {
+        World *world = userdata;
+
+        world->n_left++;
+}
+
+static const CoalescedOps ops = {on_postpone, on_make, on_left};
+
+static void free_slow(Handler *handler) {
+        free(handler);
+}
+
+static Handler *new_slow(void) {
+        static const HandlerOps slow_ops = {.waits = true, .free = free_slow};
+        Handler *slow = malloc(sizeof(*slow));
+
+        assert_non_null(slow);
+        handler_init(slow, &slow_ops);
+        return slow;
+}
+
+static void drain_all(World *world) {
+        uint64_t address;
+        Detail reason;
+
+        assert_int_equal(coalesced_ring_drain(world->ring, NULL, &address, &reason), 0);
+}
 
 static int setup(void **state) {
         World *world = calloc(1, sizeof(*world));
 
         assert_non_null(world);
+        assert_int_equal(handler_new_none(&world->quick), 0);
+        world->slow = new_slow();
         assert_int_equal(accelerator_new_none(&world->none, 0), 0);
         world->none->ring_page = RING_PAGE;
         assert_int_equal(coalesced_ring_new(&world->ring, world->none), 0);
@@ -93,6 +155,8 @@ static int teardown(void **state) {
 
         coalesced_ring_free(world->ring);
         accelerator_free(world->none);
+        handler_unref(world->quick);
+        handler_unref(world->slow);
         free(world);
         return 0;
 }
@@ -108,12 +172,12 @@ static void assert_made(World *world, const uint64_t *values, unsigned n) {
 static void test_order(void **state) {
         World *world = *state;
 
-        coalesced_ring_drain(world->ring);
+        drain_all(world);
         assert_made(world, NULL, 0);
         assert_true(put(world, 5));
         assert_true(put(world, 4));
         assert_true(put(world, 7));
-        coalesced_ring_drain(world->ring);
+        drain_all(world);
         assert_made(world, (uint64_t[]){5, 4, 7}, 3);
         assert_true(world->last.is_port);
         assert_true(world->last.is_write);
@@ -132,12 +196,12 @@ static void test_wrap(void **state) {
                         assert_true(put(world, expected[i]));
                 }
                 assert_false(put(world, 1));
-                coalesced_ring_drain(world->ring);
+                drain_all(world);
                 assert_made(world, expected, SIZE - 1);
         }
         assert_true(put(world, 3));
         assert_true(put(world, 4));
-        coalesced_ring_drain(world->ring);
+        drain_all(world);
         assert_made(world, (uint64_t[]){3, 4, 1003}, 3);
 }
 
@@ -154,22 +218,90 @@ static void test_commit(void **state) {
         must_edit_commit(map, move_region("nic", "system", 0, 0));
         assert_made(world, (uint64_t[]){4}, 1);
 
+        assert_int_equal(world->n_left, 0);
+
         /* It waits for nobody: one that may is left, and what comes behind it. */
         assert_true(put(world, 7));
         assert_true(put(world, 500));
         assert_true(put(world, 8));
         must_edit_commit(map, move_region("nic", "system", 0x1000, 0));
         assert_int_equal(world->n_made, 1);
-        coalesced_ring_drain(world->ring);
-        assert_made(world, (uint64_t[]){7, 500, 8}, 3);
+        assert_int_equal(world->n_left, 1);
+        /* Whose they are was settled before the commit: the ring is empty. */
+        assert_int_equal(shared(world)->first, shared(world)->last);
+        assert_true(put(world, 10));
+        drain_all(world);
+        assert_made(world, (uint64_t[]){7, 500, 8, 10}, 4);
+        listener_unregister(listener, map);
+        map_free(map);
+}
+
+/* What fails is told, each by itself, and keeps nothing else from being made. */
+static void test_failure(void **state) {
+        World *world = *state;
+        uint64_t address;
+        Detail reason;
+
+        assert_true(put(world, 4));
+        assert_true(put(world, FAILS));
+        assert_true(put(world, 0));
+        assert_true(put(world, 5));
+        assert_int_equal(coalesced_ring_drain(world->ring, NULL, &address, &reason), -EPIPE);
+        assert_string_equal(reason.text, "it has gone");
+        assert_int_equal(address, 0xfe000000 + FAILS);
+        drain_all(world);
+        assert_made(world, (uint64_t[]){4, FAILS, 5}, 3);
+}
+
+/* Cut short before it was asked for, a write is made the next time; after that, it is not. */
+static void test_impatience(void **state) {
+        World *world = *state;
+        uint64_t address;
+        Detail reason;
+
+        world->cut = -ECANCELED;
+        assert_true(put(world, IS_CUT));
+        assert_true(put(world, 5));
+        assert_int_equal(coalesced_ring_drain(world->ring, NULL, &address, &reason), -ECANCELED);
+        assert_int_equal(world->n_made, 0);
+        drain_all(world);
+        assert_made(world, (uint64_t[]){IS_CUT, 5}, 2);
+
+        world->cut = -EINTR;
+        assert_true(put(world, IS_CUT));
+        assert_true(put(world, 5));
+        assert_int_equal(coalesced_ring_drain(world->ring, NULL, &address, &reason), -ECANCELED);
+        drain_all(world);
+        assert_made(world, (uint64_t[]){IS_CUT, 5}, 2);
+}
+
+/* Commit after commit finds the ring full, and nobody drains. */
+static void test_too_many(void **state) {
+        World *world = *state;
+        Listener *listener = coalesced_ring_listener(world->ring);
+        Map *map = scene_new();
+        unsigned n = 0;
+        uint64_t address;
+        Detail reason;
+
+        assert_int_equal(listener_register(listener, map, NULL), 0);
+        must_edit_commit(map, add_region(REGION_MMIO, "nic", 0x1000, "system", 0, 0));
+        while (n < COALESCED_LEFT_MAX + 2) {
+                while (n < COALESCED_LEFT_MAX + 2 && put(world, n == 0 ? 500 : 1 + 3 * n))
+                        n++;
+                must_edit_commit(map, move_region("nic", "system", 0x1000 * n, 0));
+        }
+        assert_int_equal(coalesced_ring_drain(world->ring, NULL, &address, &reason), -ENOBUFS);
+        assert_string_equal(reason.text, "2 coalesced writes were lost: 1024 others wait");
+        assert_int_equal(address, 0xfe000000 + 1 + 3 * COALESCED_LEFT_MAX);
+        assert_int_equal(world->n_made, COALESCED_LEFT_MAX);
+        drain_all(world);
         listener_unregister(listener, map);
         map_free(map);
 }
 
 static void *drain(void *data) {
-        const World *world = data;
-
-        coalesced_ring_drain(world->ring);
+        drain_all(data);
         return NULL;
 }
 
@@ -198,7 +330,7 @@ static void test_not_attached(void **state) {
         CoalescedRing *ring = NULL;
 
         assert_int_equal(coalesced_ring_new(&ring, world->none), 0);
-        coalesced_ring_drain(ring);
+        assert_int_equal(coalesced_ring_drain(ring, NULL, NULL, NULL), 0);
         coalesced_ring_free(ring);
 
         /* KVM without zones has no ring, and what would be in its place is something else. */
@@ -206,12 +338,13 @@ static void test_not_attached(void **state) {
         memset(world->mapping, 0x77, PAGE);
         assert_int_equal(coalesced_ring_new(&ring, world->none), 0);
         coalesced_ring_attach(ring, world->mapping, &ops, world);
-        coalesced_ring_drain(ring);
+        assert_int_equal(coalesced_ring_drain(ring, NULL, NULL, NULL), 0);
         assert_int_equal(world->n_made, 0);
         coalesced_ring_free(ring);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-UNIT_TESTS(TEST(test_order), TEST(test_wrap), TEST(test_commit), TEST(test_commit_beside),
+UNIT_TESTS(TEST(test_order), TEST(test_wrap), TEST(test_commit), TEST(test_failure),
+           TEST(test_impatience), TEST(test_too_many), TEST(test_commit_beside),
            TEST(test_not_attached));

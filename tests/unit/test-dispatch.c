@@ -36,7 +36,7 @@ static void note(Handler *handler, char what, uint64_t offset, unsigned size, ui
 
 /* Reads as the low bytes of its offset. */
 static int notes_read(Handler *handler, uint64_t offset, unsigned size, uint64_t *ret,
-                      Detail *reason) {
+                      const Patience *patience, Detail *reason) {
         Notebook *notes = caa_container_of(handler, Notebook, handler);
 
         note(handler, 'r', offset, size, 0);
@@ -45,7 +45,7 @@ static int notes_read(Handler *handler, uint64_t offset, unsigned size, uint64_t
 }
 
 static int notes_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value,
-                       Detail *reason) {
+                       const Patience *patience, Detail *reason) {
         Notebook *notes = caa_container_of(handler, Notebook, handler);
 
         note(handler, 'w', offset, size, value);
@@ -348,9 +348,10 @@ static void test_snapshots(void **state) {
         before = map_snapshot(map)->generation;
         must_set_constant(map, "dev", 2);
         must_commit(map);
-        handler_read(handler_in_force(dev, before), 0, 1, &value, NULL);
+        handler_read(handler_in_force(dev, before), 0, 1, &value, NULL, NULL);
         assert_int_equal(value, 1);
-        handler_read(handler_in_force(dev, map_snapshot(map)->generation), 0, 1, &value, NULL);
+        handler_read(handler_in_force(dev, map_snapshot(map)->generation), 0, 1, &value, NULL,
+                     NULL);
         assert_int_equal(value, 2);
         assert_null(handler_in_force(dev, 1));
         rcu_leave();

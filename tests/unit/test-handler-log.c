@@ -31,7 +31,7 @@ static bool is_readable(const AccessLog *log) {
 }
 
 static void must_write(Handler *handler, uint64_t value) {
-        assert_int_equal(handler_write(handler, 8, 4, value, NULL), 0);
+        assert_int_equal(handler_write(handler, 8, 4, value, NULL, NULL), 0);
 }
 
 static AccessNote must_take(AccessLog *log) {
@@ -49,7 +49,7 @@ static void test_notes(void **state) {
         AccessNote note;
 
         assert_false(is_readable(log));
-        assert_int_equal(handler_read(handler, 0x10, 2, &value, NULL), 0);
+        assert_int_equal(handler_read(handler, 0x10, 2, &value, NULL, NULL), 0);
         assert_true(value == UINT64_MAX);
         assert_true(is_readable(log));
         must_write(handler, 5);
@@ -129,7 +129,7 @@ static void test_same(void **state) {
 
 static void *write_on(void *handler) {
         for (int i = 0; i < 20000; i++)
-                (void)handler_write(handler, 0, 1, 0, NULL);
+                (void)handler_write(handler, 0, 1, 0, NULL, NULL);
         return NULL;
 }
 

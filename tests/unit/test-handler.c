@@ -8,12 +8,12 @@
 static uint64_t must_read(Handler *handler, uint64_t offset, unsigned size) {
         uint64_t value = 0;
 
-        assert_int_equal(handler_read(handler, offset, size, &value, NULL), 0);
+        assert_int_equal(handler_read(handler, offset, size, &value, NULL, NULL), 0);
         return value;
 }
 
 static void must_write(Handler *handler, uint64_t offset, unsigned size, uint64_t value) {
-        assert_int_equal(handler_write(handler, offset, size, value, NULL), 0);
+        assert_int_equal(handler_write(handler, offset, size, value, NULL, NULL), 0);
 }
 
 static void test_none(void **state) {

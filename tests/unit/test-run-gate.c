@@ -24,10 +24,11 @@ struct Runner {
         GateRunner gate_runner;
         uint8_t immediate_exit;
         pthread_t thread;
-        uint64_t n_runs; /* atomic */
-        bool in_run;     /* atomic: between enter and leave */
-        bool may_return; /* atomic: its KVM_RUN ends by itself, at once */
-        bool is_busy;    /* atomic: stays outside, as with an access to be served */
+        uint64_t n_runs;   /* atomic */
+        uint64_t n_nudges; /* atomic */
+        bool in_run;       /* atomic: between enter and leave */
+        bool may_return;   /* atomic: its KVM_RUN ends by itself, at once */
+        bool is_busy;      /* atomic: stays outside, as with an access to be served */
 };
 
 static bool get(const bool *flag) {
@@ -66,6 +67,8 @@ static void *run(void *data) {
                 set(&runner->in_run, false);
                 run_gate_leave(runner->gate, &runner->gate_runner);
                 __atomic_add_fetch(&runner->n_runs, 1, __ATOMIC_SEQ_CST);
+                __atomic_add_fetch(&runner->n_nudges, run_gate_take_nudge(&runner->gate_runner),
+                                   __ATOMIC_SEQ_CST);
                 while (get(&runner->is_busy))
                         sched_yield();
         } while (r != -ETIMEDOUT && !run_gate_is_interrupted(&runner->gate_runner));
@@ -232,6 +235,23 @@ static void test_interrupt_at_gate(void **state) {
                 check_interrupt_at_gate(i % 2);
 }
 
+/* Wherever it is, it leaves once for each nudge, and goes on. */
+static void test_nudge(void **state) {
+        Runner runner;
+        RunGate gate;
+
+        assert_int_equal(run_gate_init(&gate), 0);
+        start(&runner, &gate, false);
+        await_in_run(&runner);
+        for (unsigned i = 0; i < 500; i++) {
+                run_gate_nudge(&gate);
+                while (__atomic_load_n(&runner.n_nudges, __ATOMIC_SEQ_CST) == i)
+                        sched_yield();
+        }
+        end(&runner);
+        run_gate_deinit(&gate);
+}
+
 /* Counted is what held somebody up. */
 static void test_pauses(void **state) {
         PauseStatistics pauses;
@@ -266,4 +286,5 @@ static void test_pauses(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_hold), cmocka_unit_test(test_hold_busy),
            cmocka_unit_test(test_close), cmocka_unit_test(test_busy_outside),
            cmocka_unit_test(test_nested), cmocka_unit_test(test_interrupt),
-           cmocka_unit_test(test_interrupt_at_gate), cmocka_unit_test(test_pauses));
+           cmocka_unit_test(test_interrupt_at_gate), cmocka_unit_test(test_nudge),
+           cmocka_unit_test(test_pauses));
