@@ -11,6 +11,8 @@
 #include "daemon/manager/vm-dbus.h"
 #include "lib/util/detail.h"
 
+#define PATH_LENGTH_MAX 1024
+
 typedef struct Matter Matter;
 
 /* What a call is about. */
@@ -180,6 +182,19 @@ static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) 
         return refuse(authorization, &matter, m, error);
 }
 
+/*
+ * No object has a path as long as that. sd-bus looks for each of a path's beginnings, which takes a
+ * tenth of a second for one of 32 KiB; here it is refused before that.
+ */
+static int check_path(sd_bus_message *m, sd_bus_error *error) {
+        size_t length = strlen(sd_bus_message_get_path(m));
+
+        if (length <= PATH_LENGTH_MAX)
+                return 0;
+        return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_OBJECT,
+                                 "UnknownObject: no object has a path of %zu bytes", length);
+}
+
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(m);
         Manager *manager = userdata;
@@ -190,6 +205,9 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         if (!sender) /* no bus leaves it out */
                 return error_set(error, ERROR_ACCESS_DENIED, "the call has no sender");
+        r = check_path(m, error);
+        if (r < 0)
+                return r;
         r = callers_get(manager, sender, &caller);
         if (r < 0)
                 return r;

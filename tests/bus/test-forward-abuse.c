@@ -7,7 +7,6 @@
  * served, and every call is answered.
  */
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "lib/util/cleanup.h"
+#include "tests/bus/test-forward-client.h"
 #include "tests/bus/test-forward-world.h"
 #include "tests/common/unit.h"
 
@@ -34,51 +34,13 @@ static const char *bus_kind, *program;
 static World world;
 static sd_bus *client;
 
-static sd_bus_message *call(sd_bus *bus, const char *path, const char *interface,
-                            const char *member, const char *types, ...) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *reply = NULL;
-        va_list arguments;
-        int r;
-
-        va_start(arguments, types);
-        r = sd_bus_call_methodv(bus, GUESTMAP_SERVICE, path, interface, member, &error, &reply,
-                                types, arguments);
-        va_end(arguments);
-        if (r < 0)
-                fail_msg("%s: %s: %s", member, error.name, error.message);
-        return reply;
-}
-
-/* The call fails with that error; what it says has the part. */
-static void refused(const char *name, const char *part, const char *path, const char *interface,
-                    const char *member, const char *types, ...) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        va_list arguments;
-        int r;
-
-        va_start(arguments, types);
-        r = sd_bus_call_methodv(client, GUESTMAP_SERVICE, path, interface, member, &error, NULL,
-                                types, arguments);
-        va_end(arguments);
-        assert_true(r < 0);
-        assert_string_equal(error.name, name);
-        if (!strstr(error.message, part))
-                fail_msg("\"%s\" lacks \"%s\"", error.message, part);
-}
-
-static void create(const char *name) {
-        sd_bus_message_unref(call(client, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
-                                  "sa{sv}", name, 1, "accelerator", "s", "none"));
-}
-
 static int set_up(void **state) {
         if (!world_open(&world, bus_kind, program, "--system"))
                 return -1;
         client = world_connect(&world);
         if (!client)
                 return -1;
-        create("vm1");
+        must_create(client, "vm1");
         return 0;
 }
 
@@ -93,7 +55,7 @@ static void test_forged_departure(void **state) {
         sd_bus *stranger = world_connect(&world);
         const char *transaction, *unique;
 
-        begun = call(client, VM1, GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", 0ul, 0);
+        begun = must_call(client, VM1, GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", 0ul, 0);
         assert_true(sd_bus_message_read(begun, "o", &transaction) > 0);
         assert_true(sd_bus_get_unique_name(client, &unique) >= 0);
         assert_true(sd_bus_message_new_signal(stranger, &signal, "/org/freedesktop/DBus", DBUS,
@@ -102,9 +64,9 @@ static void test_forged_departure(void **state) {
         assert_true(sd_bus_message_set_destination(signal, GUESTMAP_SERVICE) >= 0);
         assert_true(sd_bus_send(stranger, signal, NULL) >= 0);
         /* An answer on the same connection afterwards: the forgery has arrived. */
-        sd_bus_message_unref(call(stranger, VM1, DBUS ".Peer", "Ping", NULL));
-        sd_bus_message_unref(call(client, transaction, GUESTMAP_INTERFACE_MAP, "AddRegion",
-                                  "sststia{sv}", "a", "mmio", 0x1000ul, "system", 0ul, 0, 0));
+        sd_bus_message_unref(must_call(stranger, VM1, DBUS ".Peer", "Ping", NULL));
+        sd_bus_message_unref(must_call(client, transaction, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                                       "sststia{sv}", "a", "mmio", 0x1000ul, "system", 0ul, 0, 0));
         sd_bus_flush_close_unref(stranger);
 }
 
@@ -114,31 +76,18 @@ static void test_cut_names(void **state) {
 
         for (int n = 197; n <= 201; n++) {
                 snprintf(name, sizeof(name), "%0*d%s", n, 0, "éé");
-                refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NO_SUCH_VM, "no VM", GUESTMAP_PATH,
-                        GUESTMAP_INTERFACE_MANAGER, "GetVM", "s", name);
-                refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_INVALID_NAME, "letter", GUESTMAP_PATH,
-                        GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", name, 0);
+                must_refuse(client, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NO_SUCH_VM, "no VM",
+                            GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "GetVM", "s", name);
+                must_refuse(client, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_INVALID_NAME, "letter",
+                            GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", name,
+                            0);
         }
 }
 
-static unsigned count_descriptors(pid_t pid) {
-        unsigned n = 0;
-        char path[64];
-        DIR *stream;
-
-        snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-        stream = opendir(path);
-        assert_non_null(stream);
-        while (readdir(stream))
-                n++;
-        closedir(stream);
-        return n;
-}
-
 static void expect_descriptors(unsigned n) {
-        for (unsigned tries = 0; tries < TRIES && count_descriptors(world.daemon) != n; tries++)
+        for (unsigned tries = 0; tries < TRIES && process_descriptors(world.daemon) != n; tries++)
                 usleep(TRY_USEC);
-        assert_int_equal(count_descriptors(world.daemon), n);
+        assert_int_equal(process_descriptors(world.daemon), n);
 }
 
 static int on_any(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -159,7 +108,7 @@ static void send_call(sd_bus *bus, const char *path, const char *interface, cons
 
 /* What was sent on this connection before has arrived. */
 static void ping(sd_bus *bus) {
-        sd_bus_message_unref(call(bus, GUESTMAP_PATH, DBUS ".Peer", "Ping", NULL));
+        sd_bus_message_unref(must_call(bus, GUESTMAP_PATH, DBUS ".Peer", "Ping", NULL));
 }
 
 static void enable_with_descriptors(sd_bus *bus, unsigned n, sd_bus_message_handler_t done,
@@ -183,7 +132,7 @@ static void test_descriptors_of_waiting(void **state) {
         unsigned before;
 
         ping(bus);
-        before = count_descriptors(world.daemon);
+        before = process_descriptors(world.daemon);
         assert_int_equal(kill(vm, SIGSTOP), 0);
         for (unsigned i = 0; i < 60; i++)
                 enable_with_descriptors(bus, 1, on_any, NULL);
@@ -195,10 +144,12 @@ static void test_descriptors_of_waiting(void **state) {
 }
 
 static void test_wrong_arguments(void **state) {
-        refused(SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, GUESTMAP_INTERFACE_VM, "GetSlots", "as",
-                1, "x");
-        refused(SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, NULL, "GetSlots", "h", STDIN_FILENO);
-        refused(SD_BUS_ERROR_UNKNOWN_METHOD, "Of", VM1, "org.guestmap1.Unheard", "Of", "s", "x");
+        must_refuse(client, SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, GUESTMAP_INTERFACE_VM,
+                    "GetSlots", "as", 1, "x");
+        must_refuse(client, SD_BUS_ERROR_INVALID_ARGS, "GetSlots", VM1, NULL, "GetSlots", "h",
+                    STDIN_FILENO);
+        must_refuse(client, SD_BUS_ERROR_UNKNOWN_METHOD, "Of", VM1, "org.guestmap1.Unheard", "Of",
+                    "s", "x");
 }
 
 static int on_quota(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -212,13 +163,8 @@ static int on_quota(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static void process_until_null(sd_bus *bus, const char *const *named) {
-        while (*named) {
-                int r = sd_bus_process(bus, NULL);
-
-                assert_true(r >= 0);
-                if (r == 0)
-                        assert_true(sd_bus_wait(bus, 10000000) > 0);
-        }
+        while (*named)
+                must_process(bus);
 }
 
 static void test_too_many_descriptors(void **state) {
@@ -247,31 +193,9 @@ static void test_too_many_bytes(void **state) {
         sd_bus_close_unref(bus);
 }
 
-static long memory_of(pid_t pid) {
-        char path[64];
-        long pages = 0;
-        FILE *file;
-
-        snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-        file = fopen(path, "re");
-        assert_non_null(file);
-        assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
-        fclose(file);
-        return pages * sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t generation(void) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint64_t now;
-
-        reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Generation");
-        assert_true(sd_bus_message_read(reply, "v", "t", &now) > 0);
-        return now;
-}
-
 static void wait_and_leave(unsigned n) {
         sd_bus *bus = world_connect(&world);
-        uint64_t now = generation();
+        uint64_t now = must_get_generation(client, VM1);
 
         for (unsigned i = 0; i < n; i++)
                 send_call(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", now,
@@ -286,11 +210,12 @@ static void test_leaving_while_waiting(void **state) {
 
         for (unsigned i = 0; i < 4; i++)
                 wait_and_leave(CALLS);
-        before = memory_of(world.daemon);
+        before = process_memory(world.daemon);
         for (unsigned i = 0; i < 40; i++)
                 wait_and_leave(CALLS);
-        print_message("# %d calls left %ld bytes\n", 40 * CALLS, memory_of(world.daemon) - before);
-        assert_true(memory_of(world.daemon) - before < 40 * CALLS * 100L);
+        print_message("# %d calls left %ld bytes\n", 40 * CALLS,
+                      process_memory(world.daemon) - before);
+        assert_true(process_memory(world.daemon) - before < 40 * CALLS * 100L);
 }
 
 /* What guestmapd knows is answered also when the process does not. */
@@ -304,13 +229,13 @@ static void test_stopped_process(void **state) {
         assert_int_equal(kill(world_newest_vm(&world), SIGSTOP), 0);
         for (size_t i = 0; i < ELEMENTS_OF(texts); i++) {
                 sd_bus_message_unref(reply);
-                reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM,
-                             texts[i][0]);
+                reply = must_call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM,
+                                  texts[i][0]);
                 assert_true(sd_bus_message_read(reply, "v", "s", &text) > 0);
                 assert_string_equal(text, texts[i][1]);
         }
         sd_bus_message_unref(reply);
-        reply = call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Owner");
+        reply = must_call(client, VM1, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Owner");
         assert_true(sd_bus_message_read(reply, "v", "u", &owner) > 0);
         assert_int_equal(owner, geteuid());
 }
@@ -337,16 +262,16 @@ static void limit_descriptors(bool enough) {
 static void test_no_room_for_descriptor(void **state) {
         uint64_t before;
 
-        sd_bus_message_unref(call(client, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}",
-                                  "a", "ram", 0x1000ul, "system", 0ul, 0, 0));
-        before = generation();
+        sd_bus_message_unref(must_call(client, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                                       "sststia{sv}", "a", "ram", 0x1000ul, "system", 0ul, 0, 0));
+        before = must_get_generation(client, VM1);
         limit_descriptors(false);
-        refused(GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_VM_GONE, "connection", VM1 "/region/a",
-                GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0);
+        must_refuse(client, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_VM_GONE, "connection",
+                    VM1 "/region/a", GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0);
         limit_descriptors(true);
-        assert_int_equal(generation(), before);
+        assert_int_equal(must_get_generation(client, VM1), before);
         sd_bus_message_unref(
-                call(client, VM1 "/region/a", GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0));
+                must_call(client, VM1 "/region/a", GUESTMAP_INTERFACE_REGION, "GetMemory", "b", 0));
 }
 
 /* guestmapd runs it in another directory. */
@@ -361,7 +286,7 @@ static void test_relative_program(void **state) {
         assert_int_equal(chdir(directory), 0);
         assert_true(world_start_daemon(&world));
         assert_int_equal(chdir(here), 0);
-        create("vm2");
+        must_create(client, "vm2");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -16,13 +16,16 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "lib/util/cleanup.h"
+#include "tests/bus/test-forward-client.h"
 #include "tests/bus/test-forward-world.h"
 #include "tests/common/unit.h"
 
-#define VM1        GUESTMAP_PATH_VM "/vm1"
-#define PROPERTIES "org.freedesktop.DBus.Properties"
-#define QUOTA      GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_QUOTA_EXCEEDED
-#define TOO_LARGE  GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE
+#define VM1          GUESTMAP_PATH_VM "/vm1"
+#define PROPERTIES   "org.freedesktop.DBus.Properties"
+#define call(...)    must_call(client, __VA_ARGS__)
+#define refused(...) must_refuse(client, __VA_ARGS__)
+#define QUOTA        GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_QUOTA_EXCEEDED
+#define TOO_LARGE    GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE
 
 static const char config[] = "[User]\n"
                              "VMsPerUser=2\n"
@@ -57,44 +60,6 @@ static void configure(const char *text) {
         fputs(text, file);
 }
 
-static sd_bus_message *call(const char *path, const char *interface, const char *member,
-                            const char *types, ...) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *reply = NULL;
-        va_list arguments;
-        int r;
-
-        va_start(arguments, types);
-        r = sd_bus_call_methodv(client, GUESTMAP_SERVICE, path, interface, member, &error, &reply,
-                                types, arguments);
-        va_end(arguments);
-        if (r < 0)
-                fail_msg("%s: %s: %s", member, error.name, error.message);
-        return reply;
-}
-
-/* The call fails with that error, which names the limit. */
-static void refused(const char *name, const char *quota, const char *path, const char *interface,
-                    const char *member, const char *types, ...) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        va_list arguments;
-        int r;
-
-        va_start(arguments, types);
-        r = sd_bus_call_methodv(client, GUESTMAP_SERVICE, path, interface, member, &error, NULL,
-                                types, arguments);
-        va_end(arguments);
-        if (r >= 0)
-                fail_msg("%s is not refused for %s", member, quota);
-        if (strcmp(error.name, name) != 0 || !strstr(error.message, quota))
-                fail_msg("%s: \"%s\" lacks \"%s\"", error.name, error.message, quota);
-}
-
-static void create(const char *name) {
-        sd_bus_message_unref(call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
-                                  name, 1, "accelerator", "s", "none"));
-}
-
 #define ADD(vm, name, kind, size)                                                                  \
         sd_bus_message_unref(call(vm, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}", name,    \
                                   kind, (uint64_t)(size), "", UINT64_C(0), 0, 0))
@@ -115,7 +80,7 @@ static int set_up(void **state) {
         client = world_connect(&world);
         if (!client)
                 return -1;
-        create("vm1");
+        must_create(client, "vm1");
         return 0;
 }
 
@@ -152,12 +117,12 @@ static void test_shown(void **state) {
 }
 
 static void test_vms(void **state) {
-        create("vm2");
+        must_create(client, "vm2");
         refused(QUOTA, "VMsPerUser: 2", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
                 "sa{sv}", "vm3", 1, "accelerator", "s", "none");
         sd_bus_message_unref(
                 call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}", "vm2", 0));
-        create("vm3");
+        must_create(client, "vm3");
 }
 
 /* "system" and "io" are there. */
@@ -208,7 +173,7 @@ static void test_layouts(void **state) {
         refused(TOO_LARGE, "JSONDepth", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
                 "sa{sv}", "vm2", 2, "accelerator", "s", "none", "layout", "s",
                 "{\"guestmap\": 1, \"regions\": [[[[[]]]]]}");
-        create("vm2"); /* which has left no trace */
+        must_create(client, "vm2"); /* which has left no trace */
 }
 
 static void test_messages(void **state) {
@@ -243,13 +208,8 @@ static void wait_in(sd_bus *bus, unsigned n, Answers *answers) {
 }
 
 static void wait_for_answers(sd_bus *bus, const Answers *answers, unsigned n) {
-        while (answers->n < n) {
-                int r = sd_bus_process(bus, NULL);
-
-                assert_true(r >= 0);
-                if (r == 0)
-                        assert_true(sd_bus_wait(bus, 10000000) > 0);
-        }
+        while (answers->n < n)
+                must_process(bus);
 }
 
 static void expect_refusals(sd_bus *bus, const Answers *answers, unsigned n) {
@@ -305,13 +265,12 @@ static void test_reload(void **state) {
         configure("[VM]\nRAMBytes=4K\nNonsense=1\n");
         assert_int_equal(kill(world.daemon, SIGHUP), 0);
         while (!changed)
-                if (sd_bus_process(client, NULL) == 0)
-                        assert_true(sd_bus_wait(client, 10000000) > 0);
+                must_process(client);
         assert_int_equal(limit("RAMBytes"), 4096);
         assert_int_equal(limit("VMsPerUser"), 2048);
         ADD(VM1, "a", "ram", 8192);
-        create("vm2");
-        create("vm3");
+        must_create(client, "vm2");
+        must_create(client, "vm3");
         REFUSED_ADD("RAMBytes", GUESTMAP_PATH_VM "/vm2", "a", "ram", 8192);
         ADD(GUESTMAP_PATH_VM "/vm2", "a", "ram", 4096);
 }

@@ -19,6 +19,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
+#include "tests/bus/test-forward-client.h"
 #include "tests/bus/test-forward-world.h"
 #include "tests/common/unit.h"
 
@@ -30,7 +31,6 @@
 #define LONG         2000000
 #define SMALL_BYTES  (1u << 20)
 #define NOBODY       65534
-#define WAIT_USEC    25000000
 #define GROWTH_BYTES (16l << 20)
 
 typedef struct Follower Follower;
@@ -88,22 +88,6 @@ static pid_t start_sleeper(void) {
         return pid;
 }
 
-static sd_bus_message *call(const char *path, const char *interface, const char *member,
-                            const char *types, ...) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *reply = NULL;
-        va_list arguments;
-        int r;
-
-        va_start(arguments, types);
-        r = sd_bus_call_methodv(client, GUESTMAP_SERVICE, path, interface, member, &error, &reply,
-                                types, arguments);
-        va_end(arguments);
-        if (r < 0)
-                fail_msg("%s: %s: %s", member, error.name, error.message);
-        return reply;
-}
-
 static int set_up(void **state) {
         world = (World){.kind = bus_kind, .guestmapd = program, .mode = "--system"};
         world.bus_bytes = n_commits == LONG ? 0 : SMALL_BYTES;
@@ -112,10 +96,9 @@ static int set_up(void **state) {
         client = world_connect(&world);
         if (!client)
                 return -1;
-        sd_bus_message_unref(call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
-                                  "vm1", 1, "accelerator", "s", "none"));
-        sd_bus_message_unref(call(VM1, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}", "a",
-                                  "mmio", 0x1000ul, "system", 0ul, 0, 0));
+        must_create(client, "vm1");
+        sd_bus_message_unref(must_call(client, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                                       "sststia{sv}", "a", "mmio", 0x1000ul, "system", 0ul, 0, 0));
         for (unsigned i = 0; i < SLEEPERS; i++)
                 sleepers[i] = start_sleeper();
         return 0;
@@ -191,67 +174,36 @@ static void toggle(Follower *follower) {
         follower->n_sent++;
 }
 
-static void process(void) {
-        int r = sd_bus_process(client, NULL);
-
-        assert_true(r >= 0);
-        if (r == 0)
-                assert_true(sd_bus_wait(client, WAIT_USEC) > 0);
-}
-
 static void commit_all(Follower *follower) {
         while (follower->n_answered < n_commits)
                 if (follower->n_sent < n_commits &&
                     follower->n_sent - follower->n_answered < IN_FLIGHT)
                         toggle(follower);
                 else
-                        process();
-}
-
-static uint64_t generation(void) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint64_t now;
-
-        reply = call(VM1, "org.freedesktop.DBus.Properties", "Get", "ss", GUESTMAP_INTERFACE_VM,
-                     "Generation");
-        assert_true(sd_bus_message_read(reply, "v", "t", &now) > 0);
-        return now;
+                        must_process(client);
 }
 
 /* The last signals may be on their way yet, or have been lost with none behind them. */
 static void catch_up(Follower *follower) {
-        uint64_t last = generation();
+        uint64_t last = must_get_generation(client, VM1);
 
         while (follower->generation < last) {
                 ask_for_changes(follower);
-                process();
+                must_process(client);
         }
         assert_int_equal(follower->generation, last);
 }
 
-static long memory_of(pid_t pid) {
-        char path[64];
-        long pages = 0;
-        FILE *file;
-
-        snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-        file = fopen(path, "re");
-        assert_non_null(file);
-        assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
-        fclose(file);
-        return pages * sysconf(_SC_PAGESIZE);
-}
-
 static void test_sleepers(void **state) {
         pid_t vm = world_newest_vm(&world), daemon = world.daemon;
-        Follower follower = {.generation = generation()};
-        long before[] = {memory_of(daemon), memory_of(vm)}, grown[2];
+        Follower follower = {.generation = must_get_generation(client, VM1)};
+        long before[] = {process_memory(daemon), process_memory(vm)}, grown[2];
 
         assert_true(sd_bus_match_signal(client, NULL, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM,
                                         "Committed", on_committed, &follower) >= 0);
         commit_all(&follower);
-        grown[0] = memory_of(daemon) - before[0];
-        grown[1] = memory_of(vm) - before[1];
+        grown[0] = process_memory(daemon) - before[0];
+        grown[1] = process_memory(vm) - before[1];
         print_message("# %u commits, %u calls lost with a connection; %u signals, %u gaps; "
                       "guestmapd grew by %ld KiB, guestmap-vmd by %ld\n",
                       n_commits, follower.n_lost, follower.n_signals, follower.n_gaps,

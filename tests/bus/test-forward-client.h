@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A client of guestmapd in a test, and what the test sees of the daemons from outside
+ *
+ * What is not as it must be fails the test.
+ */
+
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+/* Calls guestmapd; the reply is the caller's. */
+sd_bus_message *must_call(sd_bus *bus, const char *path, const char *interface, const char *member,
+                          const char *types, ...);
+/* The call fails with the error, and what that says has the part. */
+void must_refuse(sd_bus *bus, const char *name, const char *part, const char *path,
+                 const char *interface, const char *member, const char *types, ...);
+/* A VM on accelerator none. */
+void must_create(sd_bus *bus, const char *name);
+uint64_t must_get_generation(sd_bus *bus, const char *vm);
+
+/* Handles one message that has come, or waits for one. */
+void must_process(sd_bus *bus);
+
+/* Bytes of memory that a process has, and the most that it had since process_forget_peak(). */
+long process_memory(pid_t pid);
+long process_peak(pid_t pid);
+void process_forget_peak(pid_t pid);
+/* How many descriptors it has open. */
+unsigned process_descriptors(pid_t pid);
