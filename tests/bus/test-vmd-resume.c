@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A guest whose VM's process ends: stopped in order it goes on with the next one
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/kvm/accelerator.h"
+#include "tests/bus/served.h"
+#include "tests/common/unit.h"
+
+static const char *program;
+
+static int setup(void **state) {
+        *state = served_new(program, "kvm");
+        return 0;
+}
+
+static int teardown(void **state) {
+        served_free(*state);
+        return 0;
+}
+
+/* Counts at 0x2000, as long as it runs. */
+static const uint8_t counting[] = {
+        0x48, 0xff, 0x04, 0x25, 0x00, 0x20, 0x00, 0x00, /* inc qword [0x2000] */
+        0xeb, 0xf6,                                     /* jmp to it */
+};
+
+#define VCPU_0 RIG_VM "/vcpu/0"
+
+static uint64_t count(Served *served) {
+        const void *bytes;
+        uint64_t n;
+        size_t size;
+
+        served_read(served, 0x2000);
+        assert_true(sd_bus_message_rewind(served->rig->reply, true) >= 0);
+        assert_true(sd_bus_message_read_array(served->rig->reply, 'y', &bytes, &size) > 0);
+        assert_int_equal(size, sizeof(n));
+        memcpy(&n, bytes, sizeof(n));
+        return n;
+}
+
+static void await_count(Served *served, uint64_t n) {
+        while (count(served) < n)
+                ;
+}
+
+static void load_guest(Served *served) {
+        char program_8[9] = {};
+
+        rig_add(served->rig, RIG_VM, "ram", "ram", 0x100000, "system", 0);
+        memcpy(program_8, counting, 8);
+        served_write(served, 0x1000, program_8);
+        memcpy(program_8, counting + 8, 2);
+        served_write(served, 0x1008, program_8);
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 2, "mode", "s",
+                                     "long", "page-tables", "t", UINT64_C(0x10000)),
+                            "/vcpu/0");
+        rig_call(served->rig, VCPU_0, "VCPU.SetRegisters", "a{st}", 1, "rip", UINT64_C(0x1000));
+        assert_string_equal(rig_call(served->rig, VCPU_0, "VCPU.Start", ""), "");
+        await_count(served, 100);
+}
+
+/* Where it was; killed, its memory is there to be looked at. */
+static void test_goes_on(void **state) {
+        Served *served = *state;
+        uint64_t before;
+
+        load_guest(served);
+        before = count(served);
+        served_restart(served, SIGTERM);
+        assert_string_equal(served_get(served, "State"), "running");
+        assert_string_equal(rig_get(served->rig, VCPU_0, "org.guestmap1.VCPU", "State"), "running");
+        assert_true(count(served) >= before);
+        await_count(served, count(served) + 100);
+        rig_call(served->rig, RIG_VM, "VM.Pause", "");
+        before = count(served);
+        served_restart(served, SIGTERM);
+        assert_string_equal(served_get(served, "State"), "paused");
+        assert_int_equal(count(served), before);
+        rig_call(served->rig, RIG_VM, "VM.Resume", "");
+        await_count(served, before + 100);
+        served_restart(served, SIGKILL);
+        assert_string_equal(served_get(served, "State"), "vcpus-lost");
+        assert_string_equal(served_get(served, "Lost"), "[vcpus]");
+        assert_true(count(served) >= before + 100);
+        served_restart(served, SIGTERM);
+        assert_string_equal(served_get(served, "State"), "vcpus-lost");
+        rig_call(served->rig, RIG_VM, "VM.Resume", "");
+        assert_string_equal(served_get(served, "State"), "running");
+        assert_string_equal(served_get(served, "Lost"), "[]");
+}
+
+/* A byte of a file in the VM's directory is another one. */
+static void damage(const Served *served, const char *name) {
+        char path[80], byte;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", served->keeper->directory, name);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pread(fd, &byte, 1, 0x800), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(fd, &byte, 1, 0x800), 1);
+        close(fd);
+}
+
+/* Registers that are not what they were, or memory that is not, are no guest to go on with. */
+static void test_lost(void **state) {
+        Served *served = *state;
+
+        load_guest(served);
+        served_end(served, SIGTERM);
+        damage(served, "vcpus");
+        served_start(served);
+        assert_string_equal(served_get(served, "Lost"), "[vcpus]");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+        rig_remove(served->rig, RIG_VM, "ram");
+        load_guest(served);
+        assert_string_equal(served_get(served, "State"), "running");
+        served_end(served, SIGTERM);
+        keeper_clear(served->keeper);
+        served_start(served);
+        assert_string_equal(served_get(served, "Lost"), "[memory, vcpus]");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+}
+
+/* A vCPU that the next process would not miss is refused. */
+static void test_not_noted(void **state) {
+        Served *served = *state;
+        char path[80];
+
+        snprintf(path, sizeof(path), "%s/vcpus.new", served->keeper->directory);
+        assert_int_equal(mkdir(path, 0700), 0);
+        rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
+        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+        assert_int_equal(rmdir(path), 0);
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0), "/vcpu/0");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(int argc, char **argv) {
+        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(not_noted)};
+        int r = kvm_probe();
+
+        if (argc != 2)
+                return EXIT_FAILURE;
+        if (r < 0) {
+                printf("1..0 # SKIP /dev/kvm cannot be used here: %s\n", strerror(-r));
+                return EXIT_SUCCESS;
+        }
+        program = argv[1];
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
