@@ -255,6 +255,8 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         if (r == -EADDRINUSE)
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "VM \"%s\" has a socket in %s",
                                  options.name, manager->settings.runtime_dir);
+        if (r < 0 && !manager->settings.units)
+                spawn_remove(vm);
         if (r < 0)
                 return sd_bus_error_set_errnof(error, r, "VM \"%s\": can't start its process: %s",
                                                options.name, strerror(-r));

@@ -160,21 +160,31 @@ static _Noreturn void run_child(const ProcessStart *start) {
         _exit(127);
 }
 
+/* A child is not reaped before us: the pid is still its own. */
+static int watch_child(Process **ret, sd_event *event, pid_t pid, ProcessEnded ended,
+                       void *userdata) {
+        _cleanup_(closep) int pidfd = pidfd_open(pid, 0);
+
+        return pidfd < 0 ? -errno : process_new(ret, event, &pidfd, ended, userdata);
+}
+
 int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, ProcessEnded ended,
                   void *userdata) {
-        _cleanup_(closep) int pidfd = -1;
         pid_t pid;
+        int r;
 
         pid = fork();
         if (pid < 0)
                 return -errno;
         if (pid == 0)
                 run_child(start);
-        /* A child is not reaped before us: the pid is still its own. */
-        pidfd = pidfd_open(pid, 0);
-        if (pidfd < 0)
-                return -errno;
-        return process_new(ret, event, &pidfd, ended, userdata);
+        r = watch_child(ret, event, pid, ended, userdata);
+        if (r < 0) {
+                /* What nobody watches would be nobody's. */
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, 0);
+        }
+        return r;
 }
 
 int process_adopt(Process **ret, sd_event *event, int socket, ProcessEnded ended, void *userdata) {

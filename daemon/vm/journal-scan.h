@@ -10,7 +10,8 @@
  *
  * LENGTH is that of the payload in bytes, 12 hexadecimal digits; SEQUENCE goes up by one from
  * record to record, 16 digits; CRC is the CRC-32C of the payload followed by "LENGTH SEQUENCE", 8
- * digits. The payload is JSON without a line break.
+ * digits. The payload is JSON without a line break, so what is behind a broken record can be found
+ * again.
  *
  * Pure functions of bytes.
  */
