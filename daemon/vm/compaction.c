@@ -42,17 +42,23 @@ int compaction_begin_journal(VM *vm, const char *directory, bool durable, Detail
 
 bool compaction_is_due(const VM *vm) {
         const Journal *journal = vm->record ? vm->record->journal : NULL;
+        uint64_t since;
 
-        return journal &&
-               journal->end - journal->snapshot > MAX_OF(journal->snapshot, (uint64_t)SLACK);
+        if (!journal)
+                return false;
+        since = journal->end - MAX_OF(journal->snapshot, journal->tried);
+        return journal->end > journal->tried && since > MAX_OF(journal->snapshot, (uint64_t)SLACK);
 }
 
 int compaction_run(VM *vm, Detail *detail) {
-        Journal *journal;
+        Journal *before = vm->record->journal, *journal;
         int r;
 
-        r = journal_new_successor(&journal, vm->record->journal);
+        map_check_in(vm->map);
+        r = journal_new_successor(&journal, before);
         if (r == 0)
                 r = replace_journal(vm, journal);
+        if (r < 0)
+                before->tried = before->end;
         return record_failed(r, vm, detail);
 }

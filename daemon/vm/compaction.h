@@ -16,5 +16,5 @@ int compaction_begin_journal(VM *vm, const char *directory, bool durable, Detail
 
 /* Whether the VM has a journal with more behind its snapshot than is good. */
 bool compaction_is_due(const VM *vm);
-/* Who calls has the tree, with nothing checked out. VM_E_NO_SPACE, -errno: all is as before. */
+/* Checks in whatever is checked out. VM_E_NO_SPACE, -errno: all is as before, for a while. */
 int compaction_run(VM *vm, Detail *detail);

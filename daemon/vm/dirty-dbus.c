@@ -76,27 +76,49 @@ static int read_reason(sd_bus_message *m, unsigned *ret, Detail *detail) {
         return r != 0 ? r : dirty_reason_from_string(reason, ret, detail);
 }
 
+static int note_reasons(VM *vm, unsigned reasons, Detail *detail) {
+        Facts facts = vm->facts;
+
+        facts.dirty_log = reasons;
+        return facts_set(vm, &facts, detail);
+}
+
+static int start_vm_log(VM *vm, unsigned reason, Detail *detail) {
+        unsigned before = vm->map->log_global;
+        int r;
+
+        r = note_reasons(vm, before | reason, detail);
+        if (r != 0)
+                return r;
+        r = map_log_global_start(vm->map, reason, detail);
+        if (r != 0)
+                (void)note_reasons(vm, before, NULL);
+        return r;
+}
+
 int method_start_vm_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Map *map = ((const Service *)userdata)->vm->map;
+        VM *vm = ((const Service *)userdata)->vm;
         Detail detail = {};
         unsigned reason;
         int r;
 
         r = read_reason(m, &reason, &detail);
         if (r == 0)
-                r = map_log_global_start(map, reason, &detail);
+                r = start_vm_log(vm, reason, &detail);
         return r != 0 ? error_from_outcome(error, r, &detail) : sd_bus_reply_method_return(m, NULL);
 }
 
 int method_stop_vm_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Map *map = ((const Service *)userdata)->vm->map;
+        VM *vm = ((const Service *)userdata)->vm;
         Detail detail = {};
         unsigned reason;
         int r;
 
         r = read_reason(m, &reason, &detail);
+        if (r == 0)
+                r = note_reasons(vm, vm->map->log_global & ~reason, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
-        map_log_global_stop(map, reason);
+        map_log_global_stop(vm->map, reason);
         return sd_bus_reply_method_return(m, NULL);
 }

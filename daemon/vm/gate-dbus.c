@@ -208,8 +208,11 @@ int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail) {
         return 0;
 }
 
+/* Whose call none is. */
+static const char nobody[] = "";
+
 int gate_lend(Gate *gate, sd_bus_message *m) {
-        const char *sender = sd_bus_message_get_sender(m);
+        const char *sender = m ? sd_bus_message_get_sender(m) : nobody;
         char *borrower = NULL;
 
         if (sender) {

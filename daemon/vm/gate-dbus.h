@@ -56,7 +56,7 @@ static inline bool gate_is_busy(const Gate *gate) {
  */
 int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail);
 
-/* Lends the tree, which is there, to whoever does a call. -ENOMEM. */
+/* Lends the tree, which is there, to whoever does a call; NULL: it is nobody's call. -ENOMEM. */
 int gate_lend(Gate *gate, sd_bus_message *m);
 /* The tree is back, if it was lent, and the call it was lent for is answered. */
 void gate_take_back(Gate *gate);

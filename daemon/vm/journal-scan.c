@@ -55,13 +55,16 @@ static bool read_record(const JournalScan *scan, size_t at, JournalRecord *ret) 
         return memcmp(expected, header, JOURNAL_HEADER) == 0;
 }
 
-/* Whether a whole record begins a line somewhere behind the offset. */
+/* Whether a whole record begins somewhere behind the offset. */
 static bool has_record_behind(const JournalScan *scan, size_t at, size_t *ret_at) {
-        const char *end = scan->bytes + scan->length, *line = scan->bytes + at;
+        const char *end = scan->bytes + scan->length, *found = scan->bytes + at;
         JournalRecord record;
 
-        while ((line = memchr(line, '\n', (size_t)(end - line)))) {
-                *ret_at = (size_t)(++line - scan->bytes);
+        while (++found < end) {
+                found = memmem(found, (size_t)(end - found), "gm1 ", LENGTH_AT);
+                if (!found)
+                        break;
+                *ret_at = (size_t)(found - scan->bytes);
                 if (read_record(scan, *ret_at, &record))
                         return true;
         }

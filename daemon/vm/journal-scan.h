@@ -10,8 +10,7 @@
  *
  * LENGTH is that of the payload in bytes, 12 hexadecimal digits; SEQUENCE goes up by one from
  * record to record, 16 digits; CRC is the CRC-32C of the payload followed by "LENGTH SEQUENCE", 8
- * digits. The payload is JSON without a line break, so what is behind a broken record can be found
- * again.
+ * digits. The payload is JSON without a line break.
  *
  * Pure functions of bytes.
  */

@@ -9,7 +9,7 @@
 #include "daemon/vm/journal.h"
 #include "lib/util/crc32c.h"
 
-static const char name[] = "journal", new_name[] = "journal.new";
+static const char name[] = JOURNAL_NAME, new_name[] = JOURNAL_NAME ".new";
 
 /* `file` in a directory, which is named as for openat(). */
 static int journal_make(Journal **ret, int at, const char *directory, bool durable,
@@ -79,13 +79,6 @@ int journal_install(Journal *journal) {
 
 void journal_discard(Journal *journal) {
         (void)unlinkat(journal->directory, new_name, 0);
-}
-
-int journal_remove(Journal *journal) {
-        journal_discard(journal);
-        if (unlinkat(journal->directory, name, 0) < 0)
-                return -errno;
-        return journal->durable && fsync(journal->directory) < 0 ? -errno : 0;
 }
 
 int journal_cut(Journal *journal) {
@@ -179,14 +172,14 @@ int journal_end(Journal *journal, const char *text, size_t n) {
         return 0;
 }
 
-int journal_read(const char *directory, char **ret, size_t *ret_length) {
+int journal_read(const char *directory, const char *file, char **ret, size_t *ret_length) {
         _cleanup_(journal_freep) Journal *journal = NULL;
         _cleanup_(freep) char *text = NULL;
         struct stat status;
         size_t at = 0;
         int r;
 
-        r = journal_make(&journal, AT_FDCWD, directory, false, name, O_RDONLY);
+        r = journal_make(&journal, AT_FDCWD, directory, false, file, O_RDONLY);
         if (r < 0)
                 return r;
         if (fstat(journal->fd, &status) < 0)

@@ -26,6 +26,8 @@
 
 typedef struct Journal Journal;
 
+#define JOURNAL_NAME "journal"
+
 struct Journal {
         int directory;
         int fd;
@@ -37,6 +39,7 @@ struct Journal {
         uint32_t crc;      /* of these */
         uint64_t sequence; /* of the last whole record */
         uint64_t snapshot; /* bytes of what the journal began with */
+        uint64_t tried;    /* bytes that there were when it could not be compacted */
 };
 
 /* A new one, empty, that is not in its place yet. -errno, as from all functions here. */
@@ -53,8 +56,6 @@ DEFINE_CLEANUP(Journal *, journal_free);
 int journal_install(Journal *journal);
 /* Takes away a new one that will not get there. */
 void journal_discard(Journal *journal);
-/* Takes away what there is of journals. */
-int journal_remove(Journal *journal);
 
 /* Begins a record. One that was begun and did not end is forgotten. */
 int journal_begin(Journal *journal);
@@ -64,5 +65,5 @@ int journal_end(Journal *journal, const char *text, size_t n);
 /* Takes back the record that was begun last, whole or not. */
 int journal_cut(Journal *journal);
 
-/* Reads all of the one in its place. The caller frees *ret. -ENOENT: there is none. */
-int journal_read(const char *directory, char **ret, size_t *ret_length);
+/* Reads all of a file of such a directory. The caller frees *ret. -ENOENT: there is none. */
+int journal_read(const char *directory, const char *file, char **ret, size_t *ret_length);

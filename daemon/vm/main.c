@@ -22,6 +22,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/common/log.h"
+#include "daemon/vm/check.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -39,6 +40,8 @@ typedef struct Door Door;
 struct Arguments {
         const char *socket; /* NULL: it is passed */
         Places places;
+        const char *check; /* a directory to look at, instead of all else */
+        bool json;
 };
 
 /* Where connections come in. */
@@ -260,12 +263,15 @@ static void allow_descriptors(void) {
 }
 
 static void help(void) {
-        printf("guestmap-vmd [--socket=PATH] [--directory=DIR] [--state-directory=DIR]\n\n"
+        printf("guestmap-vmd [--socket=PATH] [--directory=DIR] [--state-directory=DIR]\n"
+               "guestmap-vmd --check=DIR [--json]\n\n"
                "Serves the memory map of one VM on a socket, to guestmapd. Without --socket the\n"
                "socket is the one that was passed (LISTEN_FDS).\n\n"
                "  --socket=PATH          make the socket there\n"
                "  --directory=DIR        keep the VM's journal there, and recover from it\n"
                "  --state-directory=DIR  the same for a durable VM\n"
+               "  --check=DIR            say what could be recovered from there, and end\n"
+               "  --json                 say it in JSON\n"
                "  --help                 show this\n"
                "  --version              show the version\n");
 }
@@ -276,6 +282,8 @@ static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_statu
                 {"socket", required_argument, NULL, 's'},
                 {"directory", required_argument, NULL, 'd'},
                 {"state-directory", required_argument, NULL, 't'},
+                {"check", required_argument, NULL, 'c'},
+                {"json", no_argument, NULL, 'j'},
                 {"help", no_argument, NULL, 'h'},
                 {"version", no_argument, NULL, 'v'},
                 {},
@@ -293,6 +301,12 @@ static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_statu
                         break;
                 case 't':
                         ret->places.state = optarg;
+                        break;
+                case 'c':
+                        ret->check = optarg;
+                        break;
+                case 'j':
+                        ret->json = true;
                         break;
                 case 'h':
                         help();
@@ -313,18 +327,12 @@ static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_statu
         return 0;
 }
 
-int main(int argc, char **argv) {
-        Arguments arguments = {
-                .places = {getenv("RUNTIME_DIRECTORY"), getenv("STATE_DIRECTORY")},
-        };
+/* The status to exit with. */
+static int serve(const Arguments *arguments) {
         _cleanup_(fd_store_freep) FDStore *store = NULL;
-        int r, fd = -1, status;
-        const char *path;
+        const char *path = arguments->socket;
+        int r, fd = -1;
 
-        log_open();
-        if (parse_arguments(argc, argv, &arguments, &status) != 0)
-                return status;
-        path = arguments.socket;
         r = fd_store_new(&store);
         if (r == 0)
                 r = socket_get(path, store, &fd);
@@ -337,15 +345,27 @@ int main(int argc, char **argv) {
         allow_descriptors();
         /* A journal that grows beyond a limit is an error of the commit. */
         (void)signal(SIGXFSZ, SIG_IGN);
-        rcu_register();
-        r = run(fd, store, &arguments.places);
+        r = run(fd, store, &arguments->places);
         rcu_barrier_all();
-        rcu_unregister();
         if (path)
                 (void)unlink(path);
-        if (r < 0) {
+        if (r < 0)
                 log_error("failed: %s", strerror(-r));
-                return EXIT_FAILURE;
-        }
-        return r;
+        return r < 0 ? EXIT_FAILURE : r;
+}
+
+int main(int argc, char **argv) {
+        Arguments arguments = {
+                .places = {getenv("RUNTIME_DIRECTORY"), getenv("STATE_DIRECTORY")},
+        };
+        int status;
+
+        log_open();
+        if (parse_arguments(argc, argv, &arguments, &status) != 0)
+                return status;
+        rcu_register();
+        status = arguments.check ? (int)check_directory(arguments.check, arguments.json)
+                                 : serve(&arguments);
+        rcu_unregister();
+        return status;
 }

@@ -9,6 +9,8 @@
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
 
+enum { IDS_RESERVED = 1000 };
+
 OpenTransaction *open_transaction_free(OpenTransaction *open) {
         if (!open)
                 return NULL;
@@ -77,12 +79,24 @@ static int check_new(Service *service, uint32_t uid, uint64_t timeout_usec, Deta
         return 0;
 }
 
+/* Ids are reserved by the thousand: those that the next process gives out are others. */
+static int reserve_id(Service *service, Detail *detail) {
+        Facts facts = service->vm->facts;
+
+        if (service->last_transaction < facts.transactions)
+                return 0;
+        facts.transactions = service->last_transaction + IDS_RESERVED;
+        return facts_set(service->vm, &facts, detail);
+}
+
 int open_transaction_new(OpenTransaction **ret, Service *service, uint32_t uid, const char *caller,
                          uint64_t timeout_usec, Detail *detail) {
         _cleanup_(open_transaction_freep) OpenTransaction *open = NULL;
         int r;
 
         r = check_new(service, uid, timeout_usec, detail);
+        if (r == 0)
+                r = reserve_id(service, detail);
         if (r != 0)
                 return r;
         open = calloc(1, sizeof(*open));

@@ -55,6 +55,7 @@ static int method_quit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_reply_method_return(m, NULL);
         if (r < 0)
                 return r;
+        service->is_destroyed = true;
         return sd_event_exit(service->event, EXIT_SUCCESS);
 }
 

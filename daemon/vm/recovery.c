@@ -10,6 +10,7 @@
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/journal-record.h"
 #include "daemon/vm/recovery.h"
+#include "daemon/vm/vcpus.h"
 #include "lib/memory/handler-socket.h"
 
 static int find_memory(VM *vm, const Region *region, Detail *detail) {
@@ -135,7 +136,7 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
         size_t length;
         int r;
 
-        r = journal_read(directory, &bytes, &length);
+        r = journal_read(directory, JOURNAL_NAME, &bytes, &length);
         if (r == -ENOENT)
                 return 0;
         if (r == 0)
@@ -154,6 +155,23 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
         return 0;
 }
 
+/* What is no commit, as it was. */
+static int recover_facts(VM *vm, const char *directory, Detail *detail) {
+        int r;
+
+        vm->directory = directory;
+        if (!directory)
+                return 0;
+        r = facts_read(&vm->facts, directory, detail);
+        if (r == 0 && vm->facts.dirty_log != 0)
+                r = map_log_global_start(vm->map, (unsigned)vm->facts.dirty_log, detail);
+        if (r != 0)
+                return r;
+        if (vm->facts.paused)
+                vcpus_pause(vm->vcpus);
+        return 0;
+}
+
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
         int r = 0;
 
@@ -162,5 +180,25 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_from(ret, places->state, store, detail);
         if (r == 0 && !ret->vm && places->runtime)
                 r = recover_from(ret, places->runtime, store, detail);
+        if (r == 0 && ret->vm)
+                r = recover_facts(ret->vm, places->runtime, detail);
+        if (r != 0)
+                ret->vm = vm_free(ret->vm);
         return r;
+}
+
+static void remove_files(const char *directory) {
+        static const char *const names[] = {"journal", "journal.new", "facts", "facts.new",
+                                            "vcpus"};
+        _cleanup_(closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        for (size_t i = 0; fd >= 0 && i < ELEMENTS_OF(names); i++)
+                (void)unlinkat(fd, names[i], 0);
+}
+
+void recovery_forget(const Places *places) {
+        if (places->state)
+                remove_files(places->state);
+        if (places->runtime)
+                remove_files(places->runtime);
 }

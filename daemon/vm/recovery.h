@@ -29,5 +29,8 @@ struct Recovered {
         Detail dropped; /* why the last commit was; empty: it was not */
 };
 
+/* Takes away all that there is to recover from. */
+void recovery_forget(const Places *places);
+
 /* VM_E_DAMAGED; whatever forbids a commit; -errno. */
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail);

@@ -8,6 +8,7 @@
 #include "api/names.h"
 #include "api/private.h"
 #include "daemon/common/log.h"
+#include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/objects-dbus.h"
@@ -66,6 +67,9 @@ Service *service_free(Service *service) {
         if (!service)
                 return NULL;
         jobs_deinit(&service->jobs);
+        sd_event_source_disable_unref(service->compaction);
+        if (service->is_destroyed)
+                recovery_forget(&service->places);
         service_detach(service);
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 open_transaction_free(open);
@@ -215,8 +219,12 @@ static int take_vm(Service *service, VM *vm) {
         r = access_teller_init(&service->access_teller, service, access_log_fd(vm->access_log));
         if (r < 0)
                 return r;
+        r = compaction_init(service);
+        if (r < 0)
+                return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
         service->vm = vm;
+        service->last_transaction = vm->facts.transactions;
         log_set_vm(vm->name);
         status_changed(&service->status);
         return service->bus ? objects_add(service, service->bus) : 0;
@@ -248,6 +256,7 @@ int service_commit(Service *service, Change *change, const char *transaction,
         *ret_generation = service->vm->map->generation;
         if (!change->commit->tree_changed)
                 return 0;
+        compaction_consider(service);
         history_add(&service->history, change->commit);
         watches_note(service, change);
         announcement = (Announcement){

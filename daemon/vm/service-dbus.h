@@ -42,6 +42,7 @@ struct Service {
         VM *vm;      /* NULL until Setup is done */
         Status status;
         bool is_setting_up;
+        bool is_destroyed; /* the VM ends with the process, for good */
         Places places; /* borrowed; set before a VM is */
         FDStore *store; /* of the VM; borrowed, set before there is one; NULL: there is none */
         Jobs jobs;
@@ -55,6 +56,7 @@ struct Service {
         MapTarget map_target; /* the VM itself */
         struct Callers callers;
         Gate gate;
+        sd_event_source *compaction; /* on when the journal may have become too long */
         History history;
         Announcer announcer;
         struct cds_list_head transactions; /* of OpenTransaction.link, oldest first */

@@ -64,6 +64,7 @@ static int read_call(SetupCall *call) {
                 return r;
         vm_set_limits(call->vm, &limits);
         call->vm->store = call->service->store;
+        call->vm->directory = call->service->places.runtime;
         return 0;
 }
 
@@ -108,6 +109,8 @@ static int work(const Cancel *cancel, void *userdata) {
         int r;
 
         r = has_layout(call) ? load(call, cancel) : vm_populate(call->vm, &call->detail);
+        if (r == 0)
+                r = facts_set(call->vm, &(Facts){}, &call->detail);
         if (r != 0 || !directory)
                 return r;
         return compaction_begin_journal(call->vm, directory, call->durable, &call->detail);

@@ -174,10 +174,14 @@ int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
         VCPUs *vcpus = service->vm->vcpus;
         bool changes = vcpus_are_paused(vcpus) != paused;
+        Facts facts = service->vm->facts;
         Detail detail;
         int r;
 
+        facts.paused = paused;
         r = vcpus_check_supported(vcpus, &detail);
+        if (r == 0 && changes)
+                r = facts_set(service->vm, &facts, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
         if (changes && paused)

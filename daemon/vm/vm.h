@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/vm/journal-facts.h"
 #include "daemon/vm/vm-error.h"
 #include "daemon/vm/vm-limits.h"
 #include "lib/kvm/accelerator.h"
@@ -59,6 +60,8 @@ struct VM {
         AccessLog *access_log; /* of all handlers that take notes */
         FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
         Record *record;        /* of the journal; owned; NULL: none is kept */
+        const char *directory; /* of the facts; borrowed; NULL: they end with the process */
+        Facts facts;
         uint64_t last_backing;
         unsigned lost;       /* VM_LOST_* */
         VMLimits limits;     /* those of the map are in force there */

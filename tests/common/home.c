@@ -19,6 +19,7 @@ void home_init(Home *home) {
         if (!mkdtemp(home->directory))
                 fail_msg("%s: %s", home->directory, strerror(errno));
         home->vm = must_vm("none");
+        home->vm->directory = home->directory;
         if (vm_populate(home->vm, &detail) != 0 ||
             compaction_begin_journal(home->vm, home->directory, false, &detail) != 0)
                 fail_msg("%s", detail.text);
@@ -33,8 +34,7 @@ const char *home_file(const Home *home, const char *name) {
 
 void home_deinit(Home *home) {
         vm_free(home->vm);
-        (void)unlink(home_file(home, "journal"));
-        (void)unlink(home_file(home, "journal.new"));
+        recovery_forget(&(Places){.runtime = home->directory});
         (void)rmdir(home->directory);
 }
 

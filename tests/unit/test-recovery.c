@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include "daemon/vm/compaction.h"
+#include "daemon/vm/journal-record.h"
 #include "tests/common/home.h"
 #include "tests/common/unit.h"
 
@@ -105,7 +111,265 @@ static void test_what_fails_is_not_there(void **state) {
         must_be_the_same_again(home);
 }
 
+/* A journal whose bytes the test changes, and what it led to at each commit. */
+typedef struct Story {
+        char *bytes;
+        size_t length;
+        size_t ends[8]; /* of the journal after each commit */
+        char *texts[8]; /* of the VM then */
+        size_t n;
+} Story;
+
+static void story_note(Story *story, Home *home) {
+        story->ends[story->n] = home->vm->record->journal->end;
+        story->texts[story->n++] = home_text(home);
+}
+
+static void story_init(Story *story, Home *home) {
+        *story = (Story){};
+        story_note(story, home);
+        home_must_apply(home, PATCH(MMIO("m", "0") AND RAM("a", "64KiB", "1MiB")));
+        story_note(story, home);
+        home_must_apply(home, PATCH("{\"enable-region\": {\"name\": \"m\", \"enabled\": false}}"));
+        story_note(story, home);
+        home_must_apply(home, PATCH("{\"remove-region\": {\"name\": \"a\"}}"));
+        story_note(story, home);
+        assert_int_equal(journal_read(home->directory, JOURNAL_NAME, &story->bytes, &story->length),
+                         0);
+        assert_int_equal(story->length, story->ends[story->n - 1]);
+}
+
+static void story_deinit(Story *story) {
+        for (size_t i = 0; i < story->n; i++)
+                free(story->texts[i]);
+        free(story->bytes);
+}
+
+static void write_journal(const Home *home, const char *bytes, size_t length) {
+        FILE *file = fopen(home_file(home, JOURNAL_NAME), "w");
+
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, length, file), length);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* The last state that is whole, up to that many bytes. */
+static const char *text_at(const Story *story, size_t length) {
+        size_t i = story->n - 1;
+
+        while (story->ends[i] > length)
+                i--;
+        return story->texts[i];
+}
+
+static void test_cut_anywhere(void **state) {
+        Home *home = *state;
+        Recovered recovered;
+        Story story;
+
+        story_init(&story, home);
+        for (size_t length = story.ends[0]; length <= story.length; length++) {
+                write_journal(home, story.bytes, length);
+                assert_int_equal(home_restart(home, &recovered, NULL), 0);
+                assert_text(home_text(home), text_at(&story, length));
+                /* And from there on as if nothing had been. */
+                home_must_apply(home, PATCH(MMIO("z", "0x5000")));
+                must_be_the_same_again(home);
+        }
+        for (size_t length = 0; length < story.ends[0]; length += 7) {
+                write_journal(home, story.bytes, length);
+                if (home_restart(home, &recovered, NULL) == 0)
+                        assert_int_equal(home->vm->map->generation, 0);
+        }
+        story_deinit(&story);
+}
+
+static void test_flipped_anywhere(void **state) {
+        size_t n_whole = 0, n_damaged = 0;
+        Home *home = *state;
+        Recovered recovered;
+        Detail detail;
+        Story story;
+        int r;
+
+        story_init(&story, home);
+        for (size_t at = 0; at < story.length; at++) {
+                story.bytes[at] ^= (char)(1 << at % 8);
+                write_journal(home, story.bytes, story.length);
+                story.bytes[at] ^= (char)(1 << at % 8);
+                r = home_restart(home, &recovered, &detail);
+                if (r == 0) {
+                        assert_text(home_text(home), text_at(&story, at));
+                        assert_true(recovered.torn > 0);
+                        n_whole++;
+                } else {
+                        assert_int_equal(r, VM_E_DAMAGED);
+                        n_damaged++;
+                }
+        }
+        assert_true(n_whole > 0 && n_damaged > 0);
+        story_deinit(&story);
+}
+
+static void limit_files(uint64_t bytes) {
+        struct rlimit limit;
+
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        limit.rlim_cur = MIN_OF(bytes, limit.rlim_max);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_disk_full(void **state) {
+        _cleanup_(freep) char *before = NULL;
+        Home *home = *state;
+        Detail detail;
+        uint64_t end;
+        int r;
+
+        signal(SIGXFSZ, SIG_IGN);
+        before = home_text(home);
+        end = home->vm->record->journal->end;
+        for (uint64_t room = 0;; room++) {
+                limit_files(end + room);
+                r = home_apply(home, PATCH(MMIO("m", "0")), &detail);
+                limit_files(UINT64_MAX);
+                if (r == 0)
+                        break;
+                assert_int_equal(r, VM_E_NO_SPACE);
+                assert_text(home_text(home), before);
+        }
+        assert_int_equal(home->vm->map->generation, 2);
+        must_be_the_same_again(home);
+}
+
+static void test_large_record(void **state) {
+        enum { N = 5000 };
+        static Edit edits[N];
+        Home *home = *state;
+        char name[16];
+
+        for (size_t i = 0; i < N; i++) {
+                snprintf(name, sizeof(name), "m%zu", i);
+                assert_int_equal(edit_init(&edits[i], EDIT_ADD_REGION, name), 0);
+                edits[i].kind = REGION_MMIO;
+                edits[i].size = 16;
+                edits[i].offset = i * 16;
+                edits[i].flags = REGION_ENABLED;
+                edits[i].parent = strdup("system");
+        }
+        assert_int_equal(home_commit(home, edits, N, NULL), 0);
+        must_be_the_same_again(home);
+        assert_int_equal(home->vm->map->n_regions, N + 2);
+        for (size_t i = 0; i < N; i++)
+                edit_deinit(&edits[i]);
+}
+
+static void test_compaction(void **state) {
+        _cleanup_(freep) char *before = NULL;
+        Home *home = *state;
+        uint64_t length;
+
+        home_must_apply(home, PATCH(RAM("a", "1MiB", "0") AND RAM("b", "1MiB", "0")
+                                            AND MMIO("m", "0x1000")));
+        home_must_apply(home,
+                        PATCH("{\"add-alias\": {\"name\": \"0\", \"target\": \"a\", \"size\": "
+                              "4096, \"parent\": \"b\", \"offset\": 0}}" AND
+                              "{\"add-alias\": {\"name\": \"00\", \"target\": \"0\", \"size\": "
+                              "4096}}"));
+        assert_false(compaction_is_due(home->vm));
+        for (unsigned i = 0; !compaction_is_due(home->vm); i++)
+                home_must_apply(home, i % 2 ? PATCH("{\"enable-region\": {\"name\": \"m\", "
+                                                    "\"enabled\": true}}")
+                                            : PATCH("{\"enable-region\": {\"name\": \"m\", "
+                                                    "\"enabled\": false}}"));
+        before = home_text(home);
+        length = home->vm->record->journal->end;
+        assert_int_equal(compaction_run(home->vm, NULL), 0);
+        assert_text(home_text(home), before);
+        assert_true(home->vm->record->journal->end < length / 100);
+        assert_false(compaction_is_due(home->vm));
+        must_be_the_same_again(home);
+        home_must_apply(home, PATCH(MMIO("n", "0x2000")));
+        must_be_the_same_again(home);
+}
+
+/* Where it can end early: wherever a byte is written, and before the new one has its name. */
+static void test_compaction_interrupted(void **state) {
+        _cleanup_(freep) char *before = NULL;
+        Home *home = *state;
+        Detail detail;
+        int r;
+
+        signal(SIGXFSZ, SIG_IGN);
+        home_must_apply(home, PATCH(RAM("a", "1MiB", "0") AND MMIO("m", "0x1000")));
+        before = home_text(home);
+        for (uint64_t room = 0;; room++) {
+                limit_files(room);
+                r = compaction_run(home->vm, &detail);
+                limit_files(UINT64_MAX);
+                if (r == 0)
+                        break;
+                assert_int_equal(r, VM_E_NO_SPACE);
+                assert_int_equal(access(home_file(home, "journal.new"), F_OK), -1);
+                if (room % 16 == 0)
+                        must_be_the_same_again(home);
+        }
+        must_be_the_same_again(home);
+        write_journal(home, "", 0);
+        assert_int_equal(home_restart(home, &(Recovered){}, &detail), VM_E_DAMAGED);
+}
+
+static void test_facts(void **state) {
+        Home *home = *state;
+        Facts facts = {.paused = true, .dirty_log = 2, .transactions = 1000};
+
+        assert_int_equal(facts_set(home->vm, &facts, NULL), 0);
+        home_must_restart(home);
+        assert_memory_equal(&home->vm->facts, &facts, sizeof(facts));
+        assert_string_equal(vm_state(home->vm), "paused");
+        assert_int_equal(home->vm->map->log_global, 2);
+        facts = (Facts){};
+        assert_int_equal(facts_set(home->vm, &facts, NULL), 0);
+        home_must_restart(home);
+        assert_memory_equal(&home->vm->facts, &facts, sizeof(facts));
+        assert_int_equal(home->vm->lost, 0);
+}
+
+static void test_facts_disk_full(void **state) {
+        Facts facts = {.transactions = 1000};
+        Home *home = *state;
+        Detail detail;
+        int r;
+
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(facts_set(home->vm, &facts, NULL), 0);
+        for (uint64_t room = 0;; room++) {
+                limit_files(room);
+                r = facts_set(home->vm, &(Facts){.transactions = 2000}, &detail);
+                limit_files(UINT64_MAX);
+                if (r == 0)
+                        break;
+                assert_int_equal(r, VM_E_NO_SPACE);
+                assert_int_equal(home->vm->facts.transactions, 1000);
+                assert_int_equal(facts_read(&facts, home->directory, NULL), 0);
+                assert_int_equal(facts.transactions, 1000);
+        }
+        assert_int_equal(facts_read(&facts, home->directory, NULL), 0);
+        assert_int_equal(facts.transactions, 2000);
+}
+
+static void test_nothing_to_recover(void **state) {
+        Home *home = *state;
+
+        recovery_forget(&(Places){.runtime = home->directory});
+        assert_int_equal(home_restart(home, &(Recovered){}, NULL), 0);
+        assert_null(home->vm);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 UNIT_TESTS(TEST(test_new_vm), TEST(test_every_verb), TEST(test_numbers_never_run_backwards),
-           TEST(test_what_fails_is_not_there));
+           TEST(test_what_fails_is_not_there), TEST(test_cut_anywhere), TEST(test_flipped_anywhere),
+           TEST(test_disk_full), TEST(test_large_record), TEST(test_compaction),
+           TEST(test_compaction_interrupted), TEST(test_facts), TEST(test_facts_disk_full),
+           TEST(test_nothing_to_recover));
