@@ -7,7 +7,8 @@
 #
 # TREE is laid over the running system's root: what a package would bring, and PROGRAM itself. The
 # container sees TREE, below it the machine's own files, and writes into a tmpfs: nothing of what
-# happens inside is left behind. PROGRAM's output comes out when it has ended.
+# happens inside is left behind. PROGRAM's output comes out when it has ended. Exit status 100 of
+# PROGRAM boots the container once more: /run is empty then, and all else is as it was.
 #
 # Everything lives in a mount and a PID namespace of this script's own. When the script ends, in
 # whatever way, the kernel ends the container and undoes the mounts: no trap is needed for that,
@@ -98,7 +99,7 @@ FailureAction=exit
 Type=oneshot
 TimeoutStartSec=$1
 ExecStart=$2
-StandardOutput=truncate:/var/log/system-test
+StandardOutput=append:/var/log/system-test
 StandardError=inherit
 END
 }
@@ -114,11 +115,14 @@ boot() {
                 make_kvm
                 kvm=--bind=/run/kvm:/dev/kvm
         fi
-        result=0
-        systemd-nspawn --quiet --directory=/run/root --machine=system-test --register=no \
-                --keep-unit --link-journal=no --private-network \
-                ${kvm:+"$kvm"} --boot systemd.unit=system-test.service systemd.show_status=no \
-                </dev/null >/run/console 2>&1 || result=$?
+        result=100
+        while [ $result = 100 ]; do
+                result=0
+                systemd-nspawn --quiet --directory=/run/root --machine=system-test --register=no \
+                        --keep-unit --link-journal=no --private-network ${kvm:+"$kvm"} \
+                        --boot systemd.unit=system-test.service systemd.show_status=no \
+                        </dev/null >/run/console 2>&1 || result=$?
+        done
         [ $result = 0 ] || cat /run/console
         cat /run/root/var/log/system-test
         return $result

@@ -178,20 +178,6 @@ test_only_watchers_hear_signals() {
         wait
 }
 
-test_a_killed_vm_is_crashed_and_the_others_are_not() {
-        generation=$(property two Generation)
-        systemctl kill --signal KILL guestmap-vm@one.service
-        eventually is_crashed one
-        [ "$(property two State)" = 's "running"' ]
-        [ "$(property two Generation)" = "$generation" ]
-        not vm one GetLayout 'a{sv}' 0
-        not [ -e /run/guestmap/one ]
-        destroy one
-        not listed one
-        eventually not has_units one
-        create one
-}
-
 test_a_stopped_unit_is_a_destroyed_vm() {
         systemctl stop guestmap-vm@two.service
         eventually not listed two
@@ -215,11 +201,6 @@ test_status_says_how_much_there_is() {
                 "$n regions, $slots slots, generation $(property one Generation | cut -c 3-)"
 }
 
-# logged FIELD=VALUE...: whether the journal has an entry with all of them
-logged() {
-        journalctl --quiet --lines 1 --output cat "$@" | grep -q .
-}
-
 test_who_did_what_is_in_the_journal() {
         journalctl --update-catalog
         add_region one audited
@@ -236,8 +217,6 @@ test_who_did_what_is_in_the_journal() {
         not logged GUESTMAP_MEMBER=Get
         # What a VM's process says itself is found by the same field.
         logged GUESTMAP_VM=one _COMM=guestmap-vmd
-        logged GUESTMAP_VM=two MESSAGE_ID=515dc49570b947c4a1ce200540e43960 ||
-                logged GUESTMAP_VM=one MESSAGE_ID=515dc49570b947c4a1ce200540e43960
         journalctl --catalog --lines 1 GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion |
                 grep -q 'A client, :1'
 }

@@ -3,13 +3,14 @@
 #
 # Install what was built into a tree, boot it with one of the two message buses, test it there
 #
-#   run.sh BUILD SOURCE MESON BUS SCRIPT
+#   run.sh BUILD SOURCE MESON BUS SCRIPT [KILLS]
 #
-# BUS is dbus or dbus-broker, as their units are called; SCRIPT one of those beside this one.
+# BUS is dbus or dbus-broker, as their units are called; SCRIPT one of those beside this one; KILLS,
+# how many there are in a torture.
 
 set -eu
 
-build=$1 source=$2 meson=$3 bus=$4 script=$5
+build=$1 source=$2 meson=$3 bus=$4 script=$5 kills=${6:-20}
 unit=/usr/lib/systemd/system/$bus.service
 
 skip() {
@@ -31,7 +32,8 @@ trap 'exit 1' HUP INT TERM
 mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-test"
 ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
 ln -s "/usr/lib/systemd/user/$bus.service" "$tree/etc/systemd/user/dbus.service"
-cp "$source/tests/system/$script" "$source/tests/system/steps.sh" \
-        "$source/tests/check/session.sh" "$source/README.md" "$tree/opt/system-test"
+cp "$source"/tests/system/*.sh "$source/tests/check/session.sh" "$source/README.md" \
+        "$build/tests/bus/test-kill" "$tree/opt/system-test"
+echo "$kills" >"$tree/opt/system-test/kills"
 
-"$source/tests/system/boot.sh" "$tree" 120 "/opt/system-test/$script"
+"$source/tests/system/boot.sh" "$tree" $((120 + kills)) "/opt/system-test/$script"

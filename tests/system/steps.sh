@@ -75,16 +75,38 @@ has_generation() {
         [ "$(property "$1" Generation)" = "$2" ]
 }
 
+is_running() {
+        [ "$(property "$1" State)" = 's "running"' ]
+}
+
 is_crashed() {
         [ "$(property "$1" State)" = 's "crashed"' ]
+}
+
+# poke VM ADDRESS BYTE
+poke() {
+        busctl call org.guestmap1 "/org/guestmap1/vm/$1/space/memory" \
+                org.guestmap1.AddressSpace Write tay "$2" 1 "$3"
+}
+
+# has_byte VM ADDRESS BYTE
+has_byte() {
+        [ "$(busctl call org.guestmap1 "/org/guestmap1/vm/$1/space/memory" \
+                org.guestmap1.AddressSpace Read tt "$2" 1)" = "ay 1 $3" ]
+}
+
+# logged FIELD=VALUE...: whether the journal has an entry with all of them
+logged() {
+        journalctl --quiet --lines 1 --output cat "$@" | grep -q .
 }
 
 as_nobody() {
         runuser -u nobody -- "$@"
 }
 
+# $seconds: what a test may take, if 30 are not enough
 run() {
-        timeout 30 sh -eux "$0" "$1" 3>&1 >"/tmp/trace.$1" 2>&1
+        timeout "${seconds:-30}" sh -eux "$0" "$1" 3>&1 >"/tmp/trace.$1" 2>&1
 }
 
 # run_tests [NAME]: all of the script, or the one of that name in this shell

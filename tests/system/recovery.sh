@@ -1,0 +1,186 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# VMs whose process, guestmapd or machine ends, under a real systemd; runs there, as root
+#
+# The script runs a second time after a reboot: what is to be seen then is in rebooted.sh.
+
+# Tests are called by the names found in this file:
+# shellcheck disable=SC2317
+
+set -eu
+
+cd "$(dirname "$0")"
+# shellcheck source=tests/system/steps.sh
+. ./steps.sh
+
+kills=$(cat kills)
+seconds=$((30 + kills))
+
+# replaced VM PID: whether another process than that serves it
+replaced() {
+        pid=$(unit "$1" MainPID)
+        [ "$pid" != "$2" ] && [ "$pid" != 0 ] && is_running "$1"
+}
+
+test_there_are_two_vms() {
+        systemd-tmpfiles --create guestmap.conf
+        create one
+        create two
+        add_region one ram
+        poke one 0x1234 42
+}
+
+test_a_killed_vm_comes_back_and_the_others_do_not_notice() {
+        others=$(unit two MainPID)
+        generation=$(property one Generation) id=$(property one ID)
+        for _ in 1 2 3; do
+                pid=$(unit one MainPID)
+                systemctl kill --signal KILL guestmap-vm@one.service
+                eventually replaced one "$pid"
+                has_generation one "$generation"
+                has_byte one 0x1234 42
+                [ "$(property one ID)" = "$id" ]
+        done
+        [ "$(unit two MainPID)" = "$others" ]
+        eventually logged GUESTMAP_VM=one MESSAGE_ID=c4163256484c48268f1b621a08906481
+        eventually logged GUESTMAP_VM=one MESSAGE_ID=fc3ec51324a644bb850da940fce991e5
+}
+
+test_a_restarted_unit_is_an_upgraded_vm() {
+        generation=$(property one Generation) pid=$(unit one MainPID)
+        systemctl restart guestmap-vm@one.service
+        eventually replaced one "$pid"
+        has_generation one "$generation"
+        has_byte one 0x1234 42
+        # As a package's scripts would.
+        pid=$(unit one MainPID)
+        systemctl restart guestmapd.service 'guestmap-vm@*.service'
+        eventually replaced one "$pid"
+        has_byte one 0x1234 42
+        eventually is_running two
+}
+
+test_both_die_and_the_memory_stays() {
+        pid=$(unit one MainPID)
+        systemctl kill --signal KILL guestmapd.service guestmap-vm@one.service
+        eventually replaced one "$pid"
+        has_byte one 0x1234 42
+}
+
+# What a guest has counted to, in its memory.
+count() {
+        busctl call org.guestmap1 /org/guestmap1/vm/guest/space/memory \
+                org.guestmap1.AddressSpace Read tt 0x2000 4
+}
+
+counts() {
+        before=$(count)
+        sleep 0.1
+        [ "$(count)" != "$before" ]
+}
+
+has_lost_its_vcpus() {
+        [ "$(property guest State)" = 's "vcpus-lost"' ]
+}
+
+test_a_guest_goes_on_after_an_upgrade() {
+        [ "$accelerator" = kvm ] || return 0
+        create guest
+        add_region guest ram
+        vm guest AddVCPU 'ua{sv}' 0 1 mode s flat
+        # inc dword [0x2000]; jmp to that
+        busctl call org.guestmap1 /org/guestmap1/vm/guest/space/memory \
+                org.guestmap1.AddressSpace Write tay 0x1000 8 0xff 0x05 0 0x20 0 0 0xeb 0xf8
+        vcpu='busctl call org.guestmap1 /org/guestmap1/vm/guest/vcpu/0 org.guestmap1.VCPU'
+        $vcpu SetRegisters 'a{st}' 1 rip 0x1000
+        $vcpu Start
+        eventually counts
+        for _ in 1 2 3; do
+                pid=$(unit guest MainPID)
+                systemctl restart guestmap-vm@guest.service
+                eventually replaced guest "$pid"
+                eventually counts
+        done
+}
+
+test_a_guest_does_not_notice_that_guestmapd_dies() {
+        [ "$accelerator" = kvm ] || return 0
+        systemctl kill --signal KILL guestmapd.service
+        eventually counts
+        systemctl restart guestmapd.service
+        counts
+}
+
+# What is left of a guest that was killed is its memory.
+test_a_killed_guest_has_lost_its_vcpus() {
+        [ "$accelerator" = kvm ] || return 0
+        systemctl kill --signal KILL guestmap-vm@guest.service
+        eventually has_lost_its_vcpus
+        not counts
+        destroy guest
+}
+
+test_a_torture_of_kills() {
+        ./test-kill system - "$kills" >/tmp/torture || {
+                cat /tmp/torture
+                return 1
+        }
+        sed -n 's/^# \(.* kills of .*\)/\1/p' /tmp/torture >&3
+}
+
+test_a_stopped_unit_is_a_destroyed_vm() {
+        systemctl stop guestmap-vm@two.service
+        eventually not listed two
+        listed one
+        eventually not has_units two
+        create two
+        not busctl call org.guestmap1 /org/guestmap1/vm/two org.guestmap1.Map \
+                RemoveRegion 'sa{sv}' ram 0
+}
+
+# It ends with a status that systemd does not answer with a restart.
+test_what_does_not_come_back_is_crashed() {
+        systemctl kill --signal STOP guestmap-vm@one.service
+        printf 'no journal' | dd of=/run/guestmap-vm/one/journal bs=1 seek=16 conv=notrunc
+        systemctl kill --signal KILL guestmap-vm@one.service
+        eventually is_crashed one
+        eventually logged GUESTMAP_VM=one MESSAGE_ID=515dc49570b947c4a1ce200540e43960
+        is_running two
+        not vm one GetLayout 'a{sv}' 0
+        eventually not test -e /run/guestmap/one
+        destroy one
+        not listed one
+        eventually not has_units one
+        create one
+}
+
+# What is left of them is in files, and those are their units'.
+test_a_durable_vm_leaves_and_is_destroyed() {
+        manager CreateVM 'sa{sv}' brief 2 accelerator s none durable b true
+        systemctl stop guestmap-vm@brief.service
+        eventually not listed brief
+        not create brief
+        systemctl restart guestmapd.service
+        eventually is_running brief
+        destroy brief
+        eventually not test -e /var/lib/guestmap-vm/brief
+        systemctl restart guestmapd.service
+        not listed brief
+}
+
+test_a_durable_vm_is_left_for_the_next_boot() {
+        manager CreateVM 'sa{sv}' kept 2 accelerator s "$accelerator" durable b true
+        add_region kept ram
+        property kept ID >/var/tmp/id
+        property kept Generation >/var/tmp/generation
+}
+
+if [ $# = 0 ] && [ -e /var/tmp/rebooted ]; then
+        exec ./rebooted.sh
+fi
+run_tests "$@"
+if [ $# = 0 ]; then
+        touch /var/tmp/rebooted
+        exit 100
+fi
