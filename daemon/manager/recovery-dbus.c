@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/private.h"
@@ -25,7 +26,7 @@ static void look(VM *vm);
 static void signal_state(VM *vm) {
         if (vm->manager->bus && vm->phase != VM_STARTING)
                 (void)sd_bus_emit_properties_changed(vm->manager->bus, vm->path,
-                                                     GUESTMAP_INTERFACE_VM, "State", NULL);
+                                                     GUESTMAP_INTERFACE_VM, "State", "Lost", NULL);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -82,6 +83,14 @@ static void crash(VM *vm, const char *why) {
 /* Of a VM that is found before guestmapd serves an earlier one has told. */
 static void found(VM *vm) {
         bool early = !vm->manager->settled, is_news = !vm->announced && !early;
+
+        if (vm->phase == VM_RECOVERING)
+                log_entry(LOG_NOTICE,
+                          &(const LogFields){.vm = vm->name,
+                                             .message_id = MESSAGE_VM_RECOVERED,
+                                             .has_generation = true,
+                                             .generation = vm->generation},
+                          "is back, at generation %" PRIu64, vm->generation);
 
         if (early)
                 vm->told = vm->generation;
@@ -243,7 +252,8 @@ static void look(VM *vm) {
 }
 
 static void lose(VM *vm) {
-        log_vm(LOG_WARNING, vm->name, "the connection to its process was lost");
+        log_entry(LOG_WARNING, &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_LOST},
+                  "the connection to its process was lost");
         (void)vm_set_state(vm, "recovering");
         vm_set_phase(vm, VM_RECOVERING);
         signal_state(vm);

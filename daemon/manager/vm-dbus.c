@@ -18,7 +18,7 @@ typedef struct VMProperty VMProperty;
 
 struct VMProperty {
         const char *name;
-        char type;
+        char type;     /* of D-Bus; 'a' for counts, 'l' for a list of words */
         size_t offset; /* in VM */
         bool settled;  /* what VM says is so, also while the process lives */
 };
@@ -37,6 +37,7 @@ static const VMProperty vm_properties[] = {
         {"RAMBytes", 't', offsetof(VM, ram_bytes)},
         {"TrappedBytes", 't', offsetof(VM, trapped_bytes)},
         {"PauseUSec", 'a', offsetof(VM, pause_usec)},
+        {"Lost", 'l', offsetof(VM, lost)},
 };
 
 int vm_path_from_name(char **ret, const char *name) {
@@ -65,6 +66,20 @@ static bool is_read(const VMProperty *property) {
                property->offset != offsetof(VM, owner);
 }
 
+static int read_words(char ***words, sd_bus_message *m) {
+        char **read = NULL;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_read_strv(m, &read);
+        if (r < 0)
+                return r;
+        vm_free_words(*words);
+        *words = read;
+        return sd_bus_message_exit_container(m);
+}
+
 static int read_value(VM *vm, const VMProperty *property, sd_bus_message *m) {
         void *field = (char *)vm + property->offset;
         char signature[] = {property->type, '\0'};
@@ -74,6 +89,8 @@ static int read_value(VM *vm, const VMProperty *property, sd_bus_message *m) {
 
         if (property->type == 'a')
                 return counts_read(field, m);
+        if (property->type == 'l')
+                return read_words(field, m);
         if (property->type != 's')
                 return sd_bus_message_read(m, "v", signature, field);
         r = sd_bus_message_read(m, "v", signature, &text);
@@ -169,16 +186,18 @@ void vm_query_later(VM *vm) {
                                                  REFRESH_USEC, 0, on_refresh, vm);
 }
 
-static int append_counts(const Counts *counts, const char *name, sd_bus_message *m) {
+static int append_list(const VMProperty *property, void *field, sd_bus_message *m) {
+        bool counts = property->type == 'a';
         int r;
 
         r = sd_bus_message_open_container(m, 'e', "sv");
         if (r >= 0)
-                r = sd_bus_message_append(m, "s", name);
+                r = sd_bus_message_append(m, "s", property->name);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a{st}");
+                r = sd_bus_message_open_container(m, 'v', counts ? "a{st}" : "as");
         if (r >= 0)
-                r = counts_append(counts, m);
+                r = counts ? counts_append(field, m)
+                           : sd_bus_message_append_strv(m, *(char ***)field);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -190,7 +209,8 @@ static int append_property(VM *vm, const VMProperty *property, sd_bus_message *m
 
         switch (property->type) {
         case 'a':
-                return append_counts((const Counts *)field, property->name, m);
+        case 'l':
+                return append_list(property, field, m);
         case 's':
                 return sd_bus_message_append(m, "{sv}", property->name, signature, *(char **)field);
         case 'u':
@@ -381,6 +401,8 @@ static const sd_bus_vtable unserved_vtable[] = {
         SD_BUS_PROPERTY("RAMBytes", "t", NULL, offsetof(VM, ram_bytes), 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", NULL, offsetof(VM, trapped_bytes), 0),
         SD_BUS_PROPERTY("PauseUSec", "a{st}", get_counts, offsetof(VM, pause_usec), 0),
+        SD_BUS_PROPERTY("Lost", "as", NULL, offsetof(VM, lost),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END,
 };
 

@@ -51,6 +51,12 @@ int vm_new(VM **ret, Manager *manager) {
         return 0;
 }
 
+void vm_free_words(char **words) {
+        for (char **word = words; word && *word; word++)
+                free(*word);
+        free(words);
+}
+
 /* It is not awaited any more. */
 static void vm_known(VM *vm) {
         if (!vm->awaited)
@@ -83,6 +89,7 @@ VM *vm_free(VM *vm) {
         free(vm->id);
         free(vm->state);
         free(vm->accelerator);
+        vm_free_words(vm->lost);
         free(vm);
         return NULL;
 }

@@ -84,6 +84,7 @@ struct VM {
         uint64_t generation, regions, ram_bytes, trapped_bytes;
         uint32_t slots_used, slots_max;
         Counts slot_stats, pause_usec;
+        char **lost; /* words; NULL at the end, or altogether */
         sd_event_source *refresh; /* these numbers are asked for again when it fires */
 
         uint64_t told; /* the last generation that was signalled */
@@ -98,6 +99,8 @@ bool vm_instance_is_valid(const char *instance);
 
 /* A nameless one. */
 int vm_new(VM **ret, Manager *manager);
+
+void vm_free_words(char **words);
 
 /* Ends nothing: its process lives on and can be found again. Takes it out of the registry. */
 VM *vm_free(VM *vm);
