@@ -148,7 +148,10 @@ int change_apply(Change *change, Detail *detail) {
                 take_back_record(change);
                 return r;
         }
-        if (!is_worth_a_record(change))
+        /* Unconfirmed it counts too, unless a recovery cannot carry it out. */
+        if (is_worth_a_record(change))
+                (void)journal_confirm(change->vm->record->journal);
+        else
                 take_back_record(change);
         change->recording = false;
         change->applied = true;

@@ -301,6 +301,7 @@ static int read_record(Reader *reader, const JournalRecord *record, const Journa
                       detail);
         if (r == 0)
                 r = note_point(reader, scan, &before, detail);
+        reader->replay->now.confirmed = record->confirmed;
         if (r > 0)
                 detail_prefix(detail, "record %" PRIu64 ": ", record->sequence);
         /* What no document may say no journal may, either. */

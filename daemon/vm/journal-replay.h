@@ -22,6 +22,7 @@ typedef struct ReplayPoint {
         uint64_t generation;
         size_t end; /* in bytes, of the record that led there */
         uint64_t sequence;
+        bool confirmed; /* it was in force */
 } ReplayPoint;
 
 struct Replay {

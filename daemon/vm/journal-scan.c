@@ -41,7 +41,8 @@ static bool read_record(const JournalScan *scan, size_t at, JournalRecord *ret) 
         char expected[JOURNAL_HEADER + 1];
         uint64_t length;
 
-        if (scan->length - at <= JOURNAL_HEADER || memcmp(header, "gm1 ", LENGTH_AT) != 0 ||
+        if (scan->length - at <= JOURNAL_HEADER || memcmp(header, "gm1", JOURNAL_CONFIRMED) != 0 ||
+            (header[JOURNAL_CONFIRMED] != ' ' && header[JOURNAL_CONFIRMED] != '+') ||
             !read_hex(header + LENGTH_AT, SEQUENCE_AT - 1 - LENGTH_AT, &length) ||
             !read_hex(header + SEQUENCE_AT, CRC_AT - 1 - SEQUENCE_AT, &ret->sequence))
                 return false;
@@ -52,7 +53,8 @@ static bool read_record(const JournalScan *scan, size_t at, JournalRecord *ret) 
         if (ret->text[length] != '\n')
                 return false;
         journal_header(expected, length, ret->sequence, crc32c(0, ret->text, ret->length));
-        return memcmp(expected, header, JOURNAL_HEADER) == 0;
+        ret->confirmed = header[JOURNAL_CONFIRMED] == '+';
+        return memcmp(expected + LENGTH_AT, header + LENGTH_AT, JOURNAL_HEADER - LENGTH_AT) == 0;
 }
 
 /* Whether a whole record begins somewhere behind the offset. */
@@ -61,7 +63,8 @@ static bool has_record_behind(const JournalScan *scan, size_t at, size_t *ret_at
         JournalRecord record;
 
         while (++found < end) {
-                found = memmem(found, (size_t)(end - found), "gm1 ", LENGTH_AT);
+                found = memmem(found, (size_t)(end - found), "gm1",
+                               JOURNAL_CONFIRMED);
                 if (!found)
                         break;
                 *ret_at = (size_t)(found - scan->bytes);

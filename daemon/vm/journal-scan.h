@@ -7,7 +7,10 @@
  * A record is a line of text:
  *
  *   gm1 LENGTH SEQUENCE CRC PAYLOAD\n
+ *   gm1+LENGTH SEQUENCE CRC PAYLOAD\n
  *
+ * The second form, one byte that is written later, says that what the record tells has happened: a
+ * commit has come into force and may have been acknowledged.
  * LENGTH is that of the payload in bytes, 12 hexadecimal digits; SEQUENCE goes up by one from
  * record to record, 16 digits; CRC is the CRC-32C of the payload followed by "LENGTH SEQUENCE", 8
  * digits. The payload is JSON without a line break.
@@ -24,7 +27,10 @@
 typedef struct JournalRecord JournalRecord;
 typedef struct JournalScan JournalScan;
 
-enum { JOURNAL_HEADER = sizeof("gm1 LLLLLLLLLLLL SSSSSSSSSSSSSSSS CCCCCCCC ") - 1 };
+enum {
+        JOURNAL_CONFIRMED = sizeof("gm1") - 1, /* in the header: ' ', later '+' */
+        JOURNAL_HEADER = sizeof("gm1 LLLLLLLLLLLL SSSSSSSSSSSSSSSS CCCCCCCC ") - 1,
+};
 
 typedef enum JournalError {
         JOURNAL_E_END = 1, /* that was all */
@@ -36,6 +42,7 @@ struct JournalRecord {
         uint64_t sequence;
         const char *text; /* the payload, not terminated */
         size_t length;
+        bool confirmed;
 };
 
 struct JournalScan {

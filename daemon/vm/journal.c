@@ -172,6 +172,12 @@ int journal_end(Journal *journal, const char *text, size_t n) {
         return 0;
 }
 
+int journal_confirm(Journal *journal) {
+        struct iovec mark = vector_of("+", 1);
+
+        return write_all(journal->fd, &mark, 1, journal->start + JOURNAL_CONFIRMED);
+}
+
 int journal_read(const char *directory, const char *file, char **ret, size_t *ret_length) {
         _cleanup_(journal_freep) Journal *journal = NULL;
         _cleanup_(freep) char *text = NULL;

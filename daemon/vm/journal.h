@@ -9,7 +9,7 @@
  * compacted.
  * What a record says is not known here; how it looks is in journal-scan.h.
  *
- *   begin ─▶ write … ─▶ end ─▶ (cut)
+ *   begin ─▶ write … ─▶ end ─▶ confirm or cut
  *
  * A record is written behind the last one, in as many pieces as there are; its header comes last,
  * unless all of it is one piece. It counts from journal_end() on. Until the next one begins it can
@@ -62,6 +62,8 @@ int journal_begin(Journal *journal);
 int journal_write(Journal *journal, const char *text, size_t n);
 /* The last piece. On failure there is no such record. */
 int journal_end(Journal *journal, const char *text, size_t n);
+/* What the last record tells has happened. On failure it stays a record that is not confirmed. */
+int journal_confirm(Journal *journal);
 /* Takes back the record that was begun last, whole or not. */
 int journal_cut(Journal *journal);
 

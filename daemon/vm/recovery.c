@@ -105,7 +105,7 @@ static int commit(Replay *replay, Detail *dropped, Detail *detail) {
         r = find_descriptors(vm, detail);
         if (r == 0)
                 r = commit_at(vm, replay->now.generation, detail);
-        if (r <= 0 || r == VM_E_DAMAGED || replay->before.generation == 0)
+        if (r <= 0 || r == VM_E_DAMAGED || replay->now.confirmed || replay->before.generation == 0)
                 return r;
         *dropped = *detail;
         replay->now = replay->before;

@@ -137,6 +137,7 @@ static void done(int result, void *userdata) {
         if (result == 0)
                 return;
         log_error("cannot set a VM up: %s", result < 0 ? strerror(-result) : call->detail.text);
+        recovery_forget(&call->service->places);
         error_reply(call->m, result, &call->detail);
         /* A process without a VM is good for nothing; its answer goes out first. */
         (void)sd_event_exit(call->service->event, EXIT_FAILURE);

@@ -18,7 +18,7 @@ typedef struct FaultPage FaultPage;
 
 typedef enum FaultKind {
         FAULT_ALLOCATION,
-        FAULT_WRITE,  /* write, pwrite, ftruncate, rename, fsync, fdatasync */
+        FAULT_WRITE,  /* write, pwrite, pwritev, ftruncate, rename, fsync, fdatasync */
         FAULT_IOCTL,
         FAULT_MAP,    /* mmap */
         FAULT_FILE,   /* memfd_create, eventfd, socketpair, dup by fcntl, open */

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/fault/fault.h"
@@ -154,6 +155,11 @@ ssize_t write(int fd, const void *data, size_t n) {
 ssize_t pwrite(int fd, const void *data, size_t n, off_t offset) {
         FAIL_AS(FAULT_WRITE, ENOSPC, -1);
         return REAL(pwrite)(fd, data, n, offset);
+}
+
+ssize_t pwritev(int fd, const struct iovec *vectors, int n, off_t offset) {
+        FAIL_AS(FAULT_WRITE, ENOSPC, -1);
+        return REAL(pwritev)(fd, vectors, n, offset);
 }
 
 int ftruncate(int fd, off_t size) {

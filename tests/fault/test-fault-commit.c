@@ -4,9 +4,10 @@
  * Every allocation, write, ioctl, mapping, descriptor, thread and passing of a descriptor of a VM's
  * process fails once: test-fault-commit VMD PRELOAD
  *
- * While it is set up it says why it could not be, and ends in order. Once it serves, a call fails
- * with words and everything is as before, or it succeeds and everything is as it should be; the
- * process lives, and keeps no descriptor that it did not keep before.
+ * While it is set up it says why it could not be, ends in order and leaves no journal. Once it
+ * serves, a call fails with words and everything is as before, or it succeeds and everything is as
+ * it should be; the process lives, and keeps no descriptor that it did not keep before. A process
+ * that takes over from a killed one has all of the map, or ends in order, and the next one has it.
  */
 
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +51,7 @@ struct Step {
 struct World {
         char directory[32];
         char socket[64];
+        char home[64]; /* the VM's directory */
         FaultPage *page;
         int page_fd;
         pid_t vmd;
@@ -125,7 +128,8 @@ static void start_vmd(void) {
         snprintf(page, sizeof(page), "%d", dup(world.page_fd));
         setenv(FAULT_FD, page, 1);
         setenv("LD_PRELOAD", preload, 1);
-        execl(vmd_program, vmd_program, "--socket", world.socket, (char *)NULL);
+        execl(vmd_program, vmd_program, "--socket", world.socket, "--directory", world.home,
+              (char *)NULL);
         _exit(127);
 }
 
@@ -174,6 +178,23 @@ static int set_up_vm(void) {
                                   "accelerator", "s", accelerator, "layout", "s", layout);
 }
 
+static bool has_file(const char *name) {
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", world.home, name);
+        return access(path, F_OK) == 0;
+}
+
+static void empty_home(void) {
+        DIR *directory = opendir(world.home);
+        struct dirent *entry;
+
+        assert_non_null(directory);
+        while ((entry = readdir(directory)))
+                (void)unlinkat(dirfd(directory), entry->d_name, 0);
+        closedir(directory);
+}
+
 static void end_vmd(void) {
         int status;
 
@@ -217,6 +238,9 @@ static void try_setup(int kind, long n, bool *ret_failed) {
                 world.vmd = 0;
         }
         check_end(status, kind, n);
+        if (r < 0 && (has_file("journal") || has_file("journal.new")))
+                fail_msg("kind %d, call %ld: no VM, but a journal", kind, n);
+        empty_home();
 }
 
 static void test_setup(void **state) {
@@ -398,12 +422,72 @@ static void test_commit(void **state) {
                 assert_true(faults > 10);
         }
         end_vmd();
+        empty_home();
+}
+
+/* Frees the text. Says where they differ, which is a line among many. */
+static void check_same(char *text, const char *before, int kind, long n) {
+        size_t at = 0;
+
+        while (text[at] && text[at] == before[at])
+                at++;
+        if (text[at] != before[at])
+                fail_msg("kind %d, call %ld: now …%.200s, before …%.200s", kind, n, text + at,
+                         before + at);
+        free(text);
+}
+
+/* A killed process, and one after it with a fault. Returns whether there was an n-th call. */
+static bool try_recovery(int kind, long n, const char *before) {
+        bool failed;
+        int status;
+
+        world.bus = sd_bus_close_unref(world.bus);
+        kill(world.vmd, SIGKILL);
+        assert_int_equal(waitpid(world.vmd, &status, 0), world.vmd);
+        arm(kind, n);
+        start_vmd();
+        world.bus = connect_vmd(&status);
+        failed = disarm();
+        if (!world.bus) {
+                check_end(status, kind, n);
+                if (!failed)
+                        fail_msg("kind %d: recovery fails by itself, status 0x%x", kind, status);
+                start_vmd();
+                world.bus = connect_vmd(&status);
+        }
+        if (!world.bus)
+                fail_msg("kind %d, call %ld: does not come back, status 0x%x", kind, n, status);
+        check_same(map_text(), before, kind, n);
+        return failed;
+}
+
+static void test_recovery(void **state) {
+        _cleanup_(freep) char *before = NULL;
+
+        open_world();
+        for (size_t i = 0; i < ELEMENTS_OF(steps); i++) {
+                must_apply(steps[i].document);
+                must_apply(steps[i].inverse);
+        }
+        must_apply(steps[1].document);
+        before = map_text();
+        for (int kind = 0; kind < FAULT_KINDS; kind++) {
+                long n = 1;
+
+                while (try_recovery(kind, n, before))
+                        n++;
+                print_message("# recovery, kind %d: %ld faults\n", kind, n - 1);
+        }
+        end_vmd();
+        empty_home();
 }
 
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_setup),
                 cmocka_unit_test(test_commit),
+                cmocka_unit_test(test_recovery),
         };
         int r;
 
@@ -418,12 +502,17 @@ int main(int argc, char **argv) {
             ftruncate(world.page_fd, sizeof(FaultPage)) < 0)
                 return EXIT_FAILURE;
         snprintf(world.socket, sizeof(world.socket), "%s/socket", world.directory);
+        snprintf(world.home, sizeof(world.home), "%s/vm", world.directory);
+        if (mkdir(world.home, 0700) < 0)
+                return EXIT_FAILURE;
         world.page = mmap(NULL, sizeof(FaultPage), PROT_READ | PROT_WRITE, MAP_SHARED,
                           world.page_fd, 0);
         disarm();
         r = cmocka_run_group_tests(tests, NULL, NULL);
         if (world.vmd > 0)
                 kill(world.vmd, SIGKILL);
+        empty_home();
+        (void)rmdir(world.home);
         (void)unlink(world.socket);
         (void)rmdir(world.directory);
         return r;
