@@ -320,17 +320,18 @@ static void record_devices(Record *record, Region *region) {
         record_edit(record, &edit);
 }
 
-static void record_region(Record *record, Region *region) {
+/* The region as it is, but of that size. */
+static void record_add(Record *record, Region *region, uint64_t size, Region *parent) {
         const RegionState *state = &region->state;
         const Edit edit = {
                 .verb = region->kind == REGION_ALIAS ? EDIT_ADD_ALIAS : EDIT_ADD_REGION,
                 .kind = region_reported_kind(region),
                 .name = region->name,
-                .size = state->size,
-                .parent = name_of(state->parent),
+                .size = size,
+                .parent = name_of(parent),
                 .offset = state->offset,
                 .priority = state->priority,
-                .place = state->place,
+                .place = parent ? state->place : 0,
                 .target = name_of(region->target),
                 .target_offset = state->target_offset,
                 .flags = state->flags & ~(uint32_t)REGION_PRESENT,
@@ -338,6 +339,56 @@ static void record_region(Record *record, Region *region) {
         };
 
         record_edit(record, &edit);
+}
+
+static uint64_t size_up_to(uint64_t last) {
+        return last == UINT64_MAX ? SIZE_WHOLE : last + 1;
+}
+
+/* The size that its devices need, which were there before the region became smaller; 0: none. */
+static uint64_t size_for_devices(const Region *region) {
+        uint64_t size = 0;
+
+        for (IOEventFD *i = ioeventfds_first(&region->ioeventfds, 0); i; i = ioeventfd_next(i))
+                size = MAX_OF(size, size_up_to(i->offset + MAX_OF(i->length, 1u) - 1));
+        for (Coalesced *z = zones_first(&region->coalesced, 0); z; z = coalesced_next(z))
+                size = MAX_OF(size, size_up_to(z->range.last));
+        return size;
+}
+
+/* One that is smaller than its devices reach becomes so after them, and is placed then. */
+static void record_shrunk(Record *record, Region *region, uint64_t size) {
+        const RegionState *state = &region->state;
+        const Edit shrink = {
+                .verb = EDIT_SET_REGION,
+                .name = region->name,
+                .mask = PROPERTY_SIZE,
+                .size = state->size,
+        };
+        const Edit place = {
+                .verb = EDIT_MOVE_REGION,
+                .name = region->name,
+                .parent = name_of(state->parent),
+                .offset = state->offset,
+                .priority = state->priority,
+                .place = state->place,
+        };
+
+        record_add(record, region, size, NULL);
+        record_devices(record, region);
+        record_edit(record, &shrink);
+        if (state->parent)
+                record_edit(record, &place);
+}
+
+static void record_region(Record *record, Region *region) {
+        uint64_t size = size_for_devices(region);
+
+        if (size > region->state.size) {
+                record_shrunk(record, region, size);
+                return;
+        }
+        record_add(record, region, region->state.size, region->state.parent);
         record_devices(record, region);
 }
 

@@ -101,8 +101,8 @@ void home_must_restart(Home *home) {
 
 static void print_counters(FILE *out, const VM *vm) {
         fprintf(out, "%s %s %" PRIu32 " %s\n", vm->name, vm->id, vm->owner, vm->memory_space);
-        fprintf(out, "generation %" PRIu64 ", backing %" PRIu64 ", place %" PRIx64 "\n",
-                vm->map->generation, vm->last_backing, vm->map->last_place);
+        fprintf(out, "generation %" PRIu64 ", place %" PRIx64 "\n", vm->map->generation,
+                vm->map->last_place);
 }
 
 static void print_places(FILE *out, Map *map) {

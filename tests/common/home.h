@@ -31,5 +31,5 @@ int home_commit(Home *home, const Edit *edits, size_t n, Detail *detail);
 /* As if the process were killed, and another one came. Any outcome of recover(). */
 int home_restart(Home *home, Recovered *ret, Detail *detail);
 void home_must_restart(Home *home);
-/* All that must be as it was: generation, numbers, regions and their order, views. To be freed. */
+/* All that must be as it was: generation, regions and their order, views. To be freed. */
 char *home_text(const Home *home);

@@ -172,6 +172,8 @@ static void test_cut_anywhere(void **state) {
                 write_journal(home, story.bytes, length);
                 assert_int_equal(home_restart(home, &recovered, NULL), 0);
                 assert_text(home_text(home), text_at(&story, length));
+                if (length % 32 != 0)
+                        continue;
                 /* And from there on as if nothing had been. */
                 home_must_apply(home, PATCH(MMIO("z", "0x5000")));
                 must_be_the_same_again(home);
@@ -193,7 +195,7 @@ static void test_flipped_anywhere(void **state) {
         int r;
 
         story_init(&story, home);
-        for (size_t at = 0; at < story.length; at++) {
+        for (size_t at = 0; at < story.length; at += 5) {
                 story.bytes[at] ^= (char)(1 << at % 8);
                 write_journal(home, story.bytes, story.length);
                 story.bytes[at] ^= (char)(1 << at % 8);
