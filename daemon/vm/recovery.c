@@ -187,9 +187,10 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
         return r;
 }
 
+/* The journal last: the other files mean nothing without it. */
 static void remove_files(const char *directory) {
-        static const char *const names[] = {"journal", "journal.new", "facts", "facts.new",
-                                            "vcpus"};
+        static const char *const names[] = {"vcpus",     "vcpus.new",   "facts",
+                                            "facts.new", "journal.new", "journal"};
         _cleanup_(closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         for (size_t i = 0; fd >= 0 && i < ELEMENTS_OF(names); i++)
