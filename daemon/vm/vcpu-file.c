@@ -24,8 +24,8 @@ enum {
 
 struct FileHead {
         char magic[sizeof(magic)];
-        uint32_t paused;
         uint32_t n;
+        uint32_t zero;
 };
 
 struct FileRow {
@@ -89,7 +89,7 @@ static void write_row(FILE *file, const VCPU *vcpu, bool runs, const VCPUImage *
 
 /* `ran` says for each index whether it did; NULL: without what they are. */
 static int write_rows(FILE *file, const VM *vm, const bool *ran, Detail *detail) {
-        FileHead head = {.paused = vcpus_are_paused(vm->vcpus)};
+        FileHead head = {};
         VCPU *vcpu;
 
         memcpy(head.magic, magic, sizeof(magic));
@@ -210,8 +210,6 @@ static int load_rows(VM *vm, Text *text, bool *runs, Detail *detail) {
                 return -EBADMSG;
         for (uint32_t i = 0; r == 0 && i < head->n; i++)
                 r = load_row(vm, text, runs, detail);
-        if (r == 0 && head->paused)
-                vcpus_pause(vm->vcpus);
         return r;
 }
 

@@ -8,7 +8,7 @@
  * they are gone with the process when that crashes. At an orderly stop it says what they are, too,
  * and which of them ran: the next process makes them again, and they go on.
  *
- *   "guestmap-vcpus 1", whether paused, their number
+ *   "guestmap-vcpus 1", their number
  *   a row for each, ascending by index, with its image (vcpu-image.h) behind it, if any
  *   CRC-32C of all of that
  *
@@ -24,7 +24,7 @@ int vcpu_file_note(VM *vm, Detail *detail);
 /* Stops all, for good, and writes what they are. MAP_E_KVM, VM_E_NO_SPACE; -errno. */
 int vcpu_file_save(VM *vm, Detail *detail);
 /*
- * In a VM that was recovered: makes the vCPUs that there were, and lets those run that did. 0, also
+ * In a VM that was recovered: makes the vCPUs that there were, and starts those that ran. 0, also
  * where they are lost: VM.lost says so, and the detail why, if it is not that none were saved.
  */
 int vcpu_file_load(VM *vm, Detail *detail);
