@@ -248,23 +248,27 @@ static void retire_handlers(const Commit *commit) {
 
         map_begin_walk(map);
         for (size_t i = 0; i < map->n_undo; i++)
-                if (map->undo[i].kind == UNDO_HANDLER &&
-                    map_walk_visits(map, map->undo[i].region))
+                if (map->undo[i].kind == UNDO_HANDLER && map_walk_visits(map, map->undo[i].region))
                         handler_retire(map->undo[i].region, commit->generation);
 }
 
-/* What was written before its log begins is nobody's concern. */
-static void clear_new_logs(Map *map) {
+/* What was written before its log begins is nobody's concern, nor is what is when it has ended. */
+static void settle_logs(Map *map) {
         const Undo *undo;
         size_t i = 0;
 
         map_begin_walk(map);
         while ((undo = map_next_changed(map, &i))) {
-                Region *region = undo->region;
+                const Region *region = undo->region;
+                PageLog *log = region->backing ? &region->backing->log : NULL;
+                bool on = region_is(region, REGION_DIRTY_LOG);
 
-                if (region->backing && region_is(region, REGION_DIRTY_LOG) &&
-                    !(undo->before.flags & REGION_DIRTY_LOG))
-                        page_log_clear(&region->backing->log, PAGE_LOG_REGION);
+                if (!log)
+                        continue;
+                if (on && !(undo->before.flags & REGION_DIRTY_LOG))
+                        page_log_clear(log, PAGE_LOG_REGION);
+                page_log_set_on(log, PAGE_LOG_REGION, on);
+                page_log_set_on(log, PAGE_LOG_VM, map->log_global);
         }
 }
 
@@ -299,7 +303,7 @@ int commit_apply(Commit *commit, Detail *detail) {
         if (!commit->tree_changed) {
                 map_rollback(map, 0);
         } else {
-                clear_new_logs(map);
+                settle_logs(map);
                 publish(commit);
                 transactions_note_changes(map, commit->generation);
                 map_forget_undo(map);

@@ -205,6 +205,14 @@ void listener_unregister(Listener *listener, Map *map) {
         cds_list_del(&listener->link);
 }
 
+static void set_global_log(Map *map, bool on) {
+        Region *region;
+
+        RB_FOREACH(region, RegionsByName, &map->regions)
+                if (region->backing)
+                        page_log_set_on(&region->backing->log, PAGE_LOG_VM, on);
+}
+
 /* What was written before the log begins is nobody's concern. -ENOMEM. */
 static int begin_global_log(Map *map) {
         Region *region;
@@ -221,6 +229,7 @@ static int begin_global_log(Map *map) {
         RB_FOREACH(region, RegionsByName, &map->regions)
                 if (region->backing)
                         page_log_clear(&region->backing->log, PAGE_LOG_VM);
+        set_global_log(map, true);
         return 0;
 }
 
@@ -248,6 +257,7 @@ int map_log_global_start(Map *map, unsigned reason, Detail *detail) {
                         if (listener->ops->log_global_stop)
                                 listener->ops->log_global_stop(listener);
                 }
+                set_global_log(map, false);
                 return r;
         }
         map->log_global = reason;
@@ -264,6 +274,7 @@ void map_log_global_stop(Map *map, unsigned reason) {
         cds_list_for_each_entry_reverse(listener, &map->listeners,
                                         link) if (listener->ops->log_global_stop)
                 listener->ops->log_global_stop(listener);
+        set_global_log(map, false);
 }
 
 static void sync_sections(Map *map, Listener *listener) {

@@ -30,12 +30,19 @@ int page_log_begin(PageLog *log, PageLogReader reader) {
         return 0;
 }
 
-/* Some bits of one word, for all readers. */
+void page_log_set_on(PageLog *log, PageLogReader reader, bool on) {
+        __atomic_store_n(&log->on[reader], on && log->bits[reader], __ATOMIC_RELEASE);
+}
+
+/* Some bits of one word, for all readers who are on. */
 static void mark_word(PageLog *log, uint64_t word, uint64_t mask) {
         for (unsigned reader = 0; reader < N_PAGE_LOG_READERS; reader++) {
-                uint64_t *bits = rcu_fetch(&log->bits[reader]);
+                uint64_t *bits;
 
-                if (bits && (__atomic_load_n(&bits[word], __ATOMIC_RELAXED) & mask) != mask)
+                if (!__atomic_load_n(&log->on[reader], __ATOMIC_ACQUIRE))
+                        continue;
+                bits = rcu_fetch(&log->bits[reader]);
+                if ((__atomic_load_n(&bits[word], __ATOMIC_RELAXED) & mask) != mask)
                         __atomic_fetch_or(&bits[word], mask, __ATOMIC_RELEASE);
         }
 }

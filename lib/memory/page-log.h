@@ -6,7 +6,7 @@
  *
  * One bit a page, and all of that once for each reader, who clears what he has seen: one who asks
  * for a region, one who asks for all of the VM's memory. There are no bits for a reader who has
- * never begun.
+ * never begun. For one who has stopped nothing is marked; what was can still be read.
  *
  * Bits come from three sides: KVM, which logs what guests write to slots and is asked for it
  * before bits are read and before it forgets them (lib/kvm); writes that somebody makes for the
@@ -32,6 +32,7 @@ typedef enum PageLogReader {
 struct PageLog {
         uint64_t n_pages;
         uint64_t *bits[N_PAGE_LOG_READERS]; /* rcu_publish()ed; NULL: never begun */
+        bool on[N_PAGE_LOG_READERS];        /* atomic: marks are for him, too; he has bits */
 };
 
 /* The words that n pages take: bit i % 64 of word i / 64 is page i. */
@@ -42,13 +43,16 @@ static inline uint64_t page_log_words(uint64_t n_pages) {
 void page_log_init(PageLog *log, uint64_t n_pages);
 void page_log_deinit(PageLog *log);
 
-/* From now on there are bits for the reader; those that there are stay as they are. -ENOMEM. */
+/* There are bits for the reader; those that there were stay as they are. -ENOMEM. */
 int page_log_begin(PageLog *log, PageLogReader reader);
 static inline bool page_log_has(const PageLog *log, PageLogReader reader) {
         return log->bits[reader];
 }
 
-/* For all readers, n pages from `first` on, which the backing has: all, or where a bit is set. */
+/* Whether pages are marked for the reader, if he has bits. */
+void page_log_set_on(PageLog *log, PageLogReader reader, bool on);
+
+/* For readers who are on: n pages from `first` on, which the backing has; or those with a bit. */
 void page_log_mark(PageLog *log, uint64_t first, uint64_t n);
 void page_log_merge(PageLog *log, uint64_t first, const uint64_t *bits, uint64_t n);
 

@@ -108,6 +108,7 @@ static void test_region(void **state) {
         /* Stopped it can still be read, and started again it begins anew. */
         write_byte(rig, 8 * PAGE);
         rig_call(rig, RIG_RAM, "Region.StopDirtyLog", "");
+        write_byte(rig, 10 * PAGE);
         assert_region(rig, false, 5, "8 ");
         rig_call(rig, RIG_RAM, "Region.StartDirtyLog", "");
         assert_region(rig, false, 6, "");
@@ -241,6 +242,15 @@ static void test_both(void **state) {
         assert_int_equal(((const DirtyIndex *)given.at)->n_rows, 3);
         assert_row(&given, 0, 1, PAGES, 2, "1 2 ");
         assert_row(&given, 2, 3, 64, 1, "5 ");
+        given_deinit(&given);
+
+        /* Each ends for itself. */
+        rig_call(rig, RIG_VM, "VM.StopDirtyLog", "sa{sv}", "rate", 0);
+        write_byte(rig, 6 * PAGE);
+        assert_region(rig, true, 5, "6 ");
+        rig_call(rig, RIG_VM, "VM.GetDirty", "b", true);
+        given = must_be_given(rig, 5);
+        assert_row(&given, 0, 1, PAGES, 0, "");
         given_deinit(&given);
         rig_free(rig);
 }

@@ -16,6 +16,7 @@ static int setup(void **state) {
         assert_non_null(log);
         page_log_init(log, PAGES);
         assert_int_equal(page_log_begin(log, PAGE_LOG_REGION), 0);
+        page_log_set_on(log, PAGE_LOG_REGION, true);
         *state = log;
         return 0;
 }
@@ -92,6 +93,7 @@ static void test_readers(void **state) {
         page_log_mark(log, 1, 1);
         assert_text(read_text(log, PAGE_LOG_VM, PAGES, true), "");
         assert_int_equal(page_log_begin(log, PAGE_LOG_VM), 0);
+        page_log_set_on(log, PAGE_LOG_VM, true);
         page_log_mark(log, 2, 1);
         assert_text(read_text(log, PAGE_LOG_VM, PAGES, true), "2");
         assert_int_equal(page_log_begin(log, PAGE_LOG_REGION), 0);
@@ -100,6 +102,23 @@ static void test_readers(void **state) {
         page_log_mark(log, 4, 1);
         assert_text(read_text(log, PAGE_LOG_REGION, PAGES, false), "4");
         assert_text(read_text(log, PAGE_LOG_VM, PAGES, false), "4");
+}
+
+/* Nothing is marked for who is off, by whatever way; what was is there still. */
+static void test_off(void **state) {
+        const uint64_t bit = 1;
+        PageLog *log = *state;
+
+        page_log_set_on(log, PAGE_LOG_VM, true); /* who never began */
+        assert_false(page_log_has(log, PAGE_LOG_VM));
+        page_log_mark(log, 1, 1);
+        page_log_set_on(log, PAGE_LOG_REGION, false);
+        page_log_mark(log, 2, 1);
+        page_log_merge(log, 3, &bit, 1);
+        assert_text(read_text(log, PAGE_LOG_REGION, PAGES, false), "1");
+        page_log_set_on(log, PAGE_LOG_REGION, true);
+        page_log_mark(log, 4, 1);
+        assert_text(read_text(log, PAGE_LOG_REGION, PAGES, false), "1 4");
 }
 
 /* Any bits at any shift, against one after the other. */
@@ -163,4 +182,4 @@ static void test_threads(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 UNIT_TESTS(cmocka_unit_test(test_words), TEST(test_mark), TEST(test_read_part), TEST(test_readers),
-           TEST(test_merge), TEST(test_no_memory), TEST(test_threads));
+           TEST(test_off), TEST(test_merge), TEST(test_no_memory), TEST(test_threads));
