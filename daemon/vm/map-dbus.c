@@ -232,6 +232,23 @@ static int set_ioeventfd(Edit *edit, const IOEventFD *key, int fd, Detail *detai
         return r;
 }
 
+/* What came with the message goes with it. None given: none. */
+static int take_eventfd(const char *region, int given, int *ret, Detail *detail) {
+        int r;
+
+        if (given < 0)
+                return 0;
+        r = passed_eventfd_check(given, region, detail);
+        if (r != 0)
+                return r;
+        *ret = fcntl(given, F_DUPFD_CLOEXEC, 3);
+        if (*ret < 0)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "region \"%.128s\": no descriptor to be had: %s", region,
+                                  strerror(errno));
+        return 0;
+}
+
 static int read_add_ioeventfd(sd_bus_message *m, Request *request, Detail *detail) {
         _cleanup_(closep) int fd = -1;
         IOEventFD key = {};
@@ -244,15 +261,9 @@ static int read_add_ioeventfd(sd_bus_message *m, Request *request, Detail *detai
         r = options_read(m, options, ELEMENTS_OF(options), detail);
         if (r != 0)
                 return r;
-        /* What came with the message goes with it. */
-        if (given >= 0) {
-                fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
-                if (fd < 0)
-                        return detail_set(detail, MAP_E_NO_MEMORY,
-                                          "region \"%.128s\": no descriptor to be had: %s",
-                                          request->edit.name, strerror(errno));
-        }
-        r = set_ioeventfd(&request->edit, &key, fd, detail);
+        r = take_eventfd(request->edit.name, given, &fd, detail);
+        if (r == 0)
+                r = set_ioeventfd(&request->edit, &key, fd, detail);
         if (r == 0)
                 TAKE_FD(fd);
         return r;

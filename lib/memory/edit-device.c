@@ -46,12 +46,25 @@ static int find_registers(Map *map, const Edit *edit, uint64_t offset, uint64_t 
         return 0;
 }
 
+/* No write of that length has such a value. */
+static int check_data(const Region *region, const IOEventFD *ioeventfd, Detail *detail) {
+        if (ioeventfd->length == 0 || ioeventfd->length == 8 ||
+            ioeventfd->data >> 8 * ioeventfd->length == 0)
+                return 0;
+        return detail_set(detail, MAP_E_INVALID_RANGE,
+                          "region \"%s\": data 0x%" PRIx64 " is wider than a write of %" PRIu32
+                          " bytes",
+                          region->name, ioeventfd->data, ioeventfd->length);
+}
+
 int edit_add_ioeventfd(Map *map, const Edit *edit, Detail *detail) {
         IOEventFD *new = edit->ioeventfd, *other;
         Region *region;
         int r;
 
         r = find_registers(map, edit, new->offset, MAX_OF(new->length, 1u), &region, detail);
+        if (r == 0)
+                r = check_data(region, new, detail);
         if (r != 0)
                 return r;
         other = ioeventfds_colliding(&region->ioeventfds, new);

@@ -89,3 +89,19 @@ int passed_fd_check(PassedFD *passed, const char *name, uint64_t size, Detail *d
                 r = check_range(passed, name, size, detail);
         return r;
 }
+
+/* No call tells what a descriptor is but its name in /proc. */
+int passed_eventfd_check(int fd, const char *name, Detail *detail) {
+        char path[32], kind[32];
+        ssize_t n;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        n = readlink(path, kind, sizeof(kind) - 1);
+        if (n < 0)
+                return -errno;
+        kind[n] = '\0';
+        if (strcmp(kind, "anon_inode:[eventfd]") == 0)
+                return 0;
+        return detail_set(detail, MAP_E_INVALID_ARGUMENT,
+                          "region \"%s\": the descriptor is no eventfd", name);
+}

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Descriptors that callers pass in as a guest's memory
+ * Descriptors that callers pass in, as a guest's memory or as a doorbell
  *
  * What is mapped must stay, and be there when it is touched: otherwise the access would be a SIGBUS
  * for the process that has the VM. So it is a memfd, on tmpfs or hugetlbfs, that is sealed against
@@ -10,6 +10,9 @@
  * pages are reserved when the file is mapped.
  *
  * Who else may open the file again, and how, is up to its mode, and that to whoever made it.
+ *
+ * What is rung is an eventfd. KVM says so only where the doorbell is announced, which may be at a
+ * later commit, of somebody else.
  */
 
 #include <stdbool.h>
@@ -32,3 +35,6 @@ struct PassedFD {
  * size. A backing's size rules (backing.h) have been checked before.
  */
 int passed_fd_check(PassedFD *passed, const char *name, uint64_t size, Detail *detail);
+
+/* Whether it is an eventfd, for an ioeventfd of region `name`. MAP_E_INVALID_ARGUMENT; -errno. */
+int passed_eventfd_check(int fd, const char *name, Detail *detail);

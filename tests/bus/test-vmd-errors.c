@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -248,6 +249,7 @@ static void test_limits(void **state) {
 
 /* Descriptors end before the process has none left for anything else. */
 static void test_descriptors(void **state) {
+        _cleanup_(closep) int bell = eventfd(0, EFD_CLOEXEC);
         Rig *rig = rig_new_full();
         int next = dup(0);
 
@@ -259,7 +261,8 @@ static void test_descriptors(void **state) {
         REFUSED(rig, "QuotaExceeded: region \"dev\": descriptors: all ", "Map.AddIOEventFD",
                 "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 0);
         REFUSED(rig, "QuotaExceeded: region \"dev\": descriptors: all ", "Map.AddIOEventFD",
-                "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 1, "fd", "h", 0);
+                "stubta{sv}", "dev", UINT64_C(8), UINT32_C(4), false, UINT64_C(0), 1, "fd", "h",
+                bell);
         REFUSED(rig, "QuotaExceeded: edit 2: region \"dev\": descriptors: all ", "Map.Apply",
                 "sa{sv}", ADD_DOORBELL, 0);
         rig_add(rig, RIG_VM, "y", "mmio", 0x1000, "", 0);

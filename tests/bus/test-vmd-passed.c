@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -150,6 +151,27 @@ static void test_refused(void **state) {
         rig_free(rig);
 }
 
+static const char *add_ioeventfd(Rig *rig, uint64_t data, int fd) {
+        return rig_call(rig, RIG_VM, "Map.AddIOEventFD", "stubta{sv}", "dev", UINT64_C(0),
+                        UINT32_C(2), true, data, 1, "fd", "h", fd);
+}
+
+/* Also where nobody would look at it: on accelerator none, and a region that is not there yet. */
+static void test_doorbells(void **state) {
+        _cleanup_(closep) int bell = eventfd(0, EFD_CLOEXEC), file = make_memfd(0);
+        Rig *rig = rig_new_vm();
+
+        rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dev", "mmio", UINT64_C(0x1000),
+                 "system", UINT64_C(0), 0, 1, "enabled", "b", false);
+        assert_string_equal(add_ioeventfd(rig, 1, file),
+                            "InvalidArgs: region \"dev\": the descriptor is no eventfd");
+        assert_string_equal(add_ioeventfd(rig, 0x10000, bell),
+                            "InvalidRange: region \"dev\": data 0x10000 is wider than a write of "
+                            "2 bytes");
+        assert_string_equal(add_ioeventfd(rig, 0xffff, bell), "3");
+        rig_free(rig);
+}
+
 #define LAYOUT(dimm)                                                                               \
         "{\"guestmap\": 1, \"regions\": ["                                                         \
         "{\"name\": \"system\", \"kind\": \"container\", \"size\": \"2^64\"}, "                    \
@@ -249,5 +271,6 @@ static void test_documents_refused(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_memory_is_shared), cmocka_unit_test(test_offsets),
            cmocka_unit_test(test_transaction), cmocka_unit_test(test_it_stays_the_callers),
-           cmocka_unit_test(test_refused), cmocka_unit_test(test_layout),
-           cmocka_unit_test(test_patch), cmocka_unit_test(test_documents_refused));
+           cmocka_unit_test(test_refused), cmocka_unit_test(test_doorbells),
+           cmocka_unit_test(test_layout), cmocka_unit_test(test_patch),
+           cmocka_unit_test(test_documents_refused));
