@@ -162,7 +162,7 @@ void fd_store_drain(FDStore *store) {
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        (void)receive(userdata); /* what cannot be received now is tried again */
+        fd_store_drain(userdata);
         return 0;
 }
 

@@ -3,14 +3,24 @@
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
 
+/*
+ * sd-bus' own connection to an event loop does work for each bus whenever anything happens to one
+ * of them: with a thousand VMs that is most of all work. So each link has sources of its own, which
+ * are set after what may have changed what it waits for.
+ */
 struct Link {
         VM *vm;
         sd_bus *bus;
+        sd_event_source *ready;
+        sd_event_source *time;
+        bool *freed; /* set when it is freed, while its messages are handled */
         LinkSignal signal;
         LinkClosed closed;
         struct cds_list_head calls; /* LinkCall.siblings, oldest first */
         uint64_t n_queued, bytes;   /* of messages not taken, when that was last asked */
 };
+
+#define BATCH 16 /* messages */
 
 struct LinkCall {
         Link *link;
@@ -69,6 +79,57 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
+/* What it waits for: to read, to write, a time-out; or not at all, since there is more to do. */
+static void link_wait(Link *link) {
+        uint64_t until = UINT64_MAX;
+        int events = sd_bus_get_events(link->bus);
+
+        (void)sd_event_source_set_io_events(link->ready, events < 0 ? 0 : (uint32_t)events);
+        (void)sd_bus_get_timeout(link->bus, &until);
+        (void)sd_event_source_set_time(link->time, until);
+        (void)sd_event_source_set_enabled(link->time,
+                                          until == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+/* Some messages at a time: others have messages, too. */
+static int link_process(Link *link) {
+        bool freed = false;
+        int r = 1;
+
+        link->freed = &freed;
+        for (unsigned i = 0; i < BATCH && r > 0 && !freed; i++)
+                r = sd_bus_process(link->bus, NULL);
+        if (freed)
+                return 0;
+        link->freed = NULL;
+        if (r < 0)
+                link_lost(link);
+        else
+                link_wait(link);
+        return 0;
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        return link_process(userdata);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata) {
+        return link_process(userdata);
+}
+
+static int link_attach(Link *link, sd_event *event) {
+        int r;
+
+        r = sd_event_add_io(event, &link->ready, sd_bus_get_fd(link->bus), 0, on_ready, link);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(event, &link->time, CLOCK_MONOTONIC, UINT64_MAX, 1, on_time, link);
+        if (r < 0)
+                return r;
+        link_wait(link);
+        return 0;
+}
+
 int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
         _cleanup_(link_freep) Link *link = NULL;
         _cleanup_(closep) int owned = fd;
@@ -88,17 +149,13 @@ int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
         if (r < 0)
                 return r;
         TAKE_FD(owned);
-        /* At our end sd-bus would wait for the process to take what is left, which may be never. */
-        r = sd_bus_set_close_on_exit(link->bus, 0);
-        if (r < 0)
-                return r;
         r = sd_bus_start(link->bus);
         if (r < 0)
                 return r;
         r = sd_bus_add_filter(link->bus, NULL, on_message, link);
         if (r < 0)
                 return r;
-        r = sd_bus_attach_event(link->bus, vm->manager->event, SD_EVENT_PRIORITY_NORMAL);
+        r = link_attach(link, vm->manager->event);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(link);
@@ -108,6 +165,10 @@ int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
 Link *link_free(Link *link) {
         if (!link)
                 return NULL;
+        if (link->freed)
+                *link->freed = true;
+        sd_event_source_disable_unref(link->ready);
+        sd_event_source_disable_unref(link->time);
         finish_all(link);
         sd_bus_close_unref(link->bus);
         free(link);
@@ -159,6 +220,7 @@ int link_call(Link *link, LinkCall **ret, sd_bus_message *m, uint64_t usec, Link
         call->userdata = userdata;
         cds_list_add_tail(&call->siblings, &link->calls);
         r = sd_bus_call_async(link->bus, &call->slot, m, on_reply, call, usec);
+        link_wait(link);
         if (r < 0)
                 return r;
         if (ret)
@@ -177,5 +239,7 @@ int link_tell(Link *link, sd_bus_message *m) {
         r = sd_bus_message_set_expect_reply(m, 0);
         if (r < 0)
                 return r;
-        return sd_bus_send(link->bus, m, NULL);
+        r = sd_bus_send(link->bus, m, NULL);
+        link_wait(link);
+        return r;
 }
