@@ -317,7 +317,8 @@ static int add(FDStore *store, const char *kind, uint64_t number, int fd, Entry 
                 return r;
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (own < 0)
-                return -errno;
+                return detail_set(detail, MAP_E_NO_MEMORY, "no descriptor to be had: %s",
+                                  strerror(errno));
         name_set(name, kind, number > 0 ? number : store->last_number + 1);
         r = entry_new(ret, store, name, own);
         if (r < 0)

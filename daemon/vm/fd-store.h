@@ -53,7 +53,7 @@ void fd_store_close(FDStore *store);
  * Has a descriptor kept, which stays the caller's, as KIND-NUMBER; number 0: one that is free. A
  * file that is kept already has the number that it has. *ret is NULL if nothing keeps it.
  * MAP_E_QUOTA_EXCEEDED: the store is full. MAP_E_INVALID_ARGUMENT: the file is kept as one of
- * another kind. -errno.
+ * another kind. MAP_E_NO_MEMORY, -ENOMEM.
  */
 int fd_store_keep(FDStore *store, const char *kind, uint64_t number, int fd, Kept **ret,
                   Detail *detail);

@@ -104,7 +104,7 @@ static Part *next_part(const VCPUImage *image, const Part *part) {
                        (size_t)((const uint8_t *)part - image->bytes) + room_for(part->size));
 }
 
-/* How many entries a part has room for, and says that it has. */
+/* How many entries a part has room for. */
 static uint32_t capacity(const Kind *kind, const Part *part) {
         return (uint32_t)((part->size - kind->head) / kind->entry);
 }
@@ -323,7 +323,7 @@ int vcpu_image_put(const VCPUImage *image, int vcpu_fd, Detail *detail) {
 int vcpu_image_put_new(const VCPUImage *image, int vcpu_fd, Detail *detail) {
         int r;
 
-        /* The first part. */
+        /* CPUID, the first part: what else there is depends on it. */
         r = put_part(first_part(image), vcpu_fd, detail);
         return r != 0 ? r : vcpu_image_put(image, vcpu_fd, detail);
 }
