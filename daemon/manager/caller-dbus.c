@@ -70,6 +70,7 @@ static Caller *caller_free(Caller *caller) {
         if (!caller)
                 return NULL;
         forward_drop_caller(caller);
+        rota_leave(caller);
         held_drop_caller(caller);
         auth_drop_caller(caller);
         cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
@@ -161,9 +162,23 @@ void caller_go_on(Caller *caller) {
         Waiting *waiting, *next;
 
         caller->is_stopped = false;
-        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
+        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings) {
+                if (!rota_pass(caller))
+                        break;
                 if (!waiting->is_on_its_way)
                         play(caller, waiting);
+        }
+}
+
+bool caller_play_next(Caller *caller) {
+        Waiting *first;
+
+        if (caller->is_stopped || cds_list_empty(&caller->line))
+                return false;
+        first = cds_list_first_entry(&caller->line, Waiting, siblings);
+        if (!first->is_on_its_way)
+                play(caller, first);
+        return caller->n_line > 1;
 }
 
 static int on_identity(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
@@ -276,7 +291,7 @@ static int join_line(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
         if (r < 0)
                 return r;
         cds_list_add_tail(&waiting->siblings, &caller->line);
-        if (!caller->is_stopped)
+        if (!caller->is_stopped && rota_pass(caller))
                 play(caller, waiting);
         return 0;
 }
@@ -286,7 +301,7 @@ int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error)
         int r;
 
         if (!waiting) {
-                if (!caller->is_stopped && cds_list_empty(&caller->line))
+                if (!caller->is_stopped && cds_list_empty(&caller->line) && rota_pass(caller))
                         return 0;
                 r = join_line(caller, m, error);
                 return r < 0 ? r : 1;
@@ -298,7 +313,8 @@ int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error)
                 waiting_free(caller, waiting);
                 return 0;
         }
-        play(caller, waiting); /* the line has stood still meanwhile, which has mixed it */
+        if (!caller->place.is_taken)
+                play(caller, waiting); /* the line stood still meanwhile, which has mixed it */
         return 1;
 }
 
@@ -311,6 +327,7 @@ int caller_stop(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
                 return r;
         cds_list_add(&waiting->siblings, &caller->line);
         caller->is_stopped = true;
+        rota_leave(caller);
         return 0;
 }
 

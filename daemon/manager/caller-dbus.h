@@ -21,6 +21,7 @@
 #include <systemd/sd-bus.h>
 #include <urcu/list.h>
 
+#include "daemon/manager/rota.h"
 #include "daemon/manager/user.h"
 #include "daemon/manager/vm.h"
 
@@ -39,6 +40,7 @@ struct Caller {
 
         struct cds_list_head line; /* calls that wait */
         size_t n_line, line_bytes;
+        RotaPlace place;             /* in the rota that lets the line go on */
         bool is_stopped;              /* the line stands still, until somebody has answered */
         Authorization *authorization; /* of the call at its head: auth.c's */
 
@@ -71,6 +73,9 @@ int caller_stand_in_line(Caller *caller, sd_bus_message *m, sd_bus_error *error)
 int caller_stop(Caller *caller, sd_bus_message *m, sd_bus_error *error);
 /* The line moves again: all who stand in it come again, in order. */
 void caller_go_on(Caller *caller);
+
+/* Has the head of the line come again; false if the line stands still, or nobody is behind it. */
+bool caller_play_next(Caller *caller);
 
 /* Tells the VM's process who it is, the first time. */
 int caller_introduce(Caller *caller, VM *vm);

@@ -45,6 +45,9 @@ int manager_new(Manager **ret, const Settings *settings) {
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
+        r = rota_init(manager);
+        if (r < 0)
+                return r;
         r = status_init(&manager->status, manager->event, print_status, manager);
         if (r < 0)
                 return r;
@@ -65,6 +68,7 @@ Manager *manager_free(Manager *manager) {
         sd_event_source_disable_unref(manager->drain);
         sd_event_source_disable_unref(manager->reconnect);
         status_deinit(&manager->status);
+        rota_deinit(manager);
         sd_event_unref(manager->event);
         free(manager);
         return NULL;

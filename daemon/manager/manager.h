@@ -18,6 +18,7 @@
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/registry.h"
+#include "daemon/manager/rota.h"
 #include "daemon/manager/stall-dbus.h"
 
 typedef struct sd_bus sd_bus;
@@ -51,6 +52,7 @@ struct Manager {
         sd_event_source *reconnect;
         Stall stall;
         CallerTree callers;
+        Rota rota;
         struct UserTree users;     /* of these callers */
         uint64_t n_questions;      /* that polkit was asked: numbers them */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */
