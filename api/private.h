@@ -4,10 +4,11 @@
 /*
  * Between guestmapd and guestmap-vmd
  *
- * guestmap-vmd serves D-Bus on a stream socket without a bus (one guestmapd at a time; a newer
- * connection replaces an older one). The objects there are those of the contract, under the paths
- * of the contract, so that guestmapd forwards messages without looking into them. The sender field
- * of a forwarded call is the client's unique name on the bus.
+ * guestmap-vmd serves D-Bus on a stream socket without a bus. A connection on which the private
+ * interface is called is guestmapd's, and replaces an older one; any other is that of somebody who
+ * may open the socket, and may do everything. The objects there are those of the contract, under
+ * the paths of the contract, so that guestmapd forwards messages without looking into them. The
+ * sender field of a forwarded call is the client's unique name on the bus.
  *
  * guestmap-vmd calls listen() on the socket it is given although it listens already: whoever called
  * it last is the one that SO_PEERCRED names to a guestmapd which connects later, and so is known
@@ -26,6 +27,10 @@
  *       Before the first call forwarded for that sender: who it is. What it may do guestmapd has
  *       checked for each call. A call from a sender that was not announced is refused; one without
  *       a sender is guestmapd's own (GetAll of the VM's properties). Wants no reply.
+ *   Connect(u uid, u rights) → (h connection)
+ *       The other end of a connection of somebody's own, who is of that uid and has these rights
+ *       (GUESTMAP_RIGHT_*) for as long as it lasts, whatever becomes of guestmapd. Called instead
+ *       of forwarding VM.OpenConnection.
  *   CallerGone(s unique)
  *       It left the bus: its transactions that live as long as it does are rolled back. Wants no
  *       reply. The end of the connection says the same of every caller at once.

@@ -50,6 +50,8 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_VM, "StartDirtyLog", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "StopDirtyLog", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "GetDirty", "b", GUESTMAP_RIGHT_ACCESS_MEMORY},
+        /* The connection itself has the rights that its opener has. */
+        {GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "Destroy", "a{sv}", GUESTMAP_RIGHT_ADMIN},
 
         {GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", GUESTMAP_RIGHT_MODIFY},

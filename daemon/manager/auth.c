@@ -25,9 +25,10 @@ struct Matter {
 /* About the call at the head of the caller's line. */
 struct Authorization {
         Caller *caller;
-        Question *question; /* NULL: it is answered */
-        uint32_t right;     /* that was asked for */
         char vm_id[VM_ID_LENGTH + 1];
+        uint32_t asked, granted; /* rights */
+        Question *question;      /* NULL: the last one is answered */
+        uint32_t right;          /* that this is about */
         Answer answer;
         Detail why; /* ANSWER_FAILED */
 };
@@ -83,9 +84,8 @@ static bool is_exempt(const Caller *caller, const Matter *matter) {
                (matter->vm && matter->vm->owner == caller->uid);
 }
 
-static bool is_about(const Authorization *authorization, const Matter *matter, uint32_t right) {
-        return authorization->right == right &&
-               strcmp(authorization->vm_id, matter->vm ? matter->vm->id : "") == 0;
+static bool is_about(const Authorization *authorization, const Matter *matter) {
+        return strcmp(authorization->vm_id, matter->vm ? matter->vm->id : "") == 0;
 }
 
 static bool is_granted(const Authorization *authorization) {
@@ -133,53 +133,92 @@ static void on_answer(Answer answer, const char *why, void *userdata) {
 
         authorization->question = NULL;
         authorization->answer = answer;
+        if (is_granted(authorization))
+                authorization->granted |= authorization->right;
         detail_set(&authorization->why, 0, "%s", why ? why : "");
         caller_go_on(authorization->caller);
 }
 
-static int ask(Caller *caller, const Matter *matter, uint32_t right, sd_bus_message *m,
-               sd_bus_error *error) {
-        _cleanup_(authorization_freep) Authorization *authorization = NULL;
-        int r;
+/* Rights that the caller of OpenConnection is to have if it may, and nobody need be asked. */
+static uint32_t rights_besides(sd_bus_message *m) {
+        if (!sd_bus_message_is_method_call(m, NULL, "OpenConnection"))
+                return GUESTMAP_RIGHT_NONE;
+        return GUESTMAP_RIGHT_MODIFY | GUESTMAP_RIGHT_ACCESS_MEMORY | GUESTMAP_RIGHT_ADMIN;
+}
 
-        authorization = calloc(1, sizeof(*authorization));
+static int authorization_new(Authorization **ret, Caller *caller, const Matter *matter) {
+        Authorization *authorization = calloc(1, sizeof(*authorization));
+
         if (!authorization)
                 return -ENOMEM;
         authorization->caller = caller;
-        authorization->right = right;
         if (matter->vm)
                 snprintf(authorization->vm_id, sizeof(authorization->vm_id), "%s", matter->vm->id);
+        *ret = authorization;
+        return 0;
+}
+
+/* Takes the authorization, also on failure. */
+static int ask(Authorization *authorization, const Matter *matter, uint32_t right, bool interactive,
+               sd_bus_message *m, sd_bus_error *error) {
+        _cleanup_(authorization_freep) Authorization *owned = authorization;
+        Caller *caller = authorization->caller;
+        int r;
+
+        authorization->right = right;
+        authorization->asked |= right;
         r = question_ask(&authorization->question, caller->manager, caller->unique,
-                         right_action(right), matter->name,
-                         sd_bus_message_get_allow_interactive_authorization(m) > 0, on_answer,
-                         authorization);
+                         right_action(right), matter->name, interactive, on_answer, authorization);
         if (r < 0)
                 return r;
         r = caller_stop(caller, m, error);
         if (r < 0)
                 return r;
-        caller->authorization = TAKE_PTR(authorization);
+        caller->authorization = TAKE_PTR(owned);
         return 1;
 }
 
 /* 0: the call may go on. 1: it waits for polkit's answer. */
-static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
+static int check_polkit(Caller *caller, const Matter *matter, uint32_t right, sd_bus_message *m,
+                        sd_bus_error *error) {
         _cleanup_(authorization_freep) Authorization *authorization =
                 TAKE_PTR(caller->authorization);
+        uint32_t open;
+        int r;
+
+        if (authorization && !is_about(authorization, matter))
+                authorization = authorization_free(authorization);
+        if (!authorization) {
+                r = authorization_new(&authorization, caller, matter);
+                if (r < 0)
+                        return r;
+        }
+        if (!(authorization->asked & right))
+                return ask(TAKE_PTR(authorization), matter, right,
+                           sd_bus_message_get_allow_interactive_authorization(m) > 0, m, error);
+        if (!(authorization->granted & right)) {
+                audit_denied(caller, matter->vm, m);
+                return refuse(authorization, matter, m, error);
+        }
+        open = rights_besides(m) & ~authorization->asked;
+        if (open)
+                return ask(TAKE_PTR(authorization), matter, open & -open, false, m, error);
+        caller->rights = authorization->granted;
+        return 0;
+}
+
+static int check_rights(Caller *caller, sd_bus_message *m, sd_bus_error *error) {
         Matter matter = find_matter(caller->manager, m);
         uint32_t right = call_right(sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
                                     sd_bus_message_get_member(m));
 
+        caller->rights = is_exempt(caller, &matter) ? GUESTMAP_RIGHTS_ALL : GUESTMAP_RIGHT_NONE;
         /* Where there is no VM there is nothing to guard: the handler says that there is none. */
-        if (right == GUESTMAP_RIGHT_NONE || (matter.is_about_vm && !matter.vm) ||
-            is_exempt(caller, &matter))
+        if ((right & ~caller->rights) == 0 || (matter.is_about_vm && !matter.vm)) {
+                auth_drop_caller(caller);
                 return 0;
-        if (!authorization || !is_about(authorization, &matter, right))
-                return ask(caller, &matter, right, m, error);
-        if (is_granted(authorization))
-                return 0;
-        audit_denied(caller, matter.vm, m);
-        return refuse(authorization, &matter, m, error);
+        }
+        return check_polkit(caller, &matter, right, m, error);
 }
 
 /*

@@ -43,6 +43,7 @@ struct Caller {
         RotaPlace place;             /* in the rota that lets the line go on */
         bool is_stopped;              /* the line stands still, until somebody has answered */
         Authorization *authorization; /* of the call at its head: auth.c's */
+        uint32_t rights;              /* of the call that is being handled, so far as is known */
 
         struct cds_list_head introductions; /* to VM processes, the latest used first */
         struct cds_list_head calls;         /* forwarded and not answered: forward.c's */

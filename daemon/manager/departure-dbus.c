@@ -9,6 +9,7 @@
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
+#include "daemon/manager/options-dbus.h"
 #include "daemon/manager/spawn.h"
 #include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
@@ -124,16 +125,11 @@ void departure_begin(VM *vm, sd_bus_message *answer) {
 
 int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         sd_bus_message *answer = NULL;
-        const char *option;
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        r = options_read_none(m, error);
         if (r < 0)
-                return error_set(error, ERROR_INVALID_ARGS, "options are a{sv}");
-        if (sd_bus_message_enter_container(m, 'e', "sv") > 0 &&
-            sd_bus_message_read(m, "s", &option) > 0)
-                return error_set(error, ERROR_INVALID_ARGS, "%s has no option \"%s\"",
-                                 sd_bus_message_get_member(m), option);
+                return r;
         r = sd_bus_message_new_method_return(m, &answer);
         if (r < 0)
                 return r;

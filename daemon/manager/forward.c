@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "api/names.h"
+#include "api/private.h"
 #include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/copy-dbus.h"
@@ -13,6 +13,7 @@
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
+#include "daemon/manager/options-dbus.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/vm-dbus.h"
 
@@ -109,10 +110,9 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
         r = sd_bus_message_get_cookie(m, &cookie);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(sd_bus_message_get_bus(m), &stub, NULL,
-                                           sd_bus_message_get_path(m),
-                                           sd_bus_message_get_interface(m),
-                                           sd_bus_message_get_member(m));
+        r = sd_bus_message_new_method_call(
+                sd_bus_message_get_bus(m), &stub, NULL, sd_bus_message_get_path(m),
+                sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         if (r < 0)
                 return r;
         r = sd_bus_message_set_sender(stub, sd_bus_message_get_sender(m));
@@ -203,6 +203,17 @@ static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
         return 0;
 }
 
+static int send_copy(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m,
+                     size_t bytes) {
+        int r;
+
+        r = call_and_remember(caller, vm, copy, m, bytes);
+        if (r < 0)
+                return r;
+        link_add_bytes(vm->link, bytes);
+        return 0;
+}
+
 static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
         int r;
@@ -211,13 +222,40 @@ static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
         if (r < 0)
                 return r;
         r = copy_call(&copy, vm, m);
+        return r < 0 ? r : send_copy(caller, vm, copy, m, bytes);
+}
+
+/* The process is told whose connection it shall be, and what he may. */
+static int send_connect(Caller *caller, VM *vm, sd_bus_message *m) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = link_new_call(vm->link, &call, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Connect");
         if (r < 0)
                 return r;
-        r = call_and_remember(caller, vm, copy, m, bytes);
+        r = sd_bus_message_append(call, "uu", caller->uid, caller->rights);
+        return r < 0 ? r : send_copy(caller, vm, call, m, 0);
+}
+
+static int open_connection(VM *vm, sd_bus_message *m, sd_bus_error *error) {
+        Caller *caller = callers_of(vm->manager, m);
+        int r;
+
+        r = check_signature(vm, m, error);
         if (r < 0)
                 return r;
-        link_add_bytes(vm->link, bytes);
-        return 0;
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        if (vm->phase == VM_RECOVERING)
+                return error_set(error, GUESTMAP_ERROR_VM_GONE,
+                                 "VM \"%s\": its process is not back yet", vm->name);
+        r = check_room(caller, vm, error);
+        if (r < 0)
+                return r;
+        r = send_connect(caller, vm, m);
+        return r < 0 ? r : 1;
 }
 
 /* The link may have failed already, and the VM be taken for LIVING until that is heard of. */
@@ -266,11 +304,11 @@ void forward_held(VM *vm) {
         }
 }
 
-static bool is_destroy(VM *vm, sd_bus_message *m) {
+static bool is_vm_call(VM *vm, sd_bus_message *m, const char *member) {
         const char *interface = sd_bus_message_get_interface(m);
 
         return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
-               strcmp(sd_bus_message_get_member(m), "Destroy") == 0 &&
+               strcmp(sd_bus_message_get_member(m), member) == 0 &&
                (!interface || strcmp(interface, GUESTMAP_INTERFACE_VM) == 0);
 }
 
@@ -279,8 +317,10 @@ static int living_call(VM *vm, sd_bus_message *m, sd_bus_error *error) {
 
         if (strcmp(sd_bus_message_get_path(m), vm->path) != 0)
                 return forward(vm, m, error);
-        if (is_destroy(vm, m))
+        if (is_vm_call(vm, m, "Destroy"))
                 return departure_method(vm, m, error);
+        if (is_vm_call(vm, m, "OpenConnection"))
+                return open_connection(vm, m, error);
         r = vm_get_property(vm, m);
         return r != 0 ? r : forward(vm, m, error);
 }
@@ -290,7 +330,7 @@ static bool is_left_by_crash(VM *vm, sd_bus_message *m) {
         const char *interface = sd_bus_message_get_interface(m);
 
         return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
-               (is_destroy(vm, m) ||
+               (is_vm_call(vm, m, "Destroy") ||
                 (interface && (strcmp(interface, "org.freedesktop.DBus.Properties") == 0 ||
                                strcmp(interface, "org.freedesktop.DBus.Introspectable") == 0)));
 }

@@ -269,10 +269,7 @@ int method_get_layout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 void dumps_drop(Service *service, const char *caller) {
         DumpCall *dump;
 
-        cds_list_for_each_entry(dump, &service->dumps, link) {
-                const char *sender = sd_bus_message_get_sender(dump->m);
-
-                if (dump->job && (!caller || (sender && strcmp(sender, caller) == 0)))
+        cds_list_for_each_entry(dump, &service->dumps, link)
+                if (dump->job && sender_is(service, dump->m, caller))
                         job_cancel(dump->job);
-        }
 }

@@ -68,6 +68,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
         {GUESTMAP_INTERFACE_VM, "GetSlots"},
         {GUESTMAP_INTERFACE_VM, "ListVCPUs"},
+        {GUESTMAP_INTERFACE_VM, "OpenConnection"},
         {GUESTMAP_INTERFACE_VM, "Pause"},
         {GUESTMAP_INTERFACE_VM, "RemoveVCPU"},
         {GUESTMAP_INTERFACE_VM, "Resume"},
@@ -76,6 +77,7 @@ static const FreeCall free_calls[] = {
         {PROPERTIES, "Get"},
         {PROPERTIES, "GetAll"},
         {GUESTMAP_INTERFACE_PRIVATE, "Caller"},
+        {GUESTMAP_INTERFACE_PRIVATE, "Connect"},
         {GUESTMAP_INTERFACE_PRIVATE, "Describe"},
         {GUESTMAP_INTERFACE_PRIVATE, "Quit"},
 };
@@ -110,16 +112,16 @@ static bool is_same_caller(const char *a, const char *b) {
 
 /* Whether a call of the same caller has to be answered before. */
 static bool is_behind_itself(const Gate *gate, sd_bus_message *m) {
-        const char *sender = sd_bus_message_get_sender(m);
+        const char *sender = sender_of(gate->service, m);
         const Waiting *waiting;
 
         if (is_private(m))
                 return false;
-        if (gate->is_lent && !gate->callers_left && is_same_caller(gate->borrower, sender))
+        if (gate->is_lent && !gate->borrower_left && is_same_caller(gate->borrower, sender))
                 return true;
         cds_list_for_each_entry(waiting, &gate->line, link)
                 if (!is_private(waiting->m) &&
-                    is_same_caller(sd_bus_message_get_sender(waiting->m), sender))
+                    is_same_caller(sender_of(gate->service, waiting->m), sender))
                         return true;
         return false;
 }
@@ -212,7 +214,7 @@ int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail) {
 static const char nobody[] = "";
 
 int gate_lend(Gate *gate, sd_bus_message *m) {
-        const char *sender = m ? sd_bus_message_get_sender(m) : nobody;
+        const char *sender = m ? sender_of(gate->service, m) : nobody;
         char *borrower = NULL;
 
         if (sender) {
@@ -233,9 +235,8 @@ void gate_take_back(Gate *gate) {
         gate->is_lent = false;
         free(gate->borrower);
         gate->borrower = NULL;
-        if (gate->callers_left)
-                open_transactions_drop(gate->service, NULL);
-        gate->callers_left = false;
+        gate->borrower_left = false;
+        open_transactions_drop(gate->service);
         cds_list_for_each_entry_safe(waiting, next, &gate->line, link)
                 if (!waiting->is_on_its_way)
                         play(gate, waiting);
@@ -264,15 +265,19 @@ void gate_run(Gate *gate, sd_bus_message *m, bool waits, JobRun run, JobDone don
                 done(r, userdata);
 }
 
-void gate_disconnect(Gate *gate) {
+void gate_disconnect(Gate *gate, const char *caller) {
+        bool is_borrower = caller ? gate->borrower && strcmp(gate->borrower, caller) == 0
+                                  : !gate->borrower || !sender_is_connection(gate->borrower);
         Waiting *waiting, *next;
 
         cds_list_for_each_entry_safe(waiting, next, &gate->line, link)
-                waiting_free(gate, waiting);
-        if (gate->is_lent)
-                gate->callers_left = true;
-        else
-                open_transactions_drop(gate->service, NULL);
+                if (sender_is(gate->service, waiting->m, caller))
+                        waiting_free(gate, waiting);
+        open_transactions_abandon(gate->service, caller);
+        if (!gate->is_lent)
+                open_transactions_drop(gate->service);
+        else if (is_borrower)
+                gate->borrower_left = true;
 }
 
 void gate_init(Gate *gate, Service *service) {

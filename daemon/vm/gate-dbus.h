@@ -37,10 +37,10 @@ enum {
 struct Gate {
         Service *service;
         bool is_lent;
-        char *borrower;            /* whose call it is lent for; NULL: the direct connection's */
+        char *borrower;            /* whose call it is lent for; NULL: guestmapd's */
         struct cds_list_head line; /* calls that wait, in order */
         size_t n_line;
-        bool callers_left; /* with their connection, while the tree was lent */
+        bool borrower_left; /* while the tree was lent */
 };
 
 void gate_init(Gate *gate, Service *service);
@@ -71,5 +71,8 @@ int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone
 void gate_run(Gate *gate, sd_bus_message *m, bool waits, JobRun run, JobDone done, void *userdata,
               Detail *detail);
 
-/* The connection is gone: so is the line, and soon the transactions that live with callers. */
-void gate_disconnect(Gate *gate);
+/*
+ * `caller` left with its connection; NULL: guestmapd did, with everybody it forwards for. So do
+ * their calls in line, and soon the transactions that live with them.
+ */
+void gate_disconnect(Gate *gate, const char *caller);

@@ -4,7 +4,7 @@
  * guestmap-vmd: one VM and its map, served on a socket
  *
  * The socket is handed over by whoever starts it (systemd's way, LISTEN_FDS), or made by itself.
- * One connection at a time, that of guestmapd; a newer one replaces an older one. The VM lives
+ * Any number of connections, of which one is guestmapd's (connection-dbus.h). The VM lives
  * until Quit, SIGTERM or SIGINT.
  */
 
@@ -77,16 +77,17 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         Door *door = userdata;
-        int r, connection;
+        Connection *connection;
+        int r, peer;
 
-        connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection < 0) {
+        peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (peer < 0) {
                 if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
                         return 0;
                 log_error("cannot accept a connection: %s", strerror(errno));
                 return door_close_for_now(door);
         }
-        r = service_attach(door->service, connection);
+        r = connection_accept(&connection, door->service, peer);
         if (r < 0)
                 log_error("cannot serve a connection: %s", strerror(-r));
         return 0;

@@ -138,11 +138,24 @@ OpenTransaction *open_transaction_find(Service *service, uint64_t id) {
         return NULL;
 }
 
-void open_transactions_drop(Service *service, const char *caller) {
+static bool lives_with(const OpenTransaction *open, const char *caller) {
+        if (!open->caller)
+                return false;
+        return caller ? strcmp(open->caller, caller) == 0 : !sender_is_connection(open->caller);
+}
+
+void open_transactions_abandon(Service *service, const char *caller) {
+        OpenTransaction *open;
+
+        cds_list_for_each_entry(open, &service->transactions, link)
+                open->is_abandoned = open->is_abandoned || lives_with(open, caller);
+}
+
+void open_transactions_drop(Service *service) {
         OpenTransaction *open, *next;
 
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
-                if (open->caller && (!caller || strcmp(open->caller, caller) == 0))
+                if (open->is_abandoned)
                         open_transaction_free(open);
 }
 

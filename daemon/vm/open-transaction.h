@@ -30,7 +30,8 @@ struct OpenTransaction {
         Transaction *staged;
         uint64_t id;
         uint32_t uid;
-        char *caller; /* whose connection it lives with, "" the direct one; NULL: nobody's */
+        char *caller; /* with whom it lives, "" guestmapd; NULL: with nobody */
+        bool is_abandoned;
         char *path;
         uint64_t timeout_usec;
         uint64_t deadline_usec; /* CLOCK_MONOTONIC; 0 if it lives with a connection */
@@ -39,7 +40,7 @@ struct OpenTransaction {
 };
 
 /*
- * `caller` is the unique name, NULL for the direct connection. MAP_E_QUOTA_EXCEEDED;
+ * `caller` is who begins it, NULL for guestmapd. MAP_E_QUOTA_EXCEEDED;
  * VM_E_INVALID_ARGUMENTS for a timeout beyond the maximum.
  */
 int open_transaction_new(OpenTransaction **ret, Service *service, uint32_t uid, const char *caller,
@@ -50,8 +51,12 @@ DEFINE_CLEANUP(OpenTransaction *, open_transaction_free);
 OpenTransaction *open_transaction_find(Service *service, uint64_t id);
 /* Somebody uses it: the idle timeout starts anew. */
 int open_transaction_touch(OpenTransaction *open);
-/* The connection of `caller` has gone; NULL: everybody's. */
-void open_transactions_drop(Service *service, const char *caller);
+/*
+ * `caller` has left; NULL: guestmapd did, with everybody it forwards for. What lives with them is
+ * to be dropped when the tree is there.
+ */
+void open_transactions_abandon(Service *service, const char *caller);
+void open_transactions_drop(Service *service);
 
 /* Begins and prepares a change of all staged edits. Any outcome of transaction_prepare(). */
 int open_transaction_prepare(OpenTransaction *open, Change *change, Detail *detail);

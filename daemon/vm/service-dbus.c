@@ -3,10 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-id128.h>
 
 #include "api/names.h"
-#include "api/private.h"
 #include "daemon/common/log.h"
 #include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/dump-dbus.h"
@@ -44,6 +42,7 @@ int service_new(Service **ret, sd_event *event) {
         service->event = sd_event_ref(event);
         service->map_target.service = service;
         jobs_init(&service->jobs, event);
+        CDS_INIT_LIST_HEAD(&service->connections);
         RB_INIT(&service->callers);
         gate_init(&service->gate, service);
         CDS_INIT_LIST_HEAD(&service->transactions);
@@ -62,6 +61,7 @@ int service_new(Service **ret, sd_event *event) {
 }
 
 Service *service_free(Service *service) {
+        Connection *connection, *next_connection;
         OpenTransaction *open, *next;
 
         if (!service)
@@ -70,7 +70,8 @@ Service *service_free(Service *service) {
         sd_event_source_disable_unref(service->compaction);
         if (service->is_destroyed)
                 recovery_forget(&service->places);
-        service_detach(service);
+        cds_list_for_each_entry_safe(connection, next_connection, &service->connections, link)
+                connection_free(connection);
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 open_transaction_free(open);
         announcer_deinit(&service->announcer);
@@ -91,101 +92,62 @@ Service *service_free(Service *service) {
 }
 
 void service_caller_gone(Service *service, const char *name) {
-        open_transactions_drop(service, name);
+        open_transactions_abandon(service, name);
+        open_transactions_drop(service);
         watches_drop(service, name);
         dumps_drop(service, name);
         callers_remove(&service->callers, name);
 }
 
-void service_detach(Service *service) {
-        if (!service->bus)
+/* Of whoever has left. Transactions and calls that somebody works on go when he is done. */
+static void drop_calls(Service *service, const char *sender) {
+        gate_disconnect(&service->gate, sender);
+        watches_drop(service, sender);
+        dumps_drop(service, sender);
+        vcpu_calls_drop(service, sender);
+}
+
+void service_connection_gone(Service *service, sd_bus *bus, const char *name) {
+        drop_calls(service, name);
+        if (service->bus != bus)
                 return;
-        gate_disconnect(&service->gate);
-        watches_drop(service, NULL);
-        dumps_drop(service, NULL);
-        vcpu_calls_drop(service);
+        drop_calls(service, NULL);
         callers_clear(&service->callers);
-        service->bus = sd_bus_flush_close_unref(service->bus);
+        service->bus = NULL;
 }
 
-static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        service_detach(userdata);
-        return 0;
+static Connection *find_connection(Service *service, sd_bus *bus) {
+        Connection *connection;
+
+        cds_list_for_each_entry(connection, &service->connections, link)
+                if (connection->bus == bus)
+                        return connection;
+        return NULL;
 }
 
-/* Runs before any object sees the message: only callers that were announced get further. */
-static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *sender = sd_bus_message_get_sender(m), *path = sd_bus_message_get_path(m);
-        Service *service = userdata;
-        bool held = false;
-        Detail detail;
-        int r;
-
-        if (!sd_bus_message_is_method_call(m, NULL, NULL))
-                return 0;
-        if (!sender ||
-            (callers_find(&service->callers, sender) && strcmp(path, GUESTMAP_PATH_PRIVATE) != 0))
-                r = gate_hold(&service->gate, m, &held, &detail);
-        else
-                r = detail_set(&detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender,
-                               path);
-        return r != 0 ? error_from_outcome(error, r, &detail) : held;
+void service_detach(Service *service) {
+        if (service->bus)
+                connection_free(find_connection(service, service->bus));
 }
 
-static int connection_prepare(Service *service, sd_bus *bus) {
-        sd_id128_t id;
-        int r;
-
-        r = sd_id128_randomize(&id);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_server(bus, true, id);
-        if (r < 0)
-                return r;
-        /* Who may connect is decided by the socket's mode: in a sandbox of its own uids this
-         * process could not tell its peer's. */
-        r = sd_bus_set_anonymous(bus, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_filter(bus, NULL, on_message, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
-                                service);
-        if (r < 0)
-                return r;
-        r = private_add(service, bus);
-        if (r < 0)
-                return r;
-        return service->vm ? objects_add(service, bus) : 0;
+void service_give_to_guestmapd(Service *service, Connection *connection) {
+        if (service->bus == connection->bus)
+                return;
+        service_detach(service);
+        service->bus = connection->bus;
+        /* It hears what is left for it, and nothing of calls that end with the process. */
+        (void)sd_bus_set_close_on_exit(service->bus, true);
 }
 
 int service_attach(Service *service, int fd) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        Connection *connection;
         int r;
 
         service_detach(service);
-        r = sd_bus_new(&bus);
-        if (r < 0) {
-                safe_close(fd);
-                return r;
-        }
-        r = sd_bus_set_fd(bus, fd, fd);
-        if (r < 0) {
-                safe_close(fd);
-                return r;
-        }
-        r = connection_prepare(service, bus);
+        r = connection_accept(&connection, service, fd);
         if (r < 0)
                 return r;
-        r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        r = sd_bus_attach_event(bus, service->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r < 0)
-                return r;
-        service->bus = TAKE_PTR(bus);
+        service_give_to_guestmapd(service, connection);
         return 0;
 }
 
@@ -204,6 +166,7 @@ static int make_paths(Service *service, const char *name) {
 }
 
 static int take_vm(Service *service, VM *vm) {
+        Connection *connection;
         int r;
 
         r = make_paths(service, vm->name);
@@ -227,7 +190,12 @@ static int take_vm(Service *service, VM *vm) {
         service->last_transaction = vm->facts.transactions;
         log_set_vm(vm->name);
         status_changed(&service->status);
-        return service->bus ? objects_add(service, service->bus) : 0;
+        cds_list_for_each_entry(connection, &service->connections, link) {
+                r = objects_add(service, connection->bus);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int service_take_vm(Service *service, VM *vm) {
@@ -272,16 +240,22 @@ int service_commit(Service *service, Change *change, const char *transaction,
 }
 
 uint32_t service_caller_uid(Service *service, sd_bus_message *m) {
-        const char *sender = sd_bus_message_get_sender(m);
-        const Caller *caller = sender ? callers_find(&service->callers, sender) : NULL;
+        const Connection *own = connection_of(service, m);
+        const char *sender = sender_of(service, m);
+        const Caller *caller;
 
-        return caller ? caller->uid : service->vm->owner;
+        if (own)
+                return own->uid;
+        if (!sender)
+                return service->vm->owner;
+        caller = callers_find(&service->callers, sender);
+        return caller ? caller->uid : UINT32_MAX; /* it has left */
 }
 
 bool service_caller_sees(Service *service, sd_bus_message *m, uint32_t uid) {
         uint32_t caller;
 
-        if (!m || !sd_bus_message_get_sender(m))
+        if (!m || !sender_of(service, m))
                 return true;
         caller = service_caller_uid(service, m);
         return caller == 0 || caller == uid;

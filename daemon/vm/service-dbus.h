@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * Service: a VM on a connection
+ * Service: a VM on its connections
  *
- * Everything that one guestmap-vmd has, on one sd_event loop: the VM, who calls, what transactions
- * are open, what has been told. At most one connection at a time; the VM does not mind being
- * without. A message without a sender comes from whoever holds the other end of the socket: it
- * counts as the owner, with all rights.
+ * Everything that one guestmap-vmd has, on one sd_event loop: the VM, who is connected, who calls,
+ * what transactions are open, what has been told. One connection at most is guestmapd's, and is the
+ * one that signals go to; the VM does not mind being without. A message without a sender there is
+ * guestmapd's own: it counts as the owner, with all rights.
  *
- * I1: objects of the VM are on the connection iff there is a VM.
+ * I1: objects of the VM are on all connections iff there is a VM.
  * I2: who looks at the tree for a call has checked in what was checked out: the find function of
  *     region objects does it, so that handlers there need not.
  */
@@ -25,6 +25,7 @@
 #include "daemon/vm/announcer-dbus.h"
 #include "daemon/vm/caller.h"
 #include "daemon/vm/change.h"
+#include "daemon/vm/connection-dbus.h"
 #include "daemon/vm/gate-dbus.h"
 #include "daemon/vm/history.h"
 #include "daemon/vm/job.h"
@@ -38,13 +39,15 @@ typedef struct Service Service;
 
 struct Service {
         sd_event *event;
-        sd_bus *bus; /* NULL: nobody is connected */
+        struct cds_list_head connections; /* of Connection.link, oldest first */
+        uint64_t last_connection;
+        sd_bus *bus; /* guestmapd's connection; NULL: it is not connected */
         VM *vm;      /* NULL until Setup is done */
         Status status;
         bool is_setting_up;
         bool is_destroyed; /* the VM ends with the process, for good */
-        Places places; /* borrowed; set before a VM is */
-        FDStore *store; /* of the VM; borrowed, set before there is one; NULL: there is none */
+        Places places;     /* borrowed; set before a VM is */
+        FDStore *store;    /* of the VM; borrowed, set before there is one; NULL: there is none */
         Jobs jobs;
 
         char *path; /* of the VM object, and of the nodes below it */
@@ -75,13 +78,14 @@ int service_new(Service **ret, sd_event *event);
 Service *service_free(Service *service);
 DEFINE_CLEANUP(Service *, service_free);
 
-/*
- * Serves on a connected stream socket from now on; takes over fd, also on failure. A connection
- * that there was is closed.
- */
+/* guestmapd is at the other end of a connected stream socket; takes over fd, also on failure. */
 int service_attach(Service *service, int fd);
-/* Ends the connection: all callers are gone. */
+/* This connection is guestmapd's from now on. One that was is closed. */
+void service_give_to_guestmapd(Service *service, Connection *connection);
+/* Ends guestmapd's connection: all callers that it forwards for are gone. */
 void service_detach(Service *service);
+/* A connection has ended, which was called so. */
+void service_connection_gone(Service *service, sd_bus *bus, const char *name);
 
 /* The VM is complete: serves it from now on. Takes it over, also on failure. */
 int service_take_vm(Service *service, VM *vm);
@@ -99,7 +103,7 @@ static inline Service *service_current(sd_bus *bus) {
         return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
 }
 
-/* Whose uid a call counts as: the owner's for the direct connection. */
+/* Whose uid a call counts as: the owner's for guestmapd's own calls. */
 uint32_t service_caller_uid(Service *service, sd_bus_message *m);
 /* Whether the caller may see what belongs to uid: it is its own, or it is root. NULL: ourselves. */
 bool service_caller_sees(Service *service, sd_bus_message *m, uint32_t uid);

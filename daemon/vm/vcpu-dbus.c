@@ -104,11 +104,12 @@ static void answer_calls(Service *service, uint32_t index) {
         }
 }
 
-void vcpu_calls_drop(Service *service) {
+void vcpu_calls_drop(Service *service, const char *caller) {
         VCPUCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &service->vcpu_calls, link)
-                call_free(call);
+                if (sender_is(service, call->m, caller))
+                        call_free(call);
 }
 
 static int tell_state(Service *service, const VCPU *vcpu, const VCPUEnd *end) {

@@ -29,5 +29,5 @@ int on_vcpu_ended(sd_event_source *source, int fd, uint32_t events, void *userda
 /* Tells of the runs that have ended and were not told of. */
 void vcpus_tell(Service *service);
 
-/* The connection has gone, and all who wait with it. */
-void vcpu_calls_drop(Service *service);
+/* `caller` left; NULL: guestmapd did, with everybody it forwards for. */
+void vcpu_calls_drop(Service *service, const char *caller);

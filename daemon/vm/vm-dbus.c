@@ -10,6 +10,7 @@
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
+#include "daemon/vm/private-dbus.h"
 #include "daemon/vm/report.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpus-dbus.h"
@@ -30,7 +31,7 @@ static int begin(Service *service, sd_bus_message *m, OpenTransaction **ret, Det
         if (r != 0)
                 return r;
         return open_transaction_new(ret, service, service_caller_uid(service, m),
-                                    sd_bus_message_get_sender(m), timeout_usec, detail);
+                                    sender_of(service, m), timeout_usec, detail);
 }
 
 static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -300,6 +301,8 @@ static int method_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error
         r = sd_bus_reply_method_return(m, NULL);
         if (r < 0)
                 return r;
+        service->is_destroyed = true;
+        private_tell_leaving(service);
         return sd_event_exit(service->event, EXIT_SUCCESS);
 }
 
@@ -417,6 +420,9 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetDirty", SD_BUS_ARGS("b", clear),
                                 SD_BUS_RESULT("t", generation, "t", page_size, "h", bitmaps),
                                 method_get_vm_dirty, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenConnection", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("h", connection), method_open_connection,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Destroy", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 method_destroy, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, CONST),

@@ -265,31 +265,29 @@ void watches_note(Service *service, const Change *change) {
                 make_due(service, RB_MIN(Watches, &service->watches), NULL);
 }
 
-static bool is_drained(const Service *service) {
+static bool is_drained(const Watch *watch) {
+        sd_bus *bus = sd_bus_message_get_bus(watch->m);
         uint64_t queued;
 
-        return sd_bus_get_n_queued_write(service->bus, &queued) >= 0 && queued < WATCHES_QUEUED_MAX;
+        return sd_bus_get_n_queued_write(bus, &queued) >= 0 && queued < WATCHES_QUEUED_MAX;
 }
 
 bool watches_wake(Service *service) {
-        while (!cds_list_empty(&service->watches_due) && is_drained(service))
-                watch_answer(cds_list_first_entry(&service->watches_due, Watch, due));
+        Watch *watch, *next;
+
+        cds_list_for_each_entry_safe(watch, next, &service->watches_due, due)
+                if (is_drained(watch))
+                        watch_answer(watch);
         return cds_list_empty(&service->watches_due);
-}
-
-static bool is_of(const Watch *watch, const char *caller) {
-        const char *sender = sd_bus_message_get_sender(watch->m);
-
-        return !caller || (sender && strcmp(sender, caller) == 0);
 }
 
 void watches_drop(Service *service, const char *caller) {
         Watch *watch, *next;
 
         RB_FOREACH_SAFE(watch, Watches, &service->watches, next)
-                if (is_of(watch, caller))
+                if (sender_is(service, watch->m, caller))
                         watch_free(watch);
         cds_list_for_each_entry_safe(watch, next, &service->watches_due, due)
-                if (is_of(watch, caller))
+                if (sender_is(service, watch->m, caller))
                         watch_free(watch);
 }

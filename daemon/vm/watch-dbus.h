@@ -42,9 +42,9 @@ int watch_new(Service *service, sd_bus_message *m, const AddressSpace *space, ui
 /* A change is in force: who has something to be told of it is due. */
 void watches_note(Service *service, const Change *change);
 /*
- * Answers those who are due, as long as the connection takes it: a thousand answers may be half a
+ * Answers those who are due, as long as their connections take it: a thousand answers may be half a
  * megabyte each. Whether that was all.
  */
 bool watches_wake(Service *service);
-/* `caller` left; NULL: everybody, with the connection. */
+/* `caller` left; NULL: guestmapd did, with everybody it forwards for. */
 void watches_drop(Service *service, const char *caller);

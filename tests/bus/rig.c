@@ -215,6 +215,8 @@ static void send_call(Rig *rig, const char *path, const char *member, const char
         for (size_t i = 0; i < ELEMENTS_OF(ours); i++)
                 if (strncmp(member, ours[i], strlen(ours[i])) == 0 && ours[i][dot - member] == 0)
                         prefix = "org.guestmap1.";
+        if (strncmp(member, "DBus.", strlen("DBus.")) == 0)
+                prefix = "org.freedesktop.";
         snprintf(interface, sizeof(interface), "%s%.*s", prefix, (int)(dot - member), member);
         assert_true(sd_bus_message_new_method_call(rig->bus, &m, NULL, path, interface, dot + 1) >=
                     0);

@@ -46,7 +46,8 @@ Rig *rig_free(Rig *rig);
 void rig_reconnect(Rig *rig);
 
 /*
- * Calls "Interface.Member" (org.guestmap1. or org.freedesktop.DBus. is put in front) and runs the
+ * Calls "Interface.Member" (org.guestmap1., org.freedesktop.DBus., or before DBus org.freedesktop.
+ * is put in front) and runs the
  * loop until it is answered and all is told. The text is valid until the next call.
  */
 const char *rig_call(Rig *rig, const char *path, const char *member, const char *types, ...);

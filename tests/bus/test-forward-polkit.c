@@ -8,6 +8,7 @@
  * where the user may be asked.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
@@ -27,7 +28,15 @@
 #define STRANGER 2000
 #define OTHER    3000
 
-typedef enum Mood { MOOD_YES, MOOD_NO, MOOD_CHALLENGE, MOOD_ABSENT, MOOD_DYING, MOOD_SLOW } Mood;
+typedef enum Mood {
+        MOOD_YES,
+        MOOD_NO,
+        MOOD_CHALLENGE,
+        MOOD_ABSENT,
+        MOOD_DYING,
+        MOOD_SLOW,
+        MOOD_LOOK, /* yes to org.guestmap1.inspect, no to all else */
+} Mood;
 
 static const char *program;
 static OwnBus own;
@@ -36,6 +45,7 @@ static sd_bus_message *question; /* the last, MOOD_SLOW */
 static char asked[4096], ended[4096], cookie[64], taken_back[64];
 static unsigned n_asked, n_ended, n_left; /* calls that have been sent and not ended */
 static bool has_asked, is_idle, was_taken_back;
+static int passed_fd; /* the last one */
 
 static void write_down(char text[static 4096], const char *words) {
         size_t used = strlen(text);
@@ -93,6 +103,8 @@ static int on_question(sd_bus_message *m) {
         write_down(asked, words);
         n_asked++;
         has_asked = true;
+        if (mood == MOOD_LOOK)
+                return answer(m, strcmp(action, "org.guestmap1.inspect") == 0 ? MOOD_YES : MOOD_NO);
         return answer(m, mood);
 }
 
@@ -118,12 +130,20 @@ static const char *last_part(const char *name) {
         return strrchr(name, '.') + 1;
 }
 
+static void take_fd(sd_bus_message *m) {
+        assert_true(sd_bus_message_read(m, "h", &passed_fd) > 0);
+        passed_fd = fcntl(passed_fd, F_DUPFD_CLOEXEC, 3);
+        assert_true(passed_fd >= 0);
+}
+
 /* The client is known by what was written behind the call: nothing else comes back. */
 static int on_end(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const sd_bus_error *failure = sd_bus_message_get_error(m);
         const char *what = userdata;
         char words[128];
 
+        if (sd_bus_message_has_signature(m, "h"))
+                take_fd(m);
         snprintf(words, sizeof(words), "%s %s", what, failure ? last_part(failure->name) : "done");
         write_down(ended, words);
         n_ended++;
@@ -439,6 +459,67 @@ static void test_what_has_gone_is_gone(void **state) {
         create(0, "vm1");
 }
 
+static sd_bus *join(int fd) {
+        sd_bus *bus;
+
+        assert_true(sd_bus_new(&bus) >= 0);
+        assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
+        assert_true(sd_bus_set_bus_client(bus, 1) >= 0);
+        assert_true(sd_bus_start(bus) >= 0);
+        return bus;
+}
+
+static bool may(sd_bus *bus, const char *interface, const char *member, const char *types,
+                const char *text) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, interface, member, &error, NULL, types,
+                               text, 1, 0);
+        if (r < 0)
+                assert_string_equal(error.name, SD_BUS_ERROR_ACCESS_DENIED);
+        return r >= 0;
+}
+
+/* Nobody is asked for a password but for what the call itself needs. */
+static void test_a_connection_has_the_rights_of_its_time(void **state) {
+        static const Mood moods[] = {MOOD_LOOK, MOOD_YES};
+
+        for (size_t i = 0; i < ELEMENTS_OF(moods); i++) {
+                sd_bus_message *m =
+                        new_call(STRANGER, VM1, GUESTMAP_INTERFACE_VM, "OpenConnection");
+                sd_bus *bus;
+
+                mood = moods[i];
+                forget();
+                assert_true(sd_bus_message_set_allow_interactive_authorization(m, 1) >= 0);
+                assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+                expect("done", m);
+                assert_string_equal(asked, "inspect 2000 vm1 !, modify 2000 vm1, "
+                                           "access-memory 2000 vm1, admin 2000 vm1");
+                mood = MOOD_NO;
+                bus = join(passed_fd);
+                assert_true(may(bus, GUESTMAP_INTERFACE_VM, "GetSlots", NULL, NULL));
+                assert_int_equal(
+                        may(bus, GUESTMAP_INTERFACE_MAP, "EnableRegion", "sba{sv}", "system"),
+                        moods[i] == MOOD_YES);
+                assert_int_equal(n_asked, 4);
+                sd_bus_close_unref(bus);
+        }
+}
+
+static void test_a_connection_is_for_who_may_look(void **state) {
+        sd_bus_message *m = new_call(STRANGER, VM1, GUESTMAP_INTERFACE_VM, "OpenConnection");
+
+        mood = MOOD_NO;
+        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+        expect("AccessDenied", m);
+        assert_string_equal(asked, "inspect 2000 vm1");
+        m = new_call(OWNER, VM1, GUESTMAP_INTERFACE_VM, "OpenConnection");
+        assert_true(sd_bus_message_append(m, "a{sv}", 1, "rights", "u", 7) >= 0);
+        expect("InvalidArgs", m);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_vm, tear_down_vm)
 
 int main(int argc, char *argv[]) {
@@ -454,6 +535,8 @@ int main(int argc, char *argv[]) {
                 TEST(test_a_question_is_taken_back),
                 TEST(test_an_answer_is_for_one_vm),
                 TEST(test_what_has_gone_is_gone),
+                TEST(test_a_connection_has_the_rights_of_its_time),
+                TEST(test_a_connection_is_for_who_may_look),
         };
 
         if (argc != 2)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/errors.h"
@@ -688,20 +689,98 @@ static void test_calls_in_flight(void **state) {
         sd_bus_close_unref(greedy);
 }
 
+static sd_bus *open_connection(const char *vm) {
+        sd_bus *own;
+        int fd;
+
+        call(vm, GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", 0);
+        assert_true(sd_bus_message_read(last_reply, "h", &fd) > 0);
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        assert_true(fd >= 0);
+        assert_true(sd_bus_new(&own) >= 0);
+        assert_true(sd_bus_set_fd(own, fd, fd) >= 0);
+        assert_true(sd_bus_set_bus_client(own, 1) >= 0);
+        assert_true(sd_bus_start(own) >= 0);
+        return own;
+}
+
+static bool has_transactions(void) {
+        call(VM1, GUESTMAP_INTERFACE_VM, "ListTransactions", NULL);
+        assert_true(sd_bus_message_enter_container(last_reply, 'a', "(otu)") > 0);
+        return sd_bus_message_at_end(last_reply, 0) == 0;
+}
+
+/* Needs neither guestmapd nor the bus once it is there, and ends with the VM. */
+static void test_connections_of_ones_own(void **state) {
+        sd_bus *own, *before = client;
+        uint64_t generation;
+
+        create("vm1");
+        own = open_connection(VM1);
+        client = own;
+        generation = add_region(VM1, "a", "mmio", 0x1000, 0);
+        call(VM1, GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", UINT64_C(0), 0);
+        client = before;
+        assert_int_equal(generation_of(VM1), generation);
+        world_stop_daemon(&world, SIGKILL);
+        client = own;
+        assert_int_equal(add_region(VM1, "b", "mmio", 0x1000, 0), generation + 1);
+        client = before;
+        assert_true(world_start_daemon(&world));
+        assert_int_equal(generation_of(VM1), generation + 1);
+        assert_true(has_transactions());
+        sd_bus_close_unref(own);
+        for (unsigned tries = 0; tries < 1000 && has_transactions(); tries++)
+                nanosleep(&(struct timespec){.tv_nsec = 5000000L}, NULL);
+        assert_false(has_transactions());
+        own = open_connection(VM1);
+        destroy("vm1");
+        assert_true(sd_bus_call_method(own, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM,
+                                       "GetSlots", NULL, NULL, NULL) < 0);
+        sd_bus_close_unref(own);
+}
+
+/* The VM goes as it does by the bus, and guestmapd does not take it for a crash. */
+static void test_destroyed_by_ones_own_connection(void **state) {
+        sd_bus *own;
+
+        listen_on(client);
+        create("vm1");
+        expect_signal(client, GUESTMAP_PATH, "VMNew");
+        expect_signal(client, GUESTMAP_PATH, "InterfacesAdded");
+        own = open_connection(VM1);
+        assert_true(sd_bus_call_method(own, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM, "Destroy",
+                                       NULL, NULL, "a{sv}", 0) >= 0);
+        sd_bus_close_unref(own);
+        expect_signal(client, GUESTMAP_PATH, "VMRemoved");
+        create("vm1");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_create_and_destroy), TEST(test_names),
-                TEST(test_manager_refuses),    TEST(test_setup_fails),
-                TEST(test_calls_pass),         TEST(test_signals_pass),
-                TEST(test_descriptors_pass),   TEST(test_introspection),
-                TEST(test_managed_objects),    TEST(test_order),
-                TEST(test_no_reply),           TEST(test_client_dies_with_transaction),
-                TEST(test_vm_process_dies),    TEST(test_vm_process_leaves),
-                TEST(test_vm_process_hangs),   TEST(test_daemon_dies),
-                TEST(test_bus_dies),           TEST(test_rights),
+                TEST(test_create_and_destroy),
+                TEST(test_names),
+                TEST(test_manager_refuses),
+                TEST(test_setup_fails),
+                TEST(test_calls_pass),
+                TEST(test_signals_pass),
+                TEST(test_descriptors_pass),
+                TEST(test_introspection),
+                TEST(test_managed_objects),
+                TEST(test_order),
+                TEST(test_no_reply),
+                TEST(test_client_dies_with_transaction),
+                TEST(test_vm_process_dies),
+                TEST(test_vm_process_leaves),
+                TEST(test_vm_process_hangs),
+                TEST(test_daemon_dies),
+                TEST(test_bus_dies),
+                TEST(test_rights),
                 TEST(test_calls_in_flight),
+                TEST(test_connections_of_ones_own),
+                TEST(test_destroyed_by_ones_own_connection),
         };
 
         if (argc != 3)

@@ -20,8 +20,8 @@
 static void lend(Rig *rig) {
         sd_bus_message *m;
 
-        assert_true(sd_bus_message_new_method_call(rig->bus, &m, NULL, RIG_VM, "org.guestmap1.Map",
-                                                   "ApplyFD") >= 0);
+        assert_true(sd_bus_message_new_method_call(rig->service->bus, &m, NULL, RIG_VM,
+                                                   "org.guestmap1.Map", "ApplyFD") >= 0);
         assert_true(sd_bus_message_set_sender(m, BORROWER) >= 0);
         assert_int_equal(gate_lend(&rig->service->gate, m), 0);
         sd_bus_message_unref(m);

@@ -160,6 +160,17 @@ test_looking_can_be_forbidden() {
         inspects as_nobody one
 }
 
+# A VM's socket is for root and guestmapd, and one of them does not keep the other from it.
+test_a_private_socket_is_a_bus_for_root() {
+        address=unix:path=/run/guestmap/one
+        busctl --address=$address call org.guestmap1 /org/guestmap1/vm/one org.guestmap1.VM GetSlots
+        busctl --address=$address tree org.guestmap1 | grep -q region/ram
+        not as_nobody busctl --address=$address call org.guestmap1 /org/guestmap1/vm/one \
+                org.guestmap1.VM GetSlots
+        inspects as_nobody one
+        not journalctl --unit guestmapd.service --grep 'connection to its process'
+}
+
 # Installed, but it does not come up: nobody is let in for that.
 test_a_polkit_that_does_not_start_allows_nothing() {
         systemctl mask --runtime --now polkit.service

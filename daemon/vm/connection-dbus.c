@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-id128.h>
+
+#include "api/private.h"
+#include "daemon/common/rights.h"
+#include "daemon/vm/connection-dbus.h"
+#include "daemon/vm/driver-dbus.h"
+#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/objects-dbus.h"
+#include "daemon/vm/options-dbus.h"
+#include "daemon/vm/private-dbus.h"
+#include "daemon/vm/service-dbus.h"
+
+/* No client of a bus is called like that. */
+#define NAME_PREFIX "connection "
+
+static bool is_of_guestmapd(const Connection *connection) {
+        return connection->service->bus == connection->bus;
+}
+
+/* What a connection is called stays with its messages when it has gone. */
+static const char *name_of(sd_bus *bus) {
+        const char *name = "";
+
+        (void)sd_bus_get_description(bus, &name);
+        return name;
+}
+
+const char *sender_of(const Service *service, sd_bus_message *m) {
+        sd_bus *bus = sd_bus_message_get_bus(m);
+
+        return bus == service->bus ? sd_bus_message_get_sender(m) : name_of(bus);
+}
+
+bool sender_is_connection(const char *sender) {
+        return strncmp(sender, NAME_PREFIX, strlen(NAME_PREFIX)) == 0;
+}
+
+bool sender_is(const Service *service, sd_bus_message *m, const char *sender) {
+        const char *actual = sender_of(service, m);
+
+        if (!sender)
+                return !actual || !sender_is_connection(actual);
+        return actual && strcmp(actual, sender) == 0;
+}
+
+Connection *connection_of(const Service *service, sd_bus_message *m) {
+        Connection *connection;
+
+        cds_list_for_each_entry(connection, &service->connections, link)
+                if (connection->bus == sd_bus_message_get_bus(m))
+                        return is_of_guestmapd(connection) ? NULL : connection;
+        return NULL;
+}
+
+/* guestmapd takes what is left for it; nobody else is waited for. */
+Connection *connection_free(Connection *connection) {
+        if (!connection)
+                return NULL;
+        if (connection->link.next) {
+                if (is_of_guestmapd(connection))
+                        (void)sd_bus_flush(connection->bus);
+                cds_list_del(&connection->link);
+                service_connection_gone(connection->service, connection->bus,
+                                        name_of(connection->bus));
+        }
+        sd_bus_close_unref(connection->bus);
+        free(connection);
+        return NULL;
+}
+DEFINE_CLEANUP(Connection *, connection_free);
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        connection_free(userdata);
+        return 0;
+}
+
+/* Only callers that were announced get further. */
+static int check_forwarded(Service *service, sd_bus_message *m, Detail *detail) {
+        const char *sender = sd_bus_message_get_sender(m), *path = sd_bus_message_get_path(m);
+
+        if (!sender ||
+            (callers_find(&service->callers, sender) && strcmp(path, GUESTMAP_PATH_PRIVATE) != 0))
+                return 0;
+        return detail_set(detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender, path);
+}
+
+static int check_own(const Connection *connection, sd_bus_message *m, Detail *detail) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+        uint32_t right = call_right(sd_bus_message_get_path(m), interface, member);
+        uint64_t unread = 0;
+
+        (void)sd_bus_get_n_queued_write(connection->bus, &unread);
+        if (unread >= CONNECTION_UNREAD_MAX)
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                                  "%" PRIu64 " messages have not been read, the limit is %d",
+                                  unread, CONNECTION_UNREAD_MAX);
+        if ((right & ~connection->rights) == 0 || driver_is_called(m))
+                return 0;
+        return detail_set(detail, VM_E_ACCESS_DENIED,
+                          "%s.%s: uid %" PRIu32 " may not %s this VM, by the rights that the "
+                          "connection was opened with",
+                          interface ?: "?", member, connection->uid, right_verb(right));
+}
+
+/* Who goes on asking while answers lie here unread gets no more of them. */
+static bool is_beyond_hope(const Connection *connection) {
+        uint64_t unread = 0;
+
+        return !is_of_guestmapd(connection) &&
+               sd_bus_get_n_queued_write(connection->bus, &unread) >= 0 &&
+               unread >= CONNECTION_UNREAD_END;
+}
+
+/* Runs before any object sees the message. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Connection *connection = userdata;
+        Service *service = connection->service;
+        bool held = false;
+        Detail detail;
+        int r;
+
+        if (!sd_bus_message_is_method_call(m, NULL, NULL))
+                return 0;
+        if (is_beyond_hope(connection)) {
+                connection_free(connection);
+                return 1;
+        }
+        if (connection->is_from_socket &&
+            sd_bus_message_is_method_call(m, GUESTMAP_INTERFACE_PRIVATE, NULL))
+                service_give_to_guestmapd(service, connection);
+        r = is_of_guestmapd(connection) ? check_forwarded(service, m, &detail)
+                                        : check_own(connection, m, &detail);
+        if (r == 0 && !driver_is_called(m))
+                r = gate_hold(&service->gate, m, &held, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : held;
+}
+
+static int add_objects(Connection *connection) {
+        Service *service = connection->service;
+        int r;
+
+        r = driver_add(connection->bus);
+        if (r < 0)
+                return r;
+        if (connection->is_from_socket) {
+                r = private_add(service, connection->bus);
+                if (r < 0)
+                        return r;
+        }
+        return service->vm ? objects_add(service, connection->bus) : 0;
+}
+
+static int prepare(Connection *connection) {
+        char name[sizeof(NAME_PREFIX "18446744073709551615")];
+        sd_bus *bus = connection->bus;
+        sd_id128_t id;
+        int r;
+
+        snprintf(name, sizeof(name), NAME_PREFIX "%" PRIu64,
+                 ++connection->service->last_connection);
+        r = sd_bus_set_description(bus, name);
+        if (r < 0)
+                return r;
+        r = sd_id128_randomize(&id);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_server(bus, true, id);
+        if (r < 0)
+                return r;
+        /* Who may connect was decided before: in a sandbox of its own uids this process could not
+         * tell its peer's. */
+        r = sd_bus_set_anonymous(bus, true);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_close_on_exit(bus, false);
+        if (r < 0)
+                return r;
+        /* What replies and signals say of their sender, for those who look at it. */
+        r = sd_bus_set_sender(bus, GUESTMAP_SERVICE);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_filter(bus, NULL, on_message, connection);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
+                                connection);
+        return r < 0 ? r : add_objects(connection);
+}
+
+static int start(Connection *connection, int fd) {
+        _cleanup_(closep) int owned = fd;
+        int r;
+
+        r = sd_bus_new(&connection->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_fd(connection->bus, owned, owned);
+        if (r < 0)
+                return r;
+        TAKE_FD(owned);
+        r = prepare(connection);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(connection->bus);
+        if (r < 0)
+                return r;
+        return sd_bus_attach_event(connection->bus, connection->service->event,
+                                   SD_EVENT_PRIORITY_NORMAL);
+}
+
+/* `from` says whose it is. */
+static int connection_new(Connection **ret, const Connection *from, int fd) {
+        _cleanup_(connection_freep) Connection *connection = NULL;
+        int r;
+
+        connection = malloc(sizeof(*connection));
+        if (!connection) {
+                safe_close(fd);
+                return -ENOMEM;
+        }
+        *connection = *from;
+        r = start(connection, fd);
+        if (r < 0)
+                return r;
+        cds_list_add_tail(&connection->link, &from->service->connections);
+        *ret = TAKE_PTR(connection);
+        return 0;
+}
+
+int connection_accept(Connection **ret, Service *service, int fd) {
+        const Connection from = {
+                .service = service,
+                .uid = service->vm ? service->vm->owner : 0,
+                .rights = GUESTMAP_RIGHTS_ALL,
+                .is_from_socket = true,
+        };
+
+        return connection_new(ret, &from, fd);
+}
+
+static int check_room(const Service *service, uint32_t uid, Detail *detail) {
+        bool is_owner = uid == 0 || uid == service->vm->owner;
+        size_t n = 0, n_user = 0, max = CONNECTIONS_MAX - (is_owner ? 0 : CONNECTIONS_RESERVED);
+        const Connection *other;
+
+        cds_list_for_each_entry(other, &service->connections, link) {
+                n += !other->is_from_socket;
+                n_user += !other->is_from_socket && other->uid == uid;
+        }
+        if (n < max && (is_owner || n_user < CONNECTIONS_USER_MAX))
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "VM \"%s\": uid %" PRIu32 " has %zu connections of %zu, no more than %d "
+                          "may be its, and %zu in all",
+                          service->vm->name, uid, n_user, n,
+                          is_owner ? CONNECTIONS_MAX : CONNECTIONS_USER_MAX, max);
+}
+
+/* Gives the other end to the caller. */
+static int open_for(Service *service, uint32_t uid, uint32_t rights, sd_bus_message *m,
+                    Detail *detail) {
+        const Connection from = {.service = service, .uid = uid, .rights = rights};
+        _cleanup_(closep) int theirs = -1;
+        Connection *connection;
+        int r, pair[2];
+
+        r = check_room(service, uid, detail);
+        if (r != 0)
+                return r;
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return -errno;
+        theirs = pair[1];
+        r = connection_new(&connection, &from, pair[0]);
+        if (r < 0)
+                return r;
+        /* If this fails the other end is closed, and the connection with it. */
+        r = sd_bus_reply_method_return(m, "h", theirs);
+        return r < 0 ? r : 0;
+}
+
+int method_connect(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        uint32_t uid, rights;
+        Detail detail;
+        int r;
+
+        r = sd_bus_message_read(m, "uu", &uid, &rights);
+        if (r < 0)
+                return r;
+        if (!service->vm)
+                r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "there is no VM yet");
+        else
+                r = open_for(service, uid, rights, m, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : 1;
+}
+
+/* guestmapd does not forward it: it calls Connect instead. */
+int method_open_connection(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Service *service = userdata;
+        const Connection *own = connection_of(service, m);
+        Detail detail = {};
+        int r;
+
+        r = options_read_none(m, &detail);
+        if (r == 0 && !own)
+                r = detail_set(&detail, VM_E_ACCESS_DENIED, "nobody said with which rights");
+        if (r == 0)
+                r = open_for(service, own->uid, own->rights, m, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : 1;
+}
