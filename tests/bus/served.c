@@ -110,6 +110,7 @@ Served *served_free(Served *served) {
                 return NULL;
         served_end(served, SIGKILL);
         unlink_in(served, "journal");
+        unlink_in(served, "facts");
         unlink_in(served, "vcpus");
         unlink_in(served, "socket");
         close(served->socket);
