@@ -156,9 +156,9 @@ static void measure(Watch *watch, size_t n) {
         served = now_ns();
         call_each(n);
         called = now_ns();
-        printf("{\"bench\": \"recovery\", \"vms\": %zu, \"recovered_ns\": %llu, "
-               "\"each_called_ns\": %llu, \"guest\": %s, \"still_ns\": %llu, "
-               "\"still_before_ns\": %llu}\n",
+        printf("{\"bench\":\"recovery\",\"vms\":%zu,\"recovered_ns\":%llu, "
+               "\"each_called_ns\":%llu,\"guest\":%s,\"still_ns\":%llu, "
+               "\"still_before_ns\":%llu}\n",
                n, (unsigned long long)(served - begin), (unsigned long long)(called - served),
                watch->counter ? "true" : "false", (unsigned long long)watch->still_ns,
                (unsigned long long)quiet_ns);
