@@ -21,6 +21,8 @@ const Verb verbs[] = {
         {"create", "NAME", "Create a VM", CREATE_OPTIONS, .run = verb_create},
         {"destroy", "VM", "Destroy a VM and its memory", .run = verb_destroy},
         {"show", "VM [REGION]", "Show the properties of a VM or region", .run = verb_show},
+        {"fsck", "VM|DIR", "Check the journal that a VM could be made of again",
+         .run = verb_fsck},
 
         {.help = "What the guest sees"},
         {"tree", "VM", "Show the regions as a tree", .run = verb_tree, .paged = true},

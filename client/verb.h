@@ -88,6 +88,7 @@ int verb_transactions(Client *client, char **arguments);
 int verb_tree(Client *client, char **arguments);
 int verb_flat(Client *client, char **arguments);
 int verb_find_address(Client *client, char **arguments);
+int verb_fsck(Client *client, char **arguments);
 int verb_slots(Client *client, char **arguments);
 int verb_read(Client *client, char **arguments);
 int verb_write(Client *client, char **arguments);

@@ -25,8 +25,10 @@ static int replace_journal(VM *vm, Journal *journal) {
                 journal_discard(journal);
                 return r;
         }
-        record_free(vm->record);
-        vm->record = TAKE_PTR(record);
+        if (vm->record)
+                journal_become(vm->record->journal, journal);
+        else
+                vm->record = TAKE_PTR(record);
         return 0;
 }
 

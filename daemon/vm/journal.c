@@ -66,15 +66,39 @@ Journal *journal_free(Journal *journal) {
         return NULL;
 }
 
+static int settle_name(Journal *journal) {
+        if (journal->unsettled && fsync(journal->directory) < 0)
+                return -errno;
+        journal->unsettled = false;
+        return 0;
+}
+
 int journal_install(Journal *journal) {
         if (journal->durable && fsync(journal->fd) < 0)
                 return -errno;
         if (renameat(journal->directory, new_name, journal->directory, name) < 0)
                 return -errno;
+        /* From here on it is the journal, whatever else fails. */
         journal->snapshot = journal->end;
-        if (journal->durable && fsync(journal->directory) < 0)
-                return -errno;
+        journal->unsettled = journal->durable;
+        (void)settle_name(journal);
         return 0;
+}
+
+void journal_become(Journal *journal, Journal *successor) {
+        int fd = journal->fd;
+
+        journal->fd = successor->fd;
+        successor->fd = fd;
+        journal->untidy = successor->untidy;
+        journal->unsettled = successor->unsettled;
+        journal->end = successor->end;
+        journal->start = successor->start;
+        journal->written = successor->written;
+        journal->crc = successor->crc;
+        journal->sequence = successor->sequence;
+        journal->snapshot = successor->snapshot;
+        journal->tried = successor->tried;
 }
 
 void journal_discard(Journal *journal) {
@@ -94,10 +118,13 @@ int journal_cut(Journal *journal) {
 }
 
 int journal_begin(Journal *journal) {
+        int r;
+
         journal->start = journal->end;
         journal->written = 0;
         journal->crc = 0;
-        return journal_cut(journal);
+        r = settle_name(journal);
+        return r < 0 ? r : journal_cut(journal);
 }
 
 /* All of the vectors, which are changed. */

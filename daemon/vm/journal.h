@@ -15,7 +15,7 @@
  * unless all of it is one piece. It counts from journal_end() on. Until the next one begins it can
  * be cut off again.
  *
- * Used by whoever has the map.
+ * Used by whoever has the map; `directory` and `durable` never change.
  */
 
 #include <stdbool.h>
@@ -33,6 +33,7 @@ struct Journal {
         int fd;
         bool durable;      /* records are on the disk when journal_end() returns */
         bool untidy;       /* there may be something behind `end` */
+        bool unsettled;    /* its name is not on the disk yet: no record is before it is */
         uint64_t end;      /* behind the last whole record */
         uint64_t start;    /* where the last record begins that was begun */
         uint64_t written;  /* bytes of it, without header */
@@ -54,6 +55,11 @@ DEFINE_CLEANUP(Journal *, journal_free);
 
 /* Gives a new journal its name, in the place of one that was there: it is the snapshot. */
 int journal_install(Journal *journal);
+/*
+ * Goes on as a successor that is in its place, which has nothing left then. The directory stays:
+ * others may look at that meanwhile.
+ */
+void journal_become(Journal *journal, Journal *successor);
 /* Takes away a new one that will not get there. */
 void journal_discard(Journal *journal);
 

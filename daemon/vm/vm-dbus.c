@@ -8,6 +8,7 @@
 #include "daemon/vm/dirty-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
+#include "daemon/vm/journal-record.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/private-dbus.h"
@@ -352,6 +353,18 @@ static int get_lost(sd_bus *bus, const char *path, const char *interface, const 
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_directory(sd_bus *bus, const char *path, const char *interface,
+                         const char *property, sd_bus_message *reply, void *userdata,
+                         sd_bus_error *error) {
+        const Service *service = userdata;
+        const Record *record = service->vm->record;
+        const char *directory = !record                    ? ""
+                                : record->journal->durable ? service->places.state
+                                                           : service->places.runtime;
+
+        return sd_bus_message_append(reply, "s", directory);
+}
+
 static int get_slot_stats(sd_bus *bus, const char *path, const char *interface,
                           const char *property, sd_bus_message *reply, void *userdata,
                           sd_bus_error *error) {
@@ -429,6 +442,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("ID", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("State", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Lost", "as", get_lost, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Directory", "s", get_directory, 0, CONST),
         SD_BUS_PROPERTY("Owner", "u", get_number32, 0, CONST),
         SD_BUS_PROPERTY("Accelerator", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("Generation", "t", get_number64, 0, 0),

@@ -59,7 +59,7 @@ struct VM {
         VCPUs *vcpus;
         AccessLog *access_log; /* of all handlers that take notes */
         FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
-        Record *record;        /* of the journal; owned; NULL: none is kept */
+        Record *record;        /* of the journal; owned, for good; NULL: none is kept */
         const char *directory; /* of the facts; borrowed; NULL: they end with the process */
         Facts facts;
         uint64_t last_backing;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * fsck: what a VM could be made of again
+ *
+ * guestmap-vmd knows what a journal says. This only finds both.
+ */
+
+#include <limits.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "client/client.h"
+#include "client/verb.h"
+
+/* The program beside ours where nothing is installed, else the one that is. */
+static const char *find_program(char *buffer, size_t size) {
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        char *slash;
+
+        if (n < 0)
+                return GUESTMAP_VMD_PATH;
+        self[n] = '\0';
+        slash = strrchr(self, '/');
+        *slash = '\0';
+        snprintf(buffer, size, "%s/../daemon/guestmap-vmd", self);
+        return access(buffer, X_OK) == 0 ? buffer : GUESTMAP_VMD_PATH;
+}
+
+static int check(Client *client, const char *directory) {
+        char buffer[PATH_MAX + 32];
+        const char *program = find_program(buffer, sizeof(buffer));
+
+        if (client->output.json != JSON_OFF)
+                execl(program, program, "--check", directory, "--json", NULL);
+        else
+                execl(program, program, "--check", directory, NULL);
+        return fail("%s: %s", program, strerror(errno));
+}
+
+/* A name has no slash. */
+static int check_vm(Client *client, const char *name) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(freep) char *path = NULL;
+        const char *directory;
+        int r;
+
+        r = client_find_vm(client, name, &path);
+        if (r >= 0)
+                r = client_method(client, &reply, path, "org.freedesktop.DBus.Properties", "Get",
+                                  "ss", GUESTMAP_INTERFACE_VM, "Directory");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "v", "s", &directory);
+        if (r < 0)
+                return client_cannot_read(r);
+        return directory[0] ? check(client, directory) : fail("VM \"%s\" has no journal", name);
+}
+
+int verb_fsck(Client *client, char **arguments) {
+        return strchr(arguments[0], '/') ? check(client, arguments[0])
+                                         : check_vm(client, arguments[0]);
+}
