@@ -117,8 +117,9 @@ static bool has_device(const Region *region, bool cleared, const Edit *edit) {
         if (edit->verb == EDIT_ADD_IOEVENTFD)
                 return ioeventfds_find(&region->ioeventfds, edit->ioeventfd);
         if (edit->verb == EDIT_SET_HANDLER)
-                return edit->handler ? handler_same(region->handler, edit->handler)
-                                     : handler_is_socket(region->handler);
+                return region_kind_has_registers(region->kind) &&
+                       (edit->handler ? handler_same(region->handler, edit->handler)
+                                      : handler_is_socket(region->handler));
         return !cleared && range_place(edit->offset, edit->size, &range) &&
                zones_find(&region->coalesced, range);
 }

@@ -70,10 +70,23 @@ static const struct HandlerKind *find_kind(const char *word) {
         return NULL;
 }
 
+/* The first that was given of what only sockets take; NULL: none. */
+static const char *socket_option(const HandlerSpec *spec) {
+        if (spec->socket_options & HANDLER_TIMEOUT_USEC)
+                return "timeout-usec";
+        if (spec->socket_options & HANDLER_USER_DATA)
+                return "user-data";
+        return spec->socket_options & HANDLER_POSTED_WRITES ? "posted-writes" : NULL;
+}
+
 /* What was given against what the kind takes. */
 static int check_given(const HandlerSpec *spec, unsigned needs, Detail *detail) {
+        const char *option = needs & NEEDS_FD ? NULL : socket_option(spec);
         const char *why = NULL;
 
+        if (option)
+                return detail_set(detail, VM_E_INVALID_ARGUMENTS, "handler \"%s\" takes no %s",
+                                  spec->kind, option);
         if (needs & NEEDS_VALUE && !spec->has_value)
                 why = "needs a value";
         else if (spec->has_value && !(needs & TAKES_VALUE))

@@ -23,9 +23,17 @@ struct HandlerSpec {
 
         int fd; /* of a socket, borrowed */
         uint32_t has_fd;
-        uint64_t timeout_usec; /* these three of a socket as well */
+        uint64_t timeout_usec; /* these three of a socket as well, and which of them were given */
         uint64_t user_data;
         bool posted_writes;
+        uint32_t socket_options;
+};
+
+/* Bits of socket_options. */
+enum {
+        HANDLER_TIMEOUT_USEC = 1 << 0,
+        HANDLER_USER_DATA = 1 << 1,
+        HANDLER_POSTED_WRITES = 1 << 2,
 };
 
 /* Of which nothing was said. */

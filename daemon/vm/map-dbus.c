@@ -299,9 +299,11 @@ static int read_set_handler(sd_bus_message *m, Request *request, Detail *detail)
                 {"max-width", 'u', &spec.max_width},
                 {"unaligned", 'b', &spec.unaligned},
                 {"fd", 'h', &spec.fd, 0, &spec.has_fd, 1},
-                {"timeout-usec", 't', &spec.timeout_usec},
-                {"user-data", 't', &spec.user_data},
-                {"posted-writes", 'b', &spec.posted_writes},
+                {"timeout-usec", 't', &spec.timeout_usec, 0, &spec.socket_options,
+                 HANDLER_TIMEOUT_USEC},
+                {"user-data", 't', &spec.user_data, 0, &spec.socket_options, HANDLER_USER_DATA},
+                {"posted-writes", 'b', &spec.posted_writes, 0, &spec.socket_options,
+                 HANDLER_POSTED_WRITES},
                 OPTION_EXPECT(request),
         };
         int r;

@@ -101,6 +101,15 @@ static void test_refused(void **state) {
                                      "min-width", "u", UINT32_C(264)),
                             "InvalidArgs: region \"dev\": widths from 264 to 8: each is 1, 2, 4 or "
                             "8, and the first no more than the second");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "log", 1,
+                                     "timeout-usec", "t", UINT64_C(1000000)),
+                            "InvalidArgs: region \"dev\": handler \"log\" takes no timeout-usec");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "constant", 2,
+                                     "value", "t", UINT64_C(1), "user-data", "t", UINT64_C(0)),
+                            "InvalidArgs: region \"dev\": handler \"constant\" takes no user-data");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "dev", "none", 1,
+                                     "posted-writes", "b", false),
+                            "InvalidArgs: region \"dev\": handler \"none\" takes no posted-writes");
         assert_text(rig_state(rig), before);
         free(before);
         rig_free(rig);
@@ -139,6 +148,11 @@ static void test_layouts(void **state) {
         assert_string_equal(apply(rig, LAYOUT("")), "4");
         assert_string_equal(rig_get(rig, DEV, REGION, "Handler"), "none");
         assert_string_equal(apply(rig, LAYOUT(", \"handler\": {\"kind\": \"none\"}")), "4");
+        /* Nor is nobody for memory, which has no handlers. */
+        assert_non_null(strstr(apply(rig, "{\"guestmap\": 1, \"regions\": [{\"name\": \"ram\", "
+                                          "\"kind\": \"ram\", \"size\": 4096, "
+                                          "\"handler\": {\"kind\": \"none\"}}]}"),
+                               "this is for mmio and romd, not for ram"));
         rig_free(rig);
 }
 
