@@ -8,6 +8,7 @@
  * I2: `state` is the owner's: VCPU_RUNNING from a start until he has taken the end.
  */
 
+#include <inttypes.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -168,11 +169,9 @@ static bool serve_exit(VCPU *vcpu) {
 
 /* Kicked, or told to end; if the latter, the last instruction is complete. */
 static bool go_on(VCPU *vcpu) {
-        Detail reason = {};
-
         count_exit(vcpu, KVM_EXIT_INTR);
         if (run_gate_take_nudge(&vcpu->runner))
-                (void)catch_up(vcpu, &reason);
+                (void)catch_up(vcpu, &(Detail){});
         if (!run_gate_is_interrupted(&vcpu->runner))
                 return true;
         if (vcpu->cause != BY_TRAP)
@@ -197,10 +196,9 @@ static bool run_once(VCPU *vcpu) {
 /* What the guest wrote is made although the run has been told to stop, but not at any price. */
 static void end_run(VCPU *vcpu) {
         VCPUEnd end = vcpu->coming;
-        Detail reason = {};
 
         vcpu->patience = (Patience){-1, monotonic_usec() + END_USEC};
-        (void)catch_up(vcpu, &reason);
+        (void)catch_up(vcpu, &(Detail){});
         if (end.state == VCPU_SHUTDOWN || end.state == VCPU_FAILED)
                 vcpu->coming = end;
 }
@@ -233,6 +231,11 @@ static bool await_start(VCPU *vcpu) {
 }
 
 static void *vcpu_main(void *data) {
+        const VCPU *vcpu = data;
+        char name[16];
+
+        snprintf(name, sizeof(name), "vcpu %" PRIu32, vcpu->index);
+        (void)pthread_setname_np(pthread_self(), name);
         rcu_register();
         while (await_start(data))
                 run(data);

@@ -406,11 +406,19 @@ static void test_refused_vcpu(void **state) {
         assert_null(vcpu);
 }
 
+/* In the lists of threads that people look at; set by the thread itself. */
+static void test_name(void **state) {
+        LOAD(*state, VCPU_MODE_REAL, ((const uint8_t[]){0xf4}));
+        assert_end(processor_run(*state, 0), VCPU_HALTED, "hlt", AT + 1);
+        assert_int_equal(system("grep -qx 'vcpu 0' /proc/$PPID/task/*/comm"), 0);
+}
+
 #define TEST(function)                                                                             \
         cmocka_unit_test_setup_teardown(function, processor_setup, processor_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                TEST(test_name),
                 TEST(test_real),
                 TEST(test_flat),
                 TEST(test_long),
