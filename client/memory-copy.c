@@ -43,7 +43,10 @@ int sink_open(Sink *sink, const char *path) {
         *sink = (Sink){.name = path, .fd = STDOUT_FILENO};
         if (strcmp(path, "-") == 0)
                 return 0;
-        sink->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        sink->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        sink->made = sink->fd >= 0;
+        if (sink->fd < 0 && errno == EEXIST)
+                sink->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (sink->fd < 0)
                 return fail_errno(-errno, "cannot open %s", path);
         sink->regular = fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -63,6 +66,8 @@ int sink_close(Sink *sink) {
 
         if (sink->regular && sink->begun && ftruncate(sink->fd, lseek(sink->fd, 0, SEEK_CUR)) < 0)
                 r = sink_failed(sink);
+        if (sink->made && !sink->begun)
+                (void)unlink(sink->name);
         if (sink->fd != STDOUT_FILENO && close(sink->fd) < 0 && r == 0)
                 r = sink_failed(sink);
         return r;

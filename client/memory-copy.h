@@ -21,12 +21,13 @@ struct Sink {
         const char *name; /* for messages */
         int fd;
         bool regular;
+        bool made;  /* there was no such file before */
         bool begun; /* what was in the file before is gone */
 };
 
 /* Opens a file, which only its owner may read if it is new, or stdout for "-". */
 int sink_open(Sink *sink, const char *path);
-/* Ends the file where it was written to last. */
+/* Ends the file where it was written to last. One that is new and was not written to goes. */
 int sink_close(Sink *sink);
 int sink_write(Sink *sink, const void *data, size_t n);
 

@@ -42,6 +42,7 @@ static const Property properties[] = {
         {"Regions", "regions"},
         {"RAMBytes", "ram-bytes", FORMAT_BYTES},
         {"TrappedBytes", "trapped-bytes", FORMAT_BYTES},
+        {"PauseUSec", "pause-usec"},
         {"Kind", "kind"},
         {"Size", "size", FORMAT_SIZE},
         {"Parent", "parent"},
@@ -166,6 +167,25 @@ static int show_places(Shown *shown, const Property *property, sd_bus_message *m
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
+/* A line for each number. */
+static int show_counts(Shown *shown, const Property *property, sd_bus_message *message) {
+        json_object *counts = json_new_object();
+        bool first = true;
+        const char *name;
+        uint64_t n;
+        int r;
+
+        json_add(shown->object, property->key, counts);
+        r = sd_bus_message_enter_container(message, 'a', "{st}");
+        while (r >= 0 && (r = sd_bus_message_read(message, "{st}", &name, &n)) > 0) {
+                table_cell(shown->table, "%s%s", first ? property->name : "", first ? ":" : "");
+                table_cell(shown->table, "%s %" PRIu64, name, n);
+                json_add_count(counts, name, n);
+                first = false;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 static int show_basic(Shown *shown, const Property *property, sd_bus_message *message) {
         union {
                 const char *text;
@@ -212,6 +232,8 @@ static ShowFunction show_function(const char *type) {
                 return show_names;
         if (strcmp(type, "a(st)") == 0)
                 return show_places;
+        if (strcmp(type, "a{st}") == 0)
+                return show_counts;
         return strlen(type) == 1 && strchr("sotuib", *type) ? show_basic : NULL;
 }
 

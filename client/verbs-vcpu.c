@@ -10,7 +10,6 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
-#include "client/list.h"
 #include "client/number.h"
 #include "client/verb.h"
 
@@ -106,33 +105,135 @@ int verb_vcpu_remove(Client *client, char **arguments) {
                              index, 0);
 }
 
-static int read_vcpus(sd_bus_message *reply, Table *table, json_object *list) {
-        const char *path, *state;
-        uint32_t index;
+/* How the last run ended, and what it was about. */
+typedef struct Ending {
+        char *reason; /* "": there was no run */
+        uint64_t address;
+        uint64_t n_exits;
+        json_object *exits; /* by kind */
+} Ending;
+
+static void ending_deinit(Ending *ending) {
+        free(ending->reason);
+        json_object_put(ending->exits);
+}
+
+static int read_exits(sd_bus_message *reply, Ending *ending) {
+        const char *kind;
+        uint64_t n;
         int r;
 
-        r = sd_bus_message_enter_container(reply, 'a', "(uos)");
-        if (r < 0)
-                return client_cannot_read(r);
-        while ((r = sd_bus_message_read(reply, "(uos)", &index, &path, &state)) > 0) {
-                json_object *vcpu = json_new_object();
-
-                table_cell(table, "%" PRIu32, index);
-                table_cell(table, "%s", state);
-
-                json_add_count(vcpu, "index", index);
-                json_add_text(vcpu, "path", path);
-                json_add_text(vcpu, "state", state);
-                json_append(list, vcpu);
+        r = sd_bus_message_enter_container(reply, 'a', "{st}");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "{st}", &kind, &n)) > 0) {
+                json_add_count(ending->exits, kind, n);
+                ending->n_exits += n;
         }
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+/* One {sv} of GetAll()'s reply. */
+static int read_property(sd_bus_message *reply, Ending *ending) {
+        const char *name, *reason;
+        int r;
+
+        r = sd_bus_message_read(reply, "s", &name);
+        if (r < 0)
+                return r;
+        if (strcmp(name, "StopAddress") == 0)
+                return sd_bus_message_read(reply, "v", "t", &ending->address);
+        if (strcmp(name, "StopReason") == 0) {
+                r = sd_bus_message_read(reply, "v", "s", &reason);
+                if (r >= 0)
+                        ending->reason = must(strdup(reason));
+                return r;
+        }
+        if (strcmp(name, "Exits") != 0)
+                return sd_bus_message_skip(reply, "v");
+        r = sd_bus_message_enter_container(reply, 'v', "a{st}");
+        if (r >= 0)
+                r = read_exits(reply, ending);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int read_ending(Client *client, const char *path, Ending *ending) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        ending->exits = json_new_object();
+        r = client_method(client, &reply, path, "org.freedesktop.DBus.Properties", "GetAll", "s",
+                          GUESTMAP_INTERFACE_VCPU);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = read_property(reply, ending);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        if (r >= 0 && !ending->reason)
+                r = -EBADMSG;
         return r < 0 ? client_cannot_read(r) : 0;
 }
 
-int verb_vcpu_list(Client *client, char **arguments) {
-        static const Column columns[] = {{"VCPU", true}, {"STATE"}};
-        static const List list = {"ListVCPUs", "vcpus", columns, ELEMENTS_OF(columns), read_vcpus};
+static int show_vcpu(Client *client, uint32_t index, const char *path, const char *state,
+                     Table *table, json_object *list) {
+        _cleanup_(ending_deinit) Ending ending = {};
+        json_object *vcpu;
+        int r;
 
-        return list_show(client, &list, arguments[0], NULL);
+        r = read_ending(client, path, &ending);
+        if (r < 0)
+                return r;
+        table_cell(table, "%" PRIu32, index);
+        table_cell(table, "%s", state);
+        table_cell(table, "%" PRIu64, ending.n_exits);
+        table_cell(table, "%s", *ending.reason ? number_hex(ending.address).text : "");
+        table_cell(table, "%s", ending.reason);
+
+        vcpu = json_new_object();
+        json_add_count(vcpu, "index", index);
+        json_add_text(vcpu, "path", path);
+        json_add_text(vcpu, "state", state);
+        json_add(vcpu, "exits", TAKE_PTR(ending.exits));
+        json_add_hex(vcpu, "stop-address", ending.address);
+        json_add_text(vcpu, "stop-reason", ending.reason);
+        json_append(list, vcpu);
+        return 0;
+}
+
+static int show_vcpus(Client *client, const char *vm, Table *table, json_object *list) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *path, *state;
+        uint32_t index;
+        int r, shown = 0;
+
+        r = client_method(client, &reply, vm, GUESTMAP_INTERFACE_VM, "ListVCPUs", NULL);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(uos)");
+        while (r >= 0 && shown == 0 &&
+               (r = sd_bus_message_read(reply, "(uos)", &index, &path, &state)) > 0)
+                shown = show_vcpu(client, index, path, state, table, list);
+        return r < 0 ? client_cannot_read(r) : shown;
+}
+
+int verb_vcpu_list(Client *client, char **arguments) {
+        static const Column columns[] = {
+                {"VCPU", true}, {"STATE"}, {"EXITS", true}, {"STOPPED AT", true}, {"REASON"}};
+        _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTS_OF(columns));
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        json_object *list = json_new_array();
+        _cleanup_(freep) char *vm = NULL;
+        int r;
+
+        json_add(object, "vcpus", list);
+        r = client_find_vm(client, arguments[0], &vm);
+        if (r >= 0)
+                r = show_vcpus(client, vm, table, list);
+        if (r < 0)
+                return r;
+        output_print(&client->output, table, object);
+        return 0;
 }
 
 int verb_vcpu_start(Client *client, char **arguments) {
@@ -141,6 +242,25 @@ int verb_vcpu_start(Client *client, char **arguments) {
 
 int verb_vcpu_stop(Client *client, char **arguments) {
         return call_vcpu(client, arguments, "Stop");
+}
+
+/* Where a run has ended, and why. */
+static int show_ending(Client *client, const char *path) {
+        _cleanup_(json_putp) json_object *object = json_new_object();
+        _cleanup_(ending_deinit) Ending ending = {};
+        int r;
+
+        r = read_ending(client, path, &ending);
+        if (r < 0)
+                return r;
+        if (client->output.json == JSON_OFF) {
+                printf("%s: %s\n", number_hex(ending.address).text, ending.reason);
+                return 0;
+        }
+        json_add_hex(object, "stop-address", ending.address);
+        json_add_text(object, "stop-reason", ending.reason);
+        json_print(&client->output, object);
+        return 0;
 }
 
 int verb_vcpu_step(Client *client, char **arguments) {
@@ -154,7 +274,8 @@ int verb_vcpu_step(Client *client, char **arguments) {
                 r = find_vcpu(client, arguments, &path);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_VCPU, "Step", "u", exits);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_VCPU, "Step", "u", exits);
+        return r < 0 ? r : show_ending(client, path);
 }
 
 static int append_register(sd_bus_message *request, const char *assignment) {

@@ -350,6 +350,9 @@ END
                 read mem memory 0 16MiB --out="$file.read"
         [[ $(<"$file.read") == kept ]] && verdict "the file is as it was" yes ||
                 verdict "the file is as it was" no
+        refuses "read into a new file" "Unassigned: *" read mem memory 0x801000 1 --out="$file.new"
+        [[ ! -e $file.new ]] && verdict "there is no new file" yes ||
+                verdict "there is no new file" no
         refuses "read a device" 'NotSupported: *"dev"*is mmio*' read mem memory 16MiB 4
         refuses "write a ROM" 'NotSupported: *"bios"*is read-only*' write mem memory 8MiB 00
         refuses "write half a byte" '"abc" is not bytes in hexadecimal*' write mem memory 0 abc
@@ -433,9 +436,9 @@ test_vcpus() {
         refuses "add it again" "InUse: *" vcpu add guest 1
         refuses "page tables in nothing" "InvalidRange: *" vcpu add guest 2 long 1MiB
         prints "list vCPUs" vcpu list guest <<'END'
-VCPU STATE
-   0 stopped
-   1 stopped
+VCPU STATE   EXITS STOPPED AT REASON
+   0 stopped     0
+   1 stopped     0
 END
         does "remove a vCPU" vcpu remove guest 1
         # in al, 0x71; hlt
@@ -443,7 +446,12 @@ END
         does "set registers" vcpu registers guest 0 rip=0x1000 rax=0x1200
         refuses "set no register" "InvalidArgs: unknown register \"eax\"" vcpu registers guest 0 eax=1
         refuses "no value" "* is not of the form REGISTER=VALUE" vcpu registers guest 0 rax
-        does "step" vcpu step guest 0
+        prints "step" vcpu step guest 0 <<<"0x1002: step"
+        json "how it ended" \
+                'all(d["vcpus"][0][k] == v for k, v in (("stop-reason", "step"), ("stop-address", "0x1002")))' \
+                vcpu list guest
+        json "its exits" 'd["vcpus"][0]["exits"]["io"] == 1' vcpu list guest
+        json "pauses" 'set(d["pause-usec"]) == {"count", "total", "max"}' show guest
         json "registers" 'd["rip"] == "0x1002" and d["rax"] == "0x12ff" and d["cs.selector"] == "0x8"' \
                 vcpu registers guest 0
         does "pause" pause guest
