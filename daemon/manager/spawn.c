@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <limits.h>
-#include <string.h>
 
 #include "daemon/manager/directory.h"
 #include "daemon/manager/link-dbus.h"
@@ -48,7 +47,8 @@ static int start(VM *vm, const Places *places, int listener) {
 
         fd_store_drain(vm->store);
         stored = fd_store_list(vm->store, &n);
-        memcpy(passed + 1, stored, n * sizeof(*stored));
+        for (size_t i = 0; i < n; i++)
+                passed[i + 1] = stored[i];
         return process_spawn(&vm->process, vm->manager->event,
                              &(ProcessStart){
                                      .program = vm->manager->settings.vmd,
