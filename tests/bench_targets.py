@@ -122,6 +122,8 @@ TARGETS = [
            Worst("recovered_ns", bench="recovery", vms=1000), most=fixed(2000 * MS), unit="ns"),
     Target("a guest's longest rest meanwhile (its reader's, too)",
            Worst("still_ns", bench="recovery", guest=True), unit="ns"),
+    Target("a Map call on a connection of one's own by the bus driver's Ping",
+           Worst("per_bus_ping", bench="bus", what="direct-map-call"), most=fixed(1)),
     Target("a call that guestmapd answers, beside another client's flood of them, 99 %",
            Worst("p99_ns", bench="flood", flood="manager", call="manager"), most=fixed(10 * MS),
            unit="ns"),

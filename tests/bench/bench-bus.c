@@ -5,14 +5,19 @@
  *
  * On each kind of bus that there is, with one client: the bus driver's own Ping, a call that
  * guestmapd answers itself, a Map call that changes nothing and one that commits, both forwarded to
- * the VM's process. The kinds take turns within a run, so that what else the machine does falls on
- * all of them; of each the median over all calls of a run is taken, and of these the median.
+ * the VM's process; and on a connection of the client's own, without bus and guestmapd, an empty
+ * call and the Map call that changes nothing. The kinds take turns within a run, so that what else
+ * the machine does falls on all of them; of each the median over all calls of a run is taken, and
+ * of these the median.
  */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
@@ -29,6 +34,8 @@ struct Kind {
         uint64_t medians[RUNS_MAX];
         uint64_t p99s[RUNS_MAX];
 };
+
+static sd_bus *own; /* the client's connection to the VM's process */
 
 static int ping(sd_bus *bus, unsigned i) {
         return sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -56,11 +63,22 @@ static int toggle(sd_bus *bus, unsigned i) {
         return r < 0 ? r : enable(bus, true);
 }
 
+static int direct_ping(sd_bus *bus, unsigned i) {
+        return sd_bus_call_method(own, GUESTMAP_SERVICE, VM1, "org.freedesktop.DBus.Peer", "Ping",
+                                  NULL, NULL, NULL);
+}
+
+static int keep_enabled_directly(sd_bus *bus, unsigned i) {
+        return enable(own, true);
+}
+
 static Kind kinds[] = {
         {.what = "bus-ping", .call = ping},
         {.what = "manager-call", .call = get_vm},
         {.what = "map-call", .call = keep_enabled},
         {.what = "map-commit-twice", .call = toggle},
+        {.what = "direct-ping", .call = direct_ping},
+        {.what = "direct-map-call", .call = keep_enabled_directly},
 };
 
 static uint64_t now_nsec(void) {
@@ -111,6 +129,32 @@ static void print_results(const char *bus, unsigned calls, unsigned runs) {
         }
 }
 
+static int connect_directly(sd_bus *bus) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int fd, r;
+
+        r = sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM, "OpenConnection",
+                               NULL, &reply, "a{sv}", 0);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "h", &fd);
+        if (r < 0)
+                return r;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        r = sd_bus_new(&own);
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        r = sd_bus_set_fd(own, fd, fd);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_bus_client(own, true);
+        return r < 0 ? r : sd_bus_start(own);
+}
+
 static int prepare(sd_bus *bus) {
         int r;
 
@@ -119,9 +163,10 @@ static int prepare(sd_bus *bus) {
                                "none");
         if (r < 0)
                 return r;
-        return sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion",
-                                  NULL, NULL, "sststia{sv}", "a", "mmio", UINT64_C(0x1000),
-                                  "system", UINT64_C(0), 0, 0);
+        r = sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                               NULL, NULL, "sststia{sv}", "a", "mmio", UINT64_C(0x1000), "system",
+                               UINT64_C(0), 0, 0);
+        return r < 0 ? r : connect_directly(bus);
 }
 
 static int run_all(sd_bus *bus, unsigned calls, unsigned runs) {
@@ -150,6 +195,7 @@ static int bench(const char *kind, const char *guestmapd, unsigned calls, unsign
                 print_results(kind, calls, runs);
         else
                 fprintf(stderr, "%s: %s\n", kind, strerror(-r));
+        own = sd_bus_close_unref(own);
         sd_bus_flush_close_unref(bus);
         (void)world_close(&world);
         return r;
