@@ -291,16 +291,6 @@ static void test_relative_program(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
-/* A daemon with a sanitizer in it must give back what it frees, for its memory to be looked at. */
-static void keep_no_freed_memory(void) {
-        const char *options = getenv("ASAN_OPTIONS");
-        char text[1024];
-
-        snprintf(text, sizeof(text), "%s%squarantine_size_mb=0:thread_local_quarantine_size_kb=0",
-                 options ? options : "", options ? ":" : "");
-        setenv("ASAN_OPTIONS", text, true);
-}
-
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(test_forged_departure),       TEST(test_cut_names),
@@ -314,7 +304,7 @@ int main(int argc, char *argv[]) {
                 return 2;
         bus_kind = argv[1];
         program = argv[2];
-        keep_no_freed_memory();
+        processes_keep_no_freed_memory();
         if (!world_has(bus_kind)) {
                 printf("1..0 # SKIP no %s here\n", bus_kind);
                 return 0;

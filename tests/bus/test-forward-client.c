@@ -113,3 +113,12 @@ unsigned process_descriptors(pid_t pid) {
         closedir(stream);
         return n;
 }
+
+void processes_keep_no_freed_memory(void) {
+        const char *options = getenv("ASAN_OPTIONS");
+        char text[1024];
+
+        snprintf(text, sizeof(text), "%s%squarantine_size_mb=0:thread_local_quarantine_size_kb=0",
+                 options ? options : "", options ? ":" : "");
+        setenv("ASAN_OPTIONS", text, 1);
+}

@@ -29,3 +29,5 @@ long process_peak(pid_t pid);
 void process_forget_peak(pid_t pid);
 /* How many descriptors it has open. */
 unsigned process_descriptors(pid_t pid);
+/* Those with a sanitizer give back what they free, so that their memory can be looked at. */
+void processes_keep_no_freed_memory(void);

@@ -308,6 +308,7 @@ int main(int argc, char *argv[]) {
                 return 2;
         bus_kind = argv[1];
         program = argv[2];
+        processes_keep_no_freed_memory();
         if (argc == 4)
                 n_documents = 128;
         if (!world_has(bus_kind)) {

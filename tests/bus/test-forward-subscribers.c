@@ -225,6 +225,7 @@ int main(int argc, char *argv[]) {
                 return 2;
         bus_kind = argv[1];
         program = argv[2];
+        processes_keep_no_freed_memory();
         if (argc == 4)
                 n_commits = LONG;
         if (!world_has(bus_kind)) {
