@@ -164,6 +164,15 @@ static void print_rate(const Output *output, const Dirty *dirty, double seconds)
         fflush(stdout);
 }
 
+/* Somebody else may have stopped it, who started it first: there is nothing to watch then. */
+static int check_logged(Client *client, const char *region) {
+        bool on = true;
+        int r;
+
+        r = is_logged(client, region, &on);
+        return r == 0 && !on ? fail("dirty: the log was stopped by somebody else") : r;
+}
+
 /* Every second until one of the signals comes. */
 static int watch_rate(Client *client, const char *region, const sigset_t *until) {
         const struct timespec second = {.tv_sec = 1};
@@ -179,6 +188,9 @@ static int watch_rate(Client *client, const char *region, const sigset_t *until)
                         return r;
                 before = now();
                 print_rate(&client->output, &dirty, before - since);
+                r = check_logged(client, region);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

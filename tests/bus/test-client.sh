@@ -601,6 +601,14 @@ END
         kill -INT "$watcher"
         wait "$watcher" && verdict "it ends well" yes || verdict "it ends well" no
         json "it logs no more" 'not d["dirty-log"]' show logged ram
+        # Whose log somebody else ends says so.
+        "$ctl" --address="$address" dirty logged ram --watch >"$directory/rate" 2>&1 &
+        watcher=$!
+        eventually grep -q pages/s "$directory/rate"
+        ctl set logged ram dirty-log=no
+        wait "$watcher" && verdict "a log that ends" no || verdict "a log that ends" yes
+        grep -q "stopped by somebody else" "$directory/rate" && verdict "why" yes ||
+                verdict "why" no "$(<"$directory/rate")"
         ctl destroy logged
 }
 
