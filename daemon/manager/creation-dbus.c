@@ -227,6 +227,16 @@ static int check_room(Manager *manager, const char *name, uint32_t owner, sd_bus
         return 0;
 }
 
+/* Whether one of its instance has not said yet who it is: to set that up would be to destroy it. */
+static bool is_awaited(const VM *vm) {
+        VM *other;
+
+        cds_list_for_each_entry(other, &vm->manager->vms, siblings)
+                if (other->awaited && strcmp(other->instance, vm->instance) == 0)
+                        return true;
+        return false;
+}
+
 int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         _cleanup_(vm_freep) VM *vm = NULL;
         CreationOptions options;
@@ -245,6 +255,9 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         r = new_vm(&vm, manager, &options, owner);
         if (r < 0)
                 return r;
+        if (is_awaited(vm))
+                return error_set(error, GUESTMAP_ERROR_VM_EXISTS,
+                                 "VM \"%s\" was there, and is looked for", options.name);
         if (durable_has(manager->settings.state_dir, vm->instance))
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS,
                                  "VM \"%s\" is durable, and stopped", options.name);

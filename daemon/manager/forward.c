@@ -343,6 +343,11 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (strcmp(path, GUESTMAP_PATH_VM) == 0)
                 return 0;
         vm = vm_from_path(manager, path);
+        if ((!vm || !vm_is_visible(vm)) && manager->n_awaited > 0)
+                return error_set(error, GUESTMAP_ERROR_VM_GONE,
+                                 "no VM that was found again so far has the object %s; the call "
+                                 "had no effect",
+                                 path);
         if (!vm || !vm_is_visible(vm))
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM has the object %s", path);
         switch (vm->phase) {

@@ -16,6 +16,10 @@ static int read_vm(Manager *manager, sd_bus_message *m, VM **ret, sd_bus_error *
         if (r < 0)
                 return r;
         vm = registry_find(&manager->registry, name);
+        if ((!vm || !vm_is_visible(vm)) && manager->n_awaited > 0)
+                return error_set(error, GUESTMAP_ERROR_VM_GONE,
+                                 "VM \"%.*s\" was not found again so far; the call had no effect",
+                                 error_quotable(name), name);
         if (!vm || !vm_is_visible(vm))
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM \"%.*s\"",
                                  error_quotable(name), name);

@@ -298,6 +298,7 @@ static int on_durable(const DurableVM *durable, void *userdata) {
         r = vm_new(&vm, userdata);
         if (r < 0)
                 return r;
+        vm_await(vm);
         vm->durable = vm->announced = true;
         vm->owner = durable->owner;
         vm->instance = strdup(durable->instance);
@@ -327,6 +328,7 @@ static int on_socket(const char *instance, void *userdata) {
         r = vm_new(&vm, manager);
         if (r < 0)
                 return r;
+        vm_await(vm);
         vm->instance = strdup(instance);
         if (!vm->instance)
                 return -ENOMEM;

@@ -45,8 +45,6 @@ int vm_new(VM **ret, Manager *manager) {
         CDS_INIT_LIST_HEAD(&vm->introductions);
         held_init(&vm->held);
         vm->phase = VM_STARTING;
-        vm->awaited = true;
-        manager->n_awaited++;
         *ret = vm;
         return 0;
 }
@@ -55,6 +53,11 @@ void vm_free_words(char **words) {
         for (char **word = words; word && *word; word++)
                 free(*word);
         free(words);
+}
+
+void vm_await(VM *vm) {
+        vm->awaited = true;
+        vm->manager->n_awaited++;
 }
 
 /* It is not awaited any more. */

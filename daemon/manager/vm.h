@@ -100,6 +100,9 @@ bool vm_instance_is_valid(const char *instance);
 /* A nameless one. */
 int vm_new(VM **ret, Manager *manager);
 
+/* An earlier guestmapd had it: until it is LIVING, CRASHED or gone it is not known what it is. */
+void vm_await(VM *vm);
+
 void vm_free_words(char **words);
 
 /* Ends nothing: its process lives on and can be found again. Takes it out of the registry. */

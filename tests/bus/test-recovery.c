@@ -492,12 +492,19 @@ static void test_durable_leaves(void **state) {
 /* A process that is stopped keeps nobody waiting; when it goes on it is there again. */
 static void test_stopped_process(void **state) {
         pid_t vm;
+        Ask asked;
 
         create(false);
         vm = pid_of_vm();
         kill(vm, SIGSTOP);
         restart_daemon(SIGKILL);
         assert_int_equal(count_vms(), 0);
+        ask_region(&asked, VM, "a", 0);
+        await(&asked);
+        assert_non_null(strstr(asked.error, "VMGone"));
+        ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm", 0);
+        await(&asked);
+        assert_non_null(strstr(asked.error, "VMExists"));
         kill(vm, SIGCONT);
         for (unsigned waited = 0; count_vms() == 0; waited += STEP) {
                 assert_true(waited < PATIENCE);
