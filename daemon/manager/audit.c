@@ -8,8 +8,11 @@
 #include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
 
+/* Of a client's own connection that it was opened; what is done on it the VM's process logs. */
 static bool is_wanted(sd_bus_message *call) {
-        return log_is_journal() &&
+        if (!log_is_journal())
+                return false;
+        return sd_bus_message_is_method_call(call, GUESTMAP_INTERFACE_VM, "OpenConnection") ||
                (method_right(sd_bus_message_get_interface(call), sd_bus_message_get_member(call)) &
                 ~(uint32_t)GUESTMAP_RIGHT_INSPECT) != 0;
 }

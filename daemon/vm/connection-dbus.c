@@ -7,6 +7,7 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "daemon/common/rights.h"
 #include "daemon/vm/connection-dbus.h"
 #include "daemon/vm/driver-dbus.h"
@@ -109,6 +110,29 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
                           interface ?: "?", member, connection->uid, right_verb(right));
 }
 
+/*
+ * Calls that guestmapd does not see have their entries in the journal as its audit makes them; here
+ * when they are made, with no result but that they were let through or not.
+ */
+static void log_call(const Connection *connection, sd_bus_message *m) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+        uint32_t right = call_right(sd_bus_message_get_path(m), interface, member);
+        bool allowed = (right & ~connection->rights) == 0;
+
+        if (!log_is_journal() || (right & ~(uint32_t)GUESTMAP_RIGHT_INSPECT) == 0)
+                return;
+        log_entry(allowed ? LOG_INFO : LOG_NOTICE,
+                  &(const LogFields){.message_id = allowed ? MESSAGE_CALL : MESSAGE_CALL_DENIED,
+                                     .caller = name_of(connection->bus),
+                                     .member = member,
+                                     .result = allowed ? "called" : SD_BUS_ERROR_ACCESS_DENIED,
+                                     .has_uid = true,
+                                     .uid = connection->uid},
+                  "uid %" PRIu32 ": %s: %s", connection->uid, member,
+                  allowed ? "called" : "denied");
+}
+
 /* Who goes on asking while answers lie here unread gets no more of them. */
 static bool is_beyond_hope(const Connection *connection) {
         uint64_t unread = 0;
@@ -139,6 +163,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                         : check_own(connection, m, &detail);
         if (r == 0 && !driver_is_called(m))
                 r = gate_hold(&service->gate, m, &held, &detail);
+        if (!is_of_guestmapd(connection) && !held)
+                log_call(connection, m);
         return r != 0 ? error_from_outcome(error, r, &detail) : held;
 }
 

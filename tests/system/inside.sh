@@ -217,6 +217,11 @@ test_who_did_what_is_in_the_journal() {
         not logged GUESTMAP_MEMBER=Get
         # What a VM's process says itself is found by the same field.
         logged GUESTMAP_VM=one _COMM=guestmap-vmd
+        # On a connection of one's own, which guestmapd does not see.
+        busctl --address=unix:path=/run/guestmap/one call org.guestmap1 /org/guestmap1/vm/one \
+                org.guestmap1.Map RemoveRegion 'sa{sv}' audited 0
+        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=RemoveRegion GUESTMAP_RESULT=called \
+                _COMM=guestmap-vmd
         journalctl --catalog --lines 1 GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion |
                 grep -q 'A client, :1'
 }
