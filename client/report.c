@@ -60,11 +60,18 @@ void report_print_cost(json_object *operations, json_object *bytes) {
         print_bytes(bytes, "bytes-unchanged-remapped", "Of that, unchanged");
 }
 
+static void print_handlers(json_object *handlers) {
+        json_object_object_foreach(handlers, region, kind)
+                printf("Handler of %s: %s\n", region, json_object_get_string(kind));
+}
+
 static void print_words(const Output *output, json_object *report) {
         json_object *spaces = json_get_object(report, "address-spaces");
 
         if (spaces)
                 print_spaces(output, spaces);
+        if (json_get_object(report, "handlers"))
+                print_handlers(json_get_object(report, "handlers"));
         report_print_cost(json_get_object(report, "slot-operations"), report);
         print_bytes(report, "bytes-trapped", "Guest memory without a slot, in all");
         print_bytes(report, "bytes-discarded", "Contents of RAM discarded");

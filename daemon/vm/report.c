@@ -4,6 +4,7 @@
 #include "daemon/vm/json-write.h"
 #include "daemon/vm/report-section.h"
 #include "daemon/vm/report.h"
+#include "lib/memory/undo.h"
 
 void report_flags(JSONWriter *writer, uint32_t flags) {
         static const struct {
@@ -67,6 +68,23 @@ static void report_changes(JSONWriter *writer, const Commit *commit) {
         json_close(writer, '}');
 }
 
+/* Before it is applied. */
+static void report_handlers(JSONWriter *writer, const Commit *commit) {
+        size_t i = 0, n = 0;
+        Region *region;
+
+        json_open(writer, '{');
+        map_begin_walk(commit->map);
+        while (n < GUESTMAP_SIGNAL_SECTIONS_MAX && (region = map_next_rehandled(commit->map, &i))) {
+                if (!map_walk_visits(commit->map, region))
+                        continue;
+                json_key_string(writer, region->name);
+                json_string(writer, region_handler_kind(region));
+                n++;
+        }
+        json_close(writer, '}');
+}
+
 static void report_plan(JSONWriter *writer, const SlotPlan *plan) {
         json_open(writer, '{');
         for (SlotOpKind kind = 0; kind < N_SLOT_OP_KINDS; kind++) {
@@ -89,6 +107,9 @@ int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits
         json_number(&writer, n_edits);
         json_key(&writer, "address-spaces");
         report_changes(&writer, commit);
+        json_line(&writer, 1);
+        json_key(&writer, "handlers");
+        report_handlers(&writer, commit);
         json_line(&writer, 1);
         json_key(&writer, "slot-operations");
         report_plan(&writer, plan);

@@ -23,12 +23,13 @@
 
 /*
  * What a commit does, for Apply and Preview; the commit must be alive: prepared or applied, not
- * freed. Lists have at most GUESTMAP_SIGNAL_SECTIONS_MAX sections; counts are of all.
+ * freed. Lists have at most GUESTMAP_SIGNAL_SECTIONS_MAX sections or handlers; counts are of all.
  *
  *   generation                that the map has then
  *   edits                     how many were made
  *   address-spaces            {NAME: {"removed": {"count", "sections": [section, …]}, "added": the
  *                             same}}, those that change
+ *   handlers                  {NAME: KIND}, of regions whose accesses somebody else answers
  *   slot-operations           {"delete", "move", "flags", "create"}: how many of each
  *   bytes-remapped            of guest memory in the slots deleted, moved and created
  *   bytes-unchanged-remapped  of that, guest memory that goes and comes back as it was

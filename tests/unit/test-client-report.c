@@ -16,6 +16,7 @@ static const char some_changes[] =
         "{\"generation\": 7, \"edits\": 2, \"address-spaces\": {\"memory\": {"
         "\"removed\": {\"count\": 1, \"sections\": [" SECTION "]},"
         "\"added\": {\"count\": 70, \"sections\": [" SECTION "]}}},"
+        "\"handlers\": {\"nic\": \"latch\"},"
         "\"slot-operations\": {\"delete\": 1, \"move\": 0, \"flags\": 0, \"create\": 3},"
         "\"bytes-remapped\": 655360, \"bytes-unchanged-remapped\": 4096, \"bytes-trapped\": 512,"
         "\"bytes-discarded\": 18446744073709551615}";
@@ -36,6 +37,7 @@ static void test_done(void **state) {
                             "- memory 0x0-0xfff rom boot rom @0x10 readonly,unmergeable\n"
                             "+ memory 0x0-0xfff rom boot rom @0x10 readonly,unmergeable\n"
                             "+ memory and 69 more\n"
+                            "Handler of nic: latch\n"
                             "Slot operations: 1 delete, 3 create\n"
                             "Guest memory remapped: 640KiB\n"
                             "Of that, unchanged: 4KiB\n"

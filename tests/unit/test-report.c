@@ -158,9 +158,12 @@ static void test_commit(void **state) {
                              "{\"remove-region\":{\"name\":\"low\"}},"
                              "{\"remove-region\":{\"name\":\"pc.ram\"}},"
                              "{\"set-region\":{\"name\":\"odd\",\"offset\":\"0x8800\"}},"
+                             "{\"set-handler\":{\"region\":\"flash\",\"handler\":\"log\"}},"
+                             "{\"set-handler\":{\"region\":\"flash\",\"handler\":\"latch\"}},"
                              "{\"enable-region\":{\"name\":\"flash\",\"enabled\":false}}]}");
         assert_json(member(report, "generation"), "2");
-        assert_json(member(report, "edits"), "4");
+        assert_json(member(report, "edits"), "6");
+        assert_json(member(report, "handlers"), "{\"flash\":\"latch\"}");
         assert_json(member(report, "slot-operations"),
                     "{\"delete\":2,\"move\":0,\"flags\":0,\"create\":0}");
         assert_json(member(report, "bytes-remapped"), "20480");
