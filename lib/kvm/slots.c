@@ -336,8 +336,8 @@ static void slots_undo(Listener *listener, const Commit *commit) {
         slots->torn |= slots->repairs;
 }
 
-/* The first to be told: the views have just been published. */
-static void slots_begin(Listener *listener) {
+/* Whatever a guest meets from here on is served by the new views. */
+static void slots_published(Listener *listener, const Commit *commit) {
         slots_release(slots_of(listener));
 }
 
@@ -345,8 +345,8 @@ static const ListenerOps slots_ops = {
         .prepare = slots_prepare,
         .apply = slots_apply,
         .undo = slots_undo,
+        .published = slots_published,
         .settle = slots_settle,
-        .begin = slots_begin,
 };
 
 int slots_new(Slots **ret, Accelerator *accelerator, const char *space) {

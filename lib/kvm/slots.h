@@ -16,7 +16,8 @@
  *     with the same host addresses and flags; they are cut where changes happened (slot-cut.h). If
  *     the kernel has refused to take something back, the next commit restores this.
  * I3: no vCPU runs from the first operation of a plan that takes memory away, if only for a moment,
- *     until the new views are published: guests see all of a commit or nothing.
+ *     until the new views are published, and from then on it may: guests see all of a commit or
+ *     nothing, and do not wait for what a commit does besides.
  * I4: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot,
  *     until slots_free().
  */

@@ -17,6 +17,14 @@
 #include "lib/util/array.h"
 
 typedef struct CommitPlan CommitPlan;
+typedef struct RegionList RegionList;
+
+/* Borrowed, each once. */
+struct RegionList {
+        Region **items;
+        size_t n;
+        size_t allocated;
+};
 
 struct CommitPlan {
         ViewPlan *views; /* in the order of Map.views, then those that end */
@@ -26,7 +34,9 @@ struct CommitPlan {
         size_t n_allocated;  /* of the commit's changes */
         Diff *diffs;         /* of spaces that came, went or changed roots; NULL: none did */
         size_t n_diffs;
-        Snapshot *snapshot; /* the one to be published; once it is, the one that it replaced */
+        RegionList rehandled; /* whose handlers come into force */
+        RegionList relogged;  /* whose logs begin or end */
+        Snapshot *snapshot;   /* the one to be published; once it is, the one that it replaced */
         bool published;
         size_t n_prepared; /* listeners to settle */
 };
@@ -186,6 +196,57 @@ static int plan_snapshot(Commit *commit) {
         return plan_spaces(commit);
 }
 
+static int region_list_add(RegionList *list, Region *region) {
+        int r;
+
+        r = array_reserve(&list->items, &list->allocated, list->n, 1);
+        if (r == 0)
+                list->items[list->n++] = region;
+        return r;
+}
+
+static int plan_handlers(Commit *commit) {
+        Map *map = commit->map;
+        Region *region;
+        size_t i = 0;
+        int r = 0;
+
+        map_begin_walk(map);
+        while (r == 0 && (region = map_next_rehandled(map, &i)))
+                if (map_walk_visits(map, region))
+                        r = region_list_add(&commit->plan->rehandled, region);
+        return r;
+}
+
+/* Its own, or where everything is logged, that. */
+static bool is_relogged(const Map *map, const Undo *undo) {
+        const RegionState *before = &undo->before, *after = &undo->region->state;
+        bool comes = !(before->flags & REGION_PRESENT) && map->log_global;
+
+        return undo->region->backing &&
+               (comes || (before->flags ^ after->flags) & REGION_DIRTY_LOG);
+}
+
+static int plan_logs(Commit *commit) {
+        Map *map = commit->map;
+        const Undo *undo;
+        size_t i = 0;
+        int r = 0;
+
+        while (r == 0 && (undo = map_next_changed(map, &i)))
+                if (is_relogged(map, undo))
+                        r = region_list_add(&commit->plan->relogged, undo->region);
+        return r;
+}
+
+/* What is done while vCPUs may be held is found before. */
+static int plan_regions(Commit *commit) {
+        int r;
+
+        r = plan_handlers(commit);
+        return r == 0 ? plan_logs(commit) : r;
+}
+
 int commit_new(Commit **ret, Map *map, Detail *detail) {
         _cleanup_(commit_freep) Commit *commit = NULL;
         int r;
@@ -203,6 +264,8 @@ int commit_new(Commit **ret, Map *map, Detail *detail) {
         r = plan_views(commit, detail);
         if (r == 0)
                 r = plan_snapshot(commit);
+        if (r == 0)
+                r = plan_regions(commit);
         if (r == 0 && commit->n_changes > 0)
                 r = listeners_prepare(commit, &commit->plan->n_prepared, detail);
         if (r != 0)
@@ -234,44 +297,25 @@ static void count_changed_spaces(const Commit *commit) {
         }
 }
 
-/* Before the snapshot with which they come into force. */
-static void publish_handlers(const Commit *commit) {
-        Region *region;
-        size_t i = 0;
+/*
+ * What was written before its log begins is nobody's concern, nor is what is when it has ended.
+ * Before guests write to what is new.
+ */
+static void settle_logs(const Commit *commit) {
+        const RegionList *list = &commit->plan->relogged;
 
-        while ((region = map_next_rehandled(commit->map, &i)))
-                handler_publish(region, commit->generation);
-}
+        for (size_t i = 0; i < list->n; i++) {
+                PageLog *log = &list->items[i]->backing->log;
+                bool on = region_is(list->items[i], REGION_DIRTY_LOG);
 
-static void retire_handlers(const Commit *commit) {
-        Map *map = commit->map;
-
-        map_begin_walk(map);
-        for (size_t i = 0; i < map->n_undo; i++)
-                if (map->undo[i].kind == UNDO_HANDLER && map_walk_visits(map, map->undo[i].region))
-                        handler_retire(map->undo[i].region, commit->generation);
-}
-
-/* What was written before its log begins is nobody's concern, nor is what is when it has ended. */
-static void settle_logs(Map *map) {
-        const Undo *undo;
-        size_t i = 0;
-
-        map_begin_walk(map);
-        while ((undo = map_next_changed(map, &i))) {
-                const Region *region = undo->region;
-                PageLog *log = region->backing ? &region->backing->log : NULL;
-                bool on = region_is(region, REGION_DIRTY_LOG);
-
-                if (!log)
-                        continue;
-                if (on && !(undo->before.flags & REGION_DIRTY_LOG))
+                if (on && !page_log_is_on(log, PAGE_LOG_REGION))
                         page_log_clear(log, PAGE_LOG_REGION);
                 page_log_set_on(log, PAGE_LOG_REGION, on);
-                page_log_set_on(log, PAGE_LOG_VM, map->log_global);
+                page_log_set_on(log, PAGE_LOG_VM, commit->map->log_global);
         }
 }
 
+/* No more than must be: vCPUs may be held. */
 static void publish(Commit *commit) {
         CommitPlan *plan = commit->plan;
         Map *map = commit->map;
@@ -279,16 +323,29 @@ static void publish(Commit *commit) {
 
         for (size_t i = 0; i < plan->n_views; i++)
                 view_plan_publish(&plan->views[i]);
-        count_new_spaces(commit, old);
-        count_changed_spaces(commit);
+        for (size_t i = 0; i < plan->rehandled.n; i++)
+                handler_publish(plan->rehandled.items[i], commit->generation);
         map->generation = commit->generation;
-        publish_handlers(commit);
         snapshot_succeed(old, plan->snapshot, &plan->left, &plan->come);
         rcu_publish(&map->snapshot, plan->snapshot);
-        retire_handlers(commit);
         /* Whoever reads the commit's changes needs the views and spaces of before. */
         plan->snapshot = old;
         plan->published = true;
+}
+
+/* What takes longer the more edits there were can wait until the commit is in force. */
+static void follow_up(Commit *commit) {
+        CommitPlan *plan = commit->plan;
+        Map *map = commit->map;
+
+        for (size_t i = 0; i < plan->n_views; i++)
+                view_plan_retire(&plan->views[i]);
+        for (size_t i = 0; i < plan->rehandled.n; i++)
+                handler_retire(plan->rehandled.items[i]);
+        count_new_spaces(commit, plan->snapshot);
+        count_changed_spaces(commit);
+        transactions_note_changes(map, commit->generation);
+        map_forget_undo(map);
 }
 
 int commit_apply(Commit *commit, Detail *detail) {
@@ -303,10 +360,11 @@ int commit_apply(Commit *commit, Detail *detail) {
         if (!commit->tree_changed) {
                 map_rollback(map, 0);
         } else {
-                settle_logs(map);
+                settle_logs(commit);
                 publish(commit);
-                transactions_note_changes(map, commit->generation);
-                map_forget_undo(map);
+                if (commit->n_changes > 0)
+                        listeners_published(commit);
+                follow_up(commit);
         }
         transaction_committed(map);
         if (commit->tree_changed)
@@ -321,6 +379,8 @@ static void commit_plan_free(CommitPlan *plan) {
                 diff_deinit(&plan->diffs[i]);
         free(plan->views);
         free(plan->diffs);
+        free(plan->rehandled.items);
+        free(plan->relogged.items);
         if (plan->published)
                 snapshot_retire(plan->snapshot);
         else

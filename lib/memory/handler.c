@@ -209,11 +209,11 @@ static void handler_retired(RcuHead *head) {
         handler_unref(caa_container_of(head, Handler, rcu));
 }
 
-void handler_retire(Region *region, uint64_t generation) {
-        Handler *handler = region->serving;
+void handler_retire(Region *region) {
+        Handler *before = region->serving->before;
 
-        if (handler && handler->since == generation && handler->before)
-                rcu_retire(&handler->before->rcu, handler_retired);
+        if (before)
+                rcu_retire(&before->rcu, handler_retired);
 }
 
 Handler *handler_in_force(const Region *region, uint64_t generation) {

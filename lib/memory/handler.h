@@ -114,6 +114,6 @@ unsigned handler_width(const Handler *handler, uint64_t offset, uint64_t n);
  * published; then whom it replaced goes, once per region: readers who came later do not ask for it.
  */
 void handler_publish(Region *region, uint64_t generation);
-void handler_retire(Region *region, uint64_t generation);
+void handler_retire(Region *region);
 /* Whose the region is in the snapshot of a generation. Between rcu_enter() and rcu_leave(). */
 Handler *handler_in_force(const Region *region, uint64_t generation);

@@ -50,6 +50,14 @@ int listeners_apply(const Commit *commit, Detail *detail) {
         return 0;
 }
 
+void listeners_published(const Commit *commit) {
+        Listener *listener;
+
+        cds_list_for_each_entry(listener, &commit->map->listeners, link)
+                if (listener->ops->published)
+                        listener->ops->published(listener, commit);
+}
+
 /* A commit for one listener: from nothing to the present state, or from there to nothing. */
 typedef struct Replay {
         Commit commit;

@@ -6,11 +6,13 @@
  *
  * Two kinds of callbacks, any of which may be NULL.
  *
- * Taking part, before a commit is in force, in ascending priority:
- *   prepare  the commit's changes are known, nothing has happened; may refuse.
- *   apply    carry the changes out; may fail, and has then already undone its own part.
- *   undo     take an apply() back because a later listener failed; descending; cannot fail.
- *   settle   after the last of the above, applied or not: forget what prepare() remembered.
+ * Taking part, in ascending priority:
+ *   prepare    the commit's changes are known, nothing has happened; may refuse.
+ *   apply      carry the changes out; may fail, and has then already undone its own part.
+ *   undo       take an apply() back because a later listener failed; descending; cannot fail.
+ *   published  all have applied, and readers have just been given the new views: what was held up
+ *              while the two differed goes on; cannot fail. Not called when registering.
+ *   settle     after the last of the above, applied or not: forget what prepare() remembered.
  *
  * Being told, once the commit is in force; these cannot fail. Order within one commit:
  *   1. begin, ascending priority.
@@ -60,6 +62,7 @@ struct ListenerOps {
         int (*prepare)(Listener *listener, const Commit *commit, Detail *detail);
         int (*apply)(Listener *listener, const Commit *commit, Detail *detail);
         void (*undo)(Listener *listener, const Commit *commit);
+        void (*published)(Listener *listener, const Commit *commit);
         void (*settle)(Listener *listener, const Commit *commit);
 
         void (*begin)(Listener *listener);

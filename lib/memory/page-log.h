@@ -51,6 +51,9 @@ static inline bool page_log_has(const PageLog *log, PageLogReader reader) {
 
 /* Whether pages are marked for the reader, if he has bits. */
 void page_log_set_on(PageLog *log, PageLogReader reader, bool on);
+static inline bool page_log_is_on(const PageLog *log, PageLogReader reader) {
+        return log->on[reader];
+}
 
 /* For readers who are on: n pages from `first` on, which the backing has; or those with a bit. */
 void page_log_mark(PageLog *log, uint64_t first, uint64_t n);

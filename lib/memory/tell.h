@@ -17,6 +17,8 @@
 int listeners_prepare(const Commit *commit, size_t *n_prepared, Detail *detail);
 /* Has each apply; when one fails, those before it undo, and its outcome is returned. */
 int listeners_apply(const Commit *commit, Detail *detail);
+/* Says that what all applied is in force. */
+void listeners_published(const Commit *commit);
 /* Ends what listeners_prepare() began with the first n. */
 void listeners_settle(const Commit *commit, size_t n);
 /* Tells all what is in force now. */

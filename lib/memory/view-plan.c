@@ -243,14 +243,18 @@ int view_plan_end(ViewPlan *plan, View *view, FlatView *empty) {
 }
 
 void view_plan_publish(ViewPlan *plan) {
-        dirty_ranges_clear(&plan->view->dirty);
         if (plan->new == plan->old)
                 return;
         view_splice_settle(&plan->splice, &plan->old->epoch->nodes);
         epoch_close(plan->old->epoch, plan->new->epoch, plan->hidden, plan->n_hidden);
         plan->hidden = NULL;
         plan->view->current = flat_view_ref(plan->new);
-        flat_view_retire(plan->old);
+}
+
+void view_plan_retire(ViewPlan *plan) {
+        dirty_ranges_clear(&plan->view->dirty);
+        if (plan->new != plan->old)
+                flat_view_retire(plan->old);
 }
 
 void view_plan_deinit(ViewPlan *plan) {

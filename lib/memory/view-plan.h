@@ -37,7 +37,9 @@ struct ViewPlan {
 int view_plan_render(ViewPlan *plan, View *view, const Commit *commit, Detail *detail);
 /* For a view that no address space shows any more: its last readers keep all that it shows. */
 int view_plan_end(ViewPlan *plan, View *view, FlatView *empty);
-/* The view's successor takes over; the old one goes when its last reader has. */
+/* The view's successor takes over. */
 void view_plan_publish(ViewPlan *plan);
+/* Once that is in force: the old view goes when its last reader has. */
+void view_plan_retire(ViewPlan *plan);
 /* Gives up what is not published. */
 void view_plan_deinit(ViewPlan *plan);

@@ -82,6 +82,10 @@ static void on_undo(Listener *listener, const Commit *commit) {
         line(listener, "undo");
 }
 
+static void on_published(Listener *listener, const Commit *commit) {
+        line(listener, "published");
+}
+
 static void on_settle(Listener *listener, const Commit *commit) {
         line(listener, "settle");
 }
@@ -161,12 +165,13 @@ static void on_coalesced_del(Listener *listener, const ListenerSection *section,
 }
 
 #define TRACE_OPS                                                                                  \
-        .prepare = on_prepare, .apply = on_apply, .undo = on_undo, .settle = on_settle,            \
-        .begin = on_begin, .commit = on_commit, .region_add = on_add, .region_del = on_del,        \
-        .log_start = on_log_start, .log_stop = on_log_stop, .log_sync = on_log_sync,               \
-        .log_global_start = on_log_global_start, .log_global_stop = on_log_global_stop,            \
-        .eventfd_add = on_eventfd_add, .eventfd_del = on_eventfd_del,                              \
-        .coalesced_add = on_coalesced_add, .coalesced_del = on_coalesced_del
+        .prepare = on_prepare, .apply = on_apply, .undo = on_undo, .published = on_published,      \
+        .settle = on_settle, .begin = on_begin, .commit = on_commit, .region_add = on_add,         \
+        .region_del = on_del, .log_start = on_log_start, .log_stop = on_log_stop,                  \
+        .log_sync = on_log_sync, .log_global_start = on_log_global_start,                          \
+        .log_global_stop = on_log_global_stop, .eventfd_add = on_eventfd_add,                      \
+        .eventfd_del = on_eventfd_del, .coalesced_add = on_coalesced_add,                          \
+        .coalesced_del = on_coalesced_del
 
 const ListenerOps trace_ops = {TRACE_OPS};
 const ListenerOps trace_ops_with_nop = {TRACE_OPS, .region_nop = on_nop};

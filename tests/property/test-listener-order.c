@@ -33,6 +33,7 @@ enum { STEPS = 1000, N_VOICES = 5, NOTES_MAX = 1 << 16 };
 typedef enum Stage {
         STAGE_PREPARE,
         STAGE_APPLY,
+        STAGE_PUBLISHED,
         STAGE_BEGIN,
         STAGE_SECTIONS,
         STAGE_EVENTFD_DEL,
@@ -143,6 +144,10 @@ static int on_apply(Listener *listener, const Commit *commit, Detail *detail) {
         return 0;
 }
 
+static void on_published(Listener *listener, const Commit *commit) {
+        note_plain(listener, STAGE_PUBLISHED);
+}
+
 static void on_settle(Listener *listener, const Commit *commit) {
         note_plain(listener, STAGE_SETTLE);
 }
@@ -217,8 +222,8 @@ static void on_eventfd_add(Listener *listener, const ListenerSection *told,
 }
 
 #define OPS                                                                                        \
-        .prepare = on_prepare, .apply = on_apply, .settle = on_settle, .begin = on_begin,          \
-        .commit = on_commit, .region_add = on_add, .region_del = on_del,                           \
+        .prepare = on_prepare, .apply = on_apply, .published = on_published, .settle = on_settle,  \
+        .begin = on_begin, .commit = on_commit, .region_add = on_add, .region_del = on_del,        \
         .log_start = on_log_start, .log_stop = on_log_stop, .eventfd_add = on_eventfd_add,         \
         .eventfd_del = on_eventfd_del, .coalesced_add = on_coalesced_add,                          \
         .coalesced_del = on_coalesced_del

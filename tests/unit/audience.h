@@ -29,5 +29,5 @@ void audience_join(Audience *f, Trace *trace);
 void told(Audience *f, const char *expected);
 
 #define PREPARED "lo prepare\nhi prepare\nlo apply\nhi apply\n"
-#define BEGUN    PREPARED "lo begin\nhi begin\n"
+#define BEGUN    PREPARED "lo published\nhi published\nlo begin\nhi begin\n"
 #define ENDED    "lo commit\nhi commit\nlo settle\nhi settle\n"

@@ -43,7 +43,8 @@ static void test_unregistered_hears_nothing(void **state) {
         listener_unregister(&f->lo.listener, f->map);
         trace_take(&f->out);
         must_edit_commit(f->map, disable("device"));
-        told(f, "hi prepare\nhi apply\nhi begin\nhi del memory 2000-20ff device@0\n"
+        told(f, "hi prepare\nhi apply\nhi published\nhi begin\n"
+                "hi del memory 2000-20ff device@0\n"
                 "hi commit\nhi settle\n");
         audience_join(f, &f->lo);
 }

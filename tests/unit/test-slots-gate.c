@@ -40,7 +40,7 @@ static bool holds(SlotsScene *scene, const Section *sections, size_t n) {
         slots_change_init(&change, scene, "memory", sections, n);
         assert_int_equal(slots_change_carry_out(&change, scene), 0);
         held = gate.n_holds > 0;
-        slots_listener(scene->slots)->ops->begin(slots_listener(scene->slots));
+        slots_listener(scene->slots)->ops->published(slots_listener(scene->slots), &change.commit);
         assert_int_equal(gate.n_holds, 0);
         slots_change_settle(&change, scene);
         flat_view_unref(scene->view);

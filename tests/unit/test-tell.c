@@ -102,12 +102,36 @@ static void test_equal_priorities(void **state) {
         trace_take(&f->out);
         must_edit_commit(f->map, disable("device"));
         told(f, "lo prepare\nlater prepare\nhi prepare\nlo apply\nlater apply\nhi apply\n"
+                "lo published\nlater published\nhi published\n"
                 "lo begin\nlater begin\nhi begin\n"
                 "hi del memory 2000-20ff device@0\n"
                 "later del memory 2000-20ff device@0\n"
                 "lo del memory 2000-20ff device@0\n"
                 "lo commit\nlater commit\nhi commit\nlo settle\nlater settle\nhi settle\n");
         listener_unregister(&later.listener, f->map);
+}
+
+static uint64_t published;
+
+/* Readers have the new views, and of the edits nothing has been tidied away. */
+static void on_published(Listener *listener, const Commit *commit) {
+        assert_int_equal(map_snapshot(commit->map)->generation, commit->generation);
+        assert_true(map_mark(commit->map) > 0);
+        published = commit->generation;
+}
+
+static void test_published(void **state) {
+        static const ListenerOps ops = {.published = on_published};
+        Listener waiting = {.ops = &ops};
+        Audience *f = *state;
+
+        assert_int_equal(listener_register(&waiting, f->map, NULL), 0);
+        assert_int_equal(published, 0);
+        must_edit_commit(f->map, disable("device"));
+        assert_int_equal(published, f->map->generation);
+        must_edit_commit(f->map, add_region(REGION_RAM, "spare", 0x1000, NULL, 0, 0));
+        assert_int_equal(published, f->map->generation - 1);
+        listener_unregister(&waiting, f->map);
 }
 
 static void test_one_address_space(void **state) {
@@ -121,7 +145,7 @@ static void test_one_address_space(void **state) {
         trace_take(&f->out);
         must_edit(f->map, add_space("dma", "device"));
         must_edit_commit(f->map, add_region(REGION_RAM, "x", 0x10, "device", 0, 0));
-        told(f, "picky prepare\npicky apply\npicky begin\n"
+        told(f, "picky prepare\npicky apply\npicky published\npicky begin\n"
                 "picky add dma 0-f x@0\n"
                 "picky add dma 10-ff device@10\n"
                 "picky commit\npicky settle\n");
@@ -140,7 +164,7 @@ static void test_nop_is_for_those_who_want_it(void **state) {
         listener_unregister(&f->hi.listener, f->map);
         trace_take(&f->out);
         must_edit_commit(f->map, add_region(REGION_RAM, "x", 0x10, "system", 0x1800, 0));
-        told(f, "curious prepare\ncurious apply\ncurious begin\n"
+        told(f, "curious prepare\ncurious apply\ncurious published\ncurious begin\n"
                 "curious nop memory 0-fff ram@0\n"
                 "curious add memory 1800-180f x@0\n"
                 "curious nop memory 2000-20ff device@0\n"
@@ -196,7 +220,7 @@ static void test_ioeventfds_of_two_spaces(void **state) {
         listener_unregister(&f->hi.listener, f->map);
         trace_take(&f->out);
         must_edit_commit(f->map, move_region("device", "system", 0x3000, 0));
-        told(f, "lo prepare\nlo apply\nlo begin\n"
+        told(f, "lo prepare\nlo apply\nlo published\nlo begin\n"
                 "lo del dma 2000-20ff device@0\n"
                 "lo add dma 3000-30ff device@0\n"
                 "lo del memory 2000-20ff device@0\n"
@@ -279,8 +303,8 @@ static void test_cut_ioeventfd(void **state) {
 
 UNIT_TESTS(TEST(test_addition), TEST(test_deletion), TEST(test_a_window_opens),
            TEST(test_read_only), TEST(test_address_spaces_by_name), TEST(test_tree_only),
-           TEST(test_nothing_at_all), TEST(test_equal_priorities), TEST(test_one_address_space),
-           TEST(test_nop_is_for_those_who_want_it), TEST(test_logging_of_a_region),
-           TEST(test_ioeventfds), TEST(test_ioeventfds_of_two_spaces),
-           TEST(test_ioeventfds_follow_their_section), TEST(test_coalesced_zones),
-           TEST(test_cut_ioeventfd));
+           TEST(test_nothing_at_all), TEST(test_equal_priorities), TEST(test_published),
+           TEST(test_one_address_space), TEST(test_nop_is_for_those_who_want_it),
+           TEST(test_logging_of_a_region), TEST(test_ioeventfds),
+           TEST(test_ioeventfds_of_two_spaces), TEST(test_ioeventfds_follow_their_section),
+           TEST(test_coalesced_zones), TEST(test_cut_ioeventfd));
