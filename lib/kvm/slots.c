@@ -247,14 +247,23 @@ static int slots_prepare(Listener *listener, const Commit *commit, Detail *detai
         return r;
 }
 
-/* KVM forgets what it has logged of a slot that goes, or is not to be logged any more. */
+/* A slot stays, and its region's log begins or ends. */
+static bool is_relogged(const PlannedOp *op) {
+        return (op->kind == SLOT_MOVE || op->kind == SLOT_FLAGS) &&
+               (op->before.flags ^ op->after.flags) & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+/*
+ * KVM forgets what it has logged of a slot that goes, or is not to be logged any more. What it has
+ * logged for others when a region's log begins is from before.
+ */
 static int slots_save_dirty(Slots *slots, const PlannedOp *op) {
         const Slot slot = {op->slot, op->before};
 
-        if ((op->kind != SLOT_DELETE && op->kind != SLOT_FLAGS) ||
+        if ((op->kind != SLOT_DELETE && !is_relogged(op)) ||
             !dirty_is_logged(slots->accelerator, &slot.extent))
                 return 0;
-        return dirty_fetch(&slots->dirty, slots->accelerator, &slot, op->kind == SLOT_FLAGS);
+        return dirty_fetch(&slots->dirty, slots->accelerator, &slot, op->kind != SLOT_DELETE);
 }
 
 static int slots_do(Slots *slots, const PlannedOp *op) {

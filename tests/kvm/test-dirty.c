@@ -137,6 +137,26 @@ static void test_slots_change(void **state) {
         assert_dirty(world, PAGE_LOG_REGION, "7 ");
 }
 
+/* In one commit, which is one ioctl: KVM drops the log with the flag. */
+static void test_moved_and_toggled(void **state) {
+        World *world = *state;
+        Map *map = world->processor->map;
+
+        set_log(world, true);
+        guest_write(world, DIMM, 1, 1);
+        must_edit(map, set_flags("dimm", REGION_DIRTY_LOG, 0));
+        must_edit_commit(map, set_offset("dimm", 2 * DIMM));
+        assert_dirty(world, PAGE_LOG_REGION, "1 ");
+
+        assert_int_equal(map_log_global_start(map, 1, &world->processor->detail), 0);
+        guest_write(world, 2 * DIMM, 2, 2);
+        must_edit(map, set_flags("dimm", REGION_DIRTY_LOG, REGION_DIRTY_LOG));
+        must_edit_commit(map, set_offset("dimm", DIMM));
+        assert_dirty(world, PAGE_LOG_REGION, "");
+        assert_dirty(world, PAGE_LOG_VM, "2 ");
+        map_log_global_stop(map, 1);
+}
+
 static void test_toggle(void **state) {
         World *world = *state;
         Map *map = world->processor->map;
@@ -268,8 +288,8 @@ static void test_while_it_runs(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_exactly),   TEST(test_slots_change),  TEST(test_toggle),
-                TEST(test_forgetful), TEST(test_while_it_runs),
+                TEST(test_exactly), TEST(test_slots_change), TEST(test_moved_and_toggled),
+                TEST(test_toggle),  TEST(test_forgetful),    TEST(test_while_it_runs),
         };
 
         processor_need_kvm();
