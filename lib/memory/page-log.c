@@ -34,17 +34,16 @@ void page_log_set_on(PageLog *log, PageLogReader reader, bool on) {
         __atomic_store_n(&log->on[reader], on && log->bits[reader], __ATOMIC_RELEASE);
 }
 
-/* Some bits of one word, for all readers who are on. */
+/*
+ * Some bits of one word, for all readers who are on. Never left out because they are set already: a
+ * processor may look before what it wrote is seen, while the reader clears the bits and finds
+ * nothing.
+ */
 static void mark_word(PageLog *log, uint64_t word, uint64_t mask) {
-        for (unsigned reader = 0; reader < N_PAGE_LOG_READERS; reader++) {
-                uint64_t *bits;
-
-                if (!__atomic_load_n(&log->on[reader], __ATOMIC_ACQUIRE))
-                        continue;
-                bits = rcu_fetch(&log->bits[reader]);
-                if ((__atomic_load_n(&bits[word], __ATOMIC_RELAXED) & mask) != mask)
-                        __atomic_fetch_or(&bits[word], mask, __ATOMIC_RELEASE);
-        }
+        for (unsigned reader = 0; reader < N_PAGE_LOG_READERS; reader++)
+                if (__atomic_load_n(&log->on[reader], __ATOMIC_ACQUIRE))
+                        __atomic_fetch_or(&rcu_fetch(&log->bits[reader])[word], mask,
+                                          __ATOMIC_RELEASE);
 }
 
 /* The n lowest bits, 64 at most. */

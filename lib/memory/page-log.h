@@ -10,8 +10,9 @@
  *
  * Bits come from three sides: KVM, which logs what guests write to slots and is asked for it
  * before bits are read and before it forgets them (lib/kvm); writes that somebody makes for the
- * guest; writes that come over the bus. Who writes marks when he has written, so that bits which
- * are read and cleared before that are set once more.
+ * guest; writes that come over the bus. Who writes marks when he has written, by an atomic
+ * operation on the bits even if they are set: so either that comes before the reader's, which
+ * clears them, and he finds what was written, or behind it, and they are set once more.
  *
  * Any thread marks; everything else is the map's thread's.
  *
