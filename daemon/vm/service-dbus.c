@@ -96,6 +96,7 @@ void service_caller_gone(Service *service, const char *name) {
         open_transactions_drop(service);
         watches_drop(service, name);
         dumps_drop(service, name);
+        vcpu_calls_drop(service, name);
         callers_remove(&service->callers, name);
 }
 

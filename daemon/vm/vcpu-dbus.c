@@ -11,6 +11,7 @@
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/service-dbus.h"
+#include "daemon/vm/share.h"
 #include "daemon/vm/vcpu-dbus.h"
 #include "daemon/vm/vcpus.h"
 
@@ -18,6 +19,14 @@ struct VCPUCall {
         struct cds_list_head link; /* in Service.vcpu_calls */
         sd_bus_message *m;
         uint32_t index;
+        uint32_t uid; /* who waits */
+};
+
+static const Share call_share = {
+        .what = "wait for vCPUs to stop",
+        .max = VCPU_CALLS_MAX,
+        .reserved = VCPU_CALLS_RESERVED,
+        .user_max = VCPU_CALLS_USER_MAX,
 };
 
 int vcpu_path(const Service *service, uint32_t index, char **ret) {
@@ -77,20 +86,44 @@ int vcpu_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata, char
         return 0;
 }
 
-static int call_new(Service *service, sd_bus_message *m, const VCPU *vcpu) {
-        VCPUCall *call = malloc(sizeof(*call));
-
+static VCPUCall *call_free(VCPUCall *call) {
         if (!call)
-                return -ENOMEM;
-        *call = (VCPUCall){.m = sd_bus_message_ref(m), .index = vcpu_index(vcpu)};
-        cds_list_add_tail(&call->link, &service->vcpu_calls);
-        return 1;
-}
-
-static void call_free(VCPUCall *call) {
+                return NULL;
         cds_list_del(&call->link);
         sd_bus_message_unref(call->m);
         free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(VCPUCall *, call_free);
+
+static int check_new(const Service *service, uint32_t uid, Detail *detail) {
+        const VCPUCall *other;
+        size_t n = 0, n_user = 0;
+
+        cds_list_for_each_entry(other, &service->vcpu_calls, link) {
+                n++;
+                n_user += other->uid == uid;
+        }
+        return share_check(&call_share, service->vm, n, uid, n_user, detail);
+}
+
+/* Waits from now on: before anything is done that it is to wait for. */
+static int call_new(VCPUCall **ret, Service *service, sd_bus_message *m, const VCPU *vcpu,
+                    Detail *detail) {
+        uint32_t uid = service_caller_uid(service, m);
+        VCPUCall *call;
+        int r;
+
+        r = check_new(service, uid, detail);
+        if (r != 0)
+                return r;
+        call = malloc(sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        *call = (VCPUCall){.m = sd_bus_message_ref(m), .index = vcpu_index(vcpu), .uid = uid};
+        cds_list_add_tail(&call->link, &service->vcpu_calls);
+        *ret = call;
+        return 0;
 }
 
 static void answer_calls(Service *service, uint32_t index) {
@@ -236,14 +269,21 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Service *service = service_current(sd_bus_message_get_bus(m));
         VCPU *vcpu = userdata;
+        Detail detail = {};
+        VCPUCall *call;
+        int r;
 
         if (vcpu_state(vcpu) != VCPU_RUNNING)
                 return sd_bus_reply_method_return(m, NULL);
+        r = call_new(&call, service, m, vcpu, &detail);
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
         vcpu_stop(vcpu);
-        return call_new(service, m, vcpu);
+        return 1;
 }
 
 static int step(Service *service, sd_bus_message *m, VCPU *vcpu, Detail *detail) {
+        _cleanup_(call_freep) VCPUCall *call = NULL;
         uint32_t exits;
         int r;
 
@@ -253,7 +293,13 @@ static int step(Service *service, sd_bus_message *m, VCPU *vcpu, Detail *detail)
         if (exits == 0)
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS, "a step is of one exit or more");
         vcpus_tell(service);
-        return vcpu_start(vcpu, exits, detail);
+        r = call_new(&call, service, m, vcpu, detail);
+        if (r == 0)
+                r = vcpu_start(vcpu, exits, detail);
+        if (r != 0)
+                return r;
+        (void)TAKE_PTR(call);
+        return 0;
 }
 
 static int method_step(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -266,7 +312,7 @@ static int method_step(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
         try_to_tell_state(service, vcpu, NULL);
-        return call_new(service, m, vcpu);
+        return 1;
 }
 
 static int get_index(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -14,6 +14,12 @@
 typedef struct Service Service;
 typedef struct VCPUCall VCPUCall;
 
+enum {
+        VCPU_CALLS_MAX = 1024,     /* of one VM, that wait */
+        VCPU_CALLS_RESERVED = 256, /* of these only for its owner and root */
+        VCPU_CALLS_USER_MAX = 256, /* of any other uid */
+};
+
 extern const sd_bus_vtable vcpu_vtable[];
 
 /* For sd-bus; userdata is the Service. */

@@ -5,7 +5,9 @@
  */
 
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/vm/vcpu-dbus.h"
 #include "daemon/vm/vcpus.h"
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
@@ -261,6 +263,43 @@ static void test_step(void **state) {
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
 }
 
+static size_t n_calls(const Rig *rig) {
+        const struct cds_list_head *calls = &rig->service->vcpu_calls, *at;
+        size_t n = 0;
+
+        for (at = calls->next; at != calls; at = at->next)
+                n++;
+        return n;
+}
+
+/* Where a run does not end no user can have all of the room, and who leaves makes room. */
+static void test_many_stops(void **state) {
+        static const uint8_t program[] = {0xeb, 0xfe}; /* jmp to itself */
+        Rig *rig = *state;
+
+        load(rig, program, sizeof(program));
+        rig_call(rig, VCPU_0, "VCPU.Start", "");
+        rig_announce(rig, ":1.1", 2001);
+        rig_announce(rig, ":1.2", 1000);
+        run_gate_hold(&rig->service->vm->gate);
+        rig->sender = ":1.1";
+        for (unsigned i = 0; i < VCPU_CALLS_USER_MAX; i++)
+                rig_send(rig, VCPU_0, "VCPU.Stop", "");
+        assert_false(rig->answered);
+        assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""),
+                            "QuotaExceeded: VM \"test\": 256 calls of uid 2001 wait for vCPUs to "
+                            "stop, the limit is 256");
+        rig->sender = NULL;
+        rig_call(rig, RIG_PRIVATE, "Private.CallerGone", "s", ":1.1");
+        assert_int_equal(n_calls(rig), 0);
+        rig->sender = ":1.2";
+        rig_send(rig, VCPU_0, "VCPU.Stop", "");
+        assert_int_equal(n_calls(rig), 1);
+        run_gate_release(&rig->service->vm->gate);
+        assert_string_equal(rig_wait(rig), "");
+        assert_int_equal(n_calls(rig), 0);
+}
+
 static void test_shutdown(void **state) {
         static const uint8_t program[] = {0x0f, 0x0b}; /* ud2 */
         Rig *rig = *state;
@@ -284,6 +323,14 @@ static volatile uint32_t *counter_of(Rig *rig) {
         return (volatile uint32_t *)((char *)ram->backing->host + 0x90000);
 }
 
+/* Until the guest has counted on. */
+static void await_count(volatile uint32_t *counter, uint32_t before) {
+        for (unsigned ms = 0; *counter == before; ms++) {
+                assert_true(ms < 20000);
+                usleep(1000);
+        }
+}
+
 static void test_pause(void **state) {
         Rig *rig = *state;
         volatile uint32_t *counter = counter_of(rig);
@@ -305,8 +352,7 @@ static void test_pause(void **state) {
         rig_call(rig, RIG_VM, "VM.Resume", "");
         assert_text(rig_log(rig),
                     "reply\nPropertiesChanged org.guestmap1.VM {State: running} []\n");
-        while (*counter == before)
-                ;
+        await_count(counter, before);
         rig_call(rig, RIG_VM, "VM.Pause", "");
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
         assert_string_equal(get_state(rig), "stopped");
@@ -320,8 +366,7 @@ static void test_live_commits(void **state) {
 
         load(rig, counting, sizeof(counting));
         rig_call(rig, VCPU_0, "VCPU.Start", "");
-        while (*counter_of(rig) == 0)
-                ;
+        await_count(counter_of(rig), 0);
         rig_add(rig, RIG_VM, "dimm", "ram", MIB, "system", 16 * MIB);
         rig_add(rig, RIG_VM, "device", "mmio", 0x1000, "system", 32 * MIB);
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "PauseUSec"),
@@ -361,10 +406,10 @@ static void test_ends_unheard(void **state) {
         rig_send(rig, VCPU_0, "VCPU.Step", "u", UINT32_C(1));
         service_detach(rig->service);
         vcpus_resume(rig->service->vm->vcpus);
-        assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
+        while (vcpu_state(vcpus_next(rig->service->vm->vcpus, NULL)) == VCPU_RUNNING)
+                assert_true(sd_event_run(rig->event, UINT64_C(20000000)) > 0);
         rig_reconnect(rig);
-        while (strcmp(get_state(rig), "halted") != 0)
-                ;
+        assert_string_equal(get_state(rig), "halted");
         assert_string_equal(get(rig, "StopReason"), "hlt");
 }
 
@@ -372,17 +417,10 @@ static void test_ends_unheard(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_objects),
-                TEST(test_refused),
-                cmocka_unit_test(test_none),
-                TEST(test_modes),
-                TEST(test_run),
-                TEST(test_traps),
-                TEST(test_step),
-                TEST(test_shutdown),
-                TEST(test_pause),
-                TEST(test_ends_unheard),
-                TEST(test_connection_lost),
+                TEST(test_objects),      TEST(test_refused),      cmocka_unit_test(test_none),
+                TEST(test_modes),        TEST(test_run),          TEST(test_traps),
+                TEST(test_step),         TEST(test_many_stops),   TEST(test_shutdown),
+                TEST(test_pause),        TEST(test_ends_unheard), TEST(test_connection_lost),
                 TEST(test_live_commits),
         };
         int r = kvm_probe();
