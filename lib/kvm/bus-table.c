@@ -5,6 +5,7 @@
  */
 
 #include "lib/kvm/bus-table.h"
+#include "lib/memory/ioeventfd.h"
 
 struct TableDevice {
         BusOp op; /* first: bus_table_next_*() cast */
@@ -12,16 +13,20 @@ struct TableDevice {
         struct cds_list_head link;
 };
 
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+/* Addresses on a bus are to it what offsets in a region are to a region's ioeventfds. */
+static IOEventFD key_of(const BusOp *op) {
+        return (IOEventFD){
+                .offset = op->address,
+                .length = op->length,
+                .match = op->match,
+                .data = op->data,
+        };
+}
 
 static int compare_key(const TableDevice *a, const TableDevice *b) {
-        int order = COMPARE(a->op.address, b->op.address);
+        const IOEventFD key_a = key_of(&a->op), key_b = key_of(&b->op);
 
-        if (order == 0)
-                order = COMPARE(a->op.length, b->op.length);
-        if (order == 0)
-                order = COMPARE(a->op.match, b->op.match);
-        return order ? order : COMPARE(a->op.data, b->op.data);
+        return ioeventfd_compare(&key_a, &key_b);
 }
 
 RB_GENERATE_STATIC(TableIOEventFDs, TableDevice, by_key, compare_key)
@@ -59,21 +64,18 @@ static bool ioeventfd_is_valid(const BusOp *op) {
                op->address + op->length >= op->address;
 }
 
-/* A write that one of them is meant by could be meant for the other. */
-static bool collide(const BusOp *a, const BusOp *b) {
-        if (a->length == 0 || b->length == 0)
-                return true;
-        return a->length == b->length && (!a->match || !b->match || a->data == b->data);
-}
-
 static bool collides(BusTable *table, const BusOp *op) {
         TableDevice key = {.op.address = op->address}, *other;
+        const IOEventFD new = key_of(op);
 
         for (other = RB_NFIND(TableIOEventFDs, &table->ioeventfds, &key);
              other && other->op.address == op->address;
-             other = RB_NEXT(TableIOEventFDs, NULL, other))
-                if (collide(op, &other->op))
+             other = RB_NEXT(TableIOEventFDs, NULL, other)) {
+                const IOEventFD old = key_of(&other->op);
+
+                if (ioeventfd_collides(&new, &old))
                         return true;
+        }
         return false;
 }
 

@@ -31,12 +31,6 @@ bool diff_has_zones(const Diff *diff) {
         return next_zone(&diff->announced_removed, &i) || next_zone(&diff->announced_added, &j);
 }
 
-static int compare(Range a, Range b) {
-        if (a.first != b.first)
-                return a.first < b.first ? -1 : 1;
-        return (a.last > b.last) - (a.last < b.last);
-}
-
 /* Three sorted lists, merged: what goes is in `before`, each as often as it goes. */
 int zone_list_change(ZoneList *after, const ZoneList *before, const Diff *diff) {
         size_t i = 0, removed = 0, added = 0;
@@ -47,7 +41,7 @@ int zone_list_change(ZoneList *after, const ZoneList *before, const Diff *diff) 
         while (r == 0 && (i < before->n || come)) {
                 const Range *old = i < before->n ? &before->items[i] : NULL;
 
-                if (come && (!old || compare(come->range, *old) < 0)) {
+                if (come && (!old || range_compare(come->range, *old) < 0)) {
                         r = append(after, come->range);
                         come = next_zone(&diff->announced_added, &added);
                 } else if (gone && range_equal(gone->range, *old)) {

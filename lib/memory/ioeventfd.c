@@ -4,14 +4,12 @@
 
 #include "lib/memory/ioeventfd.h"
 
-static int compare_range(const Coalesced *a, const Coalesced *b) {
-        if (a->range.first != b->range.first)
-                return a->range.first < b->range.first ? -1 : 1;
-        return (a->range.last > b->range.last) - (a->range.last < b->range.last);
+static int compare_zones(const Coalesced *a, const Coalesced *b) {
+        return range_compare(a->range, b->range);
 }
 
 RB_GENERATE_STATIC(IOEventFDs, IOEventFD, by_key, ioeventfd_compare)
-RB_GENERATE_STATIC(Zones, Coalesced, by_range, compare_range)
+RB_GENERATE_STATIC(Zones, Coalesced, by_range, compare_zones)
 
 int ioeventfd_new(IOEventFD **ret, uint64_t offset, uint32_t length, bool match, uint64_t data,
                   int fd) {

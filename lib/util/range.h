@@ -63,6 +63,13 @@ static inline bool range_equal(Range a, Range b) {
         return a.first == b.first && a.last == b.last;
 }
 
+/* By where they begin, then by where they end. */
+static inline int range_compare(Range a, Range b) {
+        if (a.first != b.first)
+                return a.first < b.first ? -1 : 1;
+        return (a.last > b.last) - (a.last < b.last);
+}
+
 static inline bool range_intersect(Range a, Range b, Range *ret) {
         if (!range_overlaps(a, b))
                 return false;

@@ -95,6 +95,16 @@ static void test_shift(void **state) {
         assert_range(range, 7, 9);
 }
 
+static void test_compare(void **state) {
+        const Range range = {2, 5};
+
+        assert_int_equal(range_compare(range, (Range){2, 5}), 0);
+        assert_true(range_compare(range, (Range){3, 3}) < 0);
+        assert_true(range_compare(range, (Range){1, TOP}) > 0);
+        assert_true(range_compare(range, (Range){2, 6}) < 0);
+        assert_true(range_compare(range, (Range){2, 4}) > 0);
+}
+
 static void test_place(void **state) {
         Range range = {7, 9};
 
@@ -115,4 +125,5 @@ static void test_place(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_size), cmocka_unit_test(test_contains),
            cmocka_unit_test(test_neighbours), cmocka_unit_test(test_intersect),
-           cmocka_unit_test(test_shift), cmocka_unit_test(test_place));
+           cmocka_unit_test(test_shift), cmocka_unit_test(test_place),
+           cmocka_unit_test(test_compare));
