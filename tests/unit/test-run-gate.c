@@ -166,7 +166,28 @@ static void test_busy_outside(void **state) {
         run_gate_deinit(&gate);
 }
 
-/* Held twice, it is to be released twice; closed beside that, opened as well. */
+/* Held twice, it is to be released twice. */
+static void test_held_twice(void **state) {
+        Runner runner;
+        RunGate gate;
+
+        assert_int_equal(run_gate_init(&gate), 0);
+        start(&runner, &gate, false);
+        await_in_run(&runner);
+        run_gate_hold(&gate);
+        run_gate_hold(&gate);
+        run_gate_release(&gate);
+        for (unsigned ms = 0; ms < 20; ms++) {
+                usleep(1000);
+                assert_false(get(&runner.in_run));
+        }
+        run_gate_release(&gate);
+        await_in_run(&runner);
+        end(&runner);
+        run_gate_deinit(&gate);
+}
+
+/* Closed beside that, it is to be opened as well. */
 static void test_nested(void **state) {
         Runner runner;
         RunGate gate;
@@ -285,6 +306,6 @@ static void test_pauses(void **state) {
 
 UNIT_TESTS(cmocka_unit_test(test_hold), cmocka_unit_test(test_hold_busy),
            cmocka_unit_test(test_close), cmocka_unit_test(test_busy_outside),
-           cmocka_unit_test(test_nested), cmocka_unit_test(test_interrupt),
-           cmocka_unit_test(test_interrupt_at_gate), cmocka_unit_test(test_nudge),
-           cmocka_unit_test(test_pauses));
+           cmocka_unit_test(test_held_twice), cmocka_unit_test(test_nested),
+           cmocka_unit_test(test_interrupt), cmocka_unit_test(test_interrupt_at_gate),
+           cmocka_unit_test(test_nudge), cmocka_unit_test(test_pauses));
