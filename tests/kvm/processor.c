@@ -20,7 +20,7 @@ static int on_trap(void *userdata, const Trap *trap, Detail *reason) {
                         memcpy(&processor->traps[n].value, trap->data, trap->length);
         }
         if (trap->address == PROCESSOR_REFUSED)
-                return detail_set(reason, 1, "nobody is there");
+                return detail_set(reason, 1, "nobody takes access %u", n);
         if (!trap->is_write)
                 memset(trap->data, PROCESSOR_ANSWER, trap->length);
         return 0;

@@ -256,10 +256,25 @@ static void test_refused_trap(void **state) {
         Processor *processor = *state;
 
         LOAD(processor, VCPU_MODE_FLAT, program);
-        assert_end(processor_run(processor, 0), VCPU_STOPPED, "nobody is there", PROCESSOR_REFUSED);
+        assert_end(processor_run(processor, 0), VCPU_STOPPED, "nobody takes access 0",
+                   PROCESSOR_REFUSED);
         assert_int_equal(processor_get(processor, "rip"), AT + 5);
         assert_int_equal(processor_get(processor, "rax"), 0xffffffff);
         assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + 6);
+}
+
+/* Also if it was the last of its steps: that it was not served is why the run ended. */
+static void test_refused_step(void **state) {
+        static const uint8_t program[] = {
+                0x66, 0xba, 0xad, 0x0b, /* mov dx, 0xbad */
+                0xed,                   /* in eax, dx */
+                0xf4,                   /* hlt */
+        };
+
+        LOAD(*state, VCPU_MODE_FLAT, program);
+        assert_end(processor_run(*state, 1), VCPU_STOPPED, "nobody takes access 0",
+                   PROCESSOR_REFUSED);
+        assert_int_equal(processor_get(*state, "rip"), AT + 5);
 }
 
 /* rep outsb: one exit, several items. */
@@ -280,6 +295,27 @@ static void test_string_io(void **state) {
         assert_int_equal(processor->n_traps, 5);
         for (unsigned i = 0; i < 5; i++)
                 assert_int_equal(processor->traps[i].value, "words"[i]);
+}
+
+/* rep insb, three items of one exit: it is the first that counts. */
+static void test_refused_string(void **state) {
+        static const uint8_t program[] = {
+                0xfc,       /* cld */
+                0xf3, 0x6c, /* rep insb */
+                0xf4,       /* hlt */
+        };
+        Processor *processor = *state;
+
+        LOAD(processor, VCPU_MODE_FLAT, program);
+        memcpy(processor->ram + 0x3000, "\1\2\3\4", 4);
+        processor_set(processor, "rdi", 0x3000);
+        processor_set(processor, "rcx", 3);
+        processor_set(processor, "rdx", PROCESSOR_REFUSED);
+        assert_end(processor_run(processor, 0), VCPU_STOPPED, "nobody takes access 0",
+                   PROCESSOR_REFUSED);
+        assert_int_equal(processor_exits(processor, "io"), 1);
+        assert_int_equal(processor->n_traps, 3);
+        assert_memory_equal(processor->ram + 0x3000, "\xff\xff\xff\4", 4);
 }
 
 /* What the guest did to its processor does not outlive a reset. */
@@ -307,6 +343,30 @@ static void test_reset(void **state) {
         assert_int_equal(processor_get(processor, "rbx"), 0);
 }
 
+/* Nor does what is in the registers of its floating-point unit. */
+static void test_reset_of_vectors(void **state) {
+        static const uint8_t program[] = {
+                0x0f, 0x20, 0xe0,                               /* mov eax, cr4 */
+                0x0d, 0x00, 0x02, 0x00, 0x00,                   /* or eax, OSFXSR */
+                0x0f, 0x22, 0xe0,                               /* mov cr4, eax */
+                0xf3, 0x0f, 0x7f, 0x05, 0x00, 0x01, 0x09, 0x00, /* movdqu [0x90100], xmm0 */
+                0xf3, 0x0f, 0x6f, 0x05, 0x00, 0x00, 0x09, 0x00, /* movdqu xmm0, [0x90000] */
+                0xf3, 0x0f, 0x7f, 0x05, 0x00, 0x02, 0x09, 0x00, /* movdqu [0x90200], xmm0 */
+                0xf4,                                           /* hlt */
+        };
+        static const uint8_t zeros[16];
+        Processor *processor = *state;
+
+        memset(processor->ram + 0x90000, 0x77, 16);
+        for (unsigned i = 0; i < 2; i++) {
+                memset(processor->ram + 0x90100, 0xee, 0x200);
+                LOAD(processor, VCPU_MODE_FLAT, program);
+                assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
+                assert_memory_equal(processor->ram + 0x90100, zeros, 16);
+                assert_memory_equal(processor->ram + 0x90200, processor->ram + 0x90000, 16);
+        }
+}
+
 /* Its own number, whichever processor of the host was asked. */
 static void test_apic_id(void **state) {
         static const uint8_t program[] = {
@@ -315,9 +375,18 @@ static void test_apic_id(void **state) {
                 0xf4,                         /* hlt */
         };
 
-        LOAD(*state, VCPU_MODE_FLAT, program);
-        assert_end(processor_run(*state, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
-        assert_int_equal(processor_get(*state, "rbx") >> 24, 0);
+        Processor *processor = *state;
+
+        LOAD(processor, VCPU_MODE_FLAT, program);
+        assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
+        assert_int_equal(processor_get(processor, "rbx") >> 24, 0);
+        processor->vcpu = vcpu_free(processor->vcpu);
+        assert_int_equal(vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 5,
+                                  &processor_ops, processor, &processor->detail),
+                         0);
+        LOAD(processor, VCPU_MODE_FLAT, program);
+        assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
+        assert_int_equal(processor_get(processor, "rbx") >> 24, 5);
 }
 
 /* As fast as can be: no start, no stop gets lost. */
@@ -431,8 +500,11 @@ int main(void) {
                 TEST(test_step),
                 TEST(test_step_of_parts),
                 TEST(test_refused_trap),
+                TEST(test_refused_step),
                 TEST(test_string_io),
+                TEST(test_refused_string),
                 TEST(test_reset),
+                TEST(test_reset_of_vectors),
                 TEST(test_apic_id),
                 TEST(test_storm),
                 TEST(test_held),
