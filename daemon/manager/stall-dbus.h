@@ -9,9 +9,11 @@
  * would silence the service for all, for as long as it sleeps. A new connection owes nothing; and
  * what comes for that subscriber is dropped from then on, because its own queue is full.
  *
- * So when the bus has taken nothing for STALL_USEC of what waits, the connection is given up for
- * lost, like one that has ended, and a new one is made. Calls under way are answered by the bus, as
- * those of a service that has gone; VMs do not notice.
+ * So when as much waits for the bus as before, for half of STALL_USEC, it is asked something: who
+ * sends replies of one size without a pause has always as much waiting, too. If it has not read the
+ * question after as long again, the connection is given up for lost, like one that has ended, and a
+ * new one is made. Calls under way are answered by the bus, as those of a service that has gone;
+ * VMs do not notice.
  */
 
 #include <stdint.h>
@@ -19,6 +21,7 @@
 
 typedef struct Manager Manager;
 typedef struct Stall Stall;
+typedef struct sd_bus_slot sd_bus_slot;
 
 enum { STALL_USEC = 2000000 };
 
@@ -27,6 +30,7 @@ struct Stall {
         int unread;             /* bytes that lay in the socket when last looked at */
         uint64_t n_queued;      /* messages that waited behind them */
         unsigned n_steps;       /* since when neither has become less */
+        sd_bus_slot *question;  /* to the bus, not answered */
 };
 
 /* Something was sent: looks after it until the bus has read all there is. */
