@@ -43,10 +43,10 @@ static bool take_first(CoalescedRing *ring, struct kvm_coalesced_mmio *ret) {
         return true;
 }
 
-static void lose(CoalescedRing *ring, const PendingWrite *write) {
+static void lose(CoalescedRing *ring, PendingWrite *write) {
         if (ring->n_lost++ == 0)
                 ring->lost_address = write->address;
-        handler_unref(write->handler);
+        pending_write_deinit(write);
 }
 
 static void append(CoalescedRing *ring, struct kvm_coalesced_mmio *write) {
@@ -76,7 +76,7 @@ static void empty_into_queue(CoalescedRing *ring) {
 }
 
 static void drop_first(CoalescedRing *ring) {
-        handler_unref(ring->queue[ring->first].handler);
+        pending_write_deinit(&ring->queue[ring->first]);
         ring->first = (ring->first + 1) % COALESCED_LEFT_MAX;
         ring->n--;
 }
@@ -89,7 +89,7 @@ static bool look_first(CoalescedRing *ring, bool may_wait, PendingWrite *ret) {
         if (ring->n == 0)
                 empty_into_queue(ring);
         *ret = ring->queue[ring->first];
-        found = ring->n > 0 && (may_wait || !ret->handler->ops->waits);
+        found = ring->n > 0 && (may_wait || !pending_write_waits(ret));
         pthread_mutex_unlock(&ring->lock);
         return found;
 }

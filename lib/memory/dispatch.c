@@ -13,6 +13,7 @@
 enum { ACCESS_MAX = 8 };
 
 typedef struct Access Access;
+typedef struct Addressee Addressee;
 
 /* A piece of the guest's access, and its bytes. */
 struct Access {
@@ -23,6 +24,17 @@ struct Access {
         const Patience *patience;
         Detail *reason;
 };
+
+/* Whom a piece is for: one of them, or nobody who has not had it. */
+struct Addressee {
+        Handler *handler;
+        IOEventFD *ioeventfd;
+};
+
+static void addressee_unref(Addressee *addressee) {
+        handler_unref(addressee->handler);
+        ioeventfd_unref(addressee->ioeventfd);
+}
 
 void dispatcher_init(Dispatcher *dispatcher, const Map *map, const char *space) {
         *dispatcher = (Dispatcher){};
@@ -81,20 +93,16 @@ static bool rings(const Announced *announced, const Access *access, unsigned siz
         return !ioeventfd->match || value_of(access->data, size) == ioeventfd->data;
 }
 
-/* Whether the write is one that an ioeventfd is for; then it has been signalled. */
-static bool ring(const Access *access, unsigned size) {
+/* The one that the write is for. */
+static IOEventFD *find_ioeventfd(const Access *access, unsigned size) {
         const FlatView *view = access->dispatcher->reader.view;
-        uint64_t address = access->piece.range.first, one = 1;
+        uint64_t address = access->piece.range.first;
         ViewCursor cursor;
         const Announced *announced = flat_view_first_announced(view, &cursor, address);
 
         while (announced && announced->range.first == address && !rings(announced, access, size))
                 announced = flat_view_next_announced(&cursor);
-        if (!announced || announced->range.first != address)
-                return false;
-        /* A counter that is full has been rung already. */
-        (void)!write(announced->ioeventfd->fd, &one, sizeof(one));
-        return true;
+        return announced && announced->range.first == address ? announced->ioeventfd : NULL;
 }
 
 static int handle_part(const Access *access, Handler *handler, uint64_t offset, void *data,
@@ -129,50 +137,51 @@ static int handle(const Access *access, Handler *handler) {
         return r;
 }
 
-/* Whose the registers are; a reference if it may wait. NULL: somebody else has served the piece. */
-static Handler *find_handler(const Access *access, unsigned size) {
+/* Whose the registers are. Nobody: the piece has been served. */
+static Addressee find_addressee(const Access *access, unsigned size) {
         const Section *section = access->piece.section;
-        Handler *handler = NULL;
+        uint64_t generation = access->dispatcher->reader.generation;
+        Addressee found = {};
 
         if (section && region_kind_has_registers(section->kind)) {
-                if (access->write && ring(access, size))
-                        return NULL;
-                handler = handler_in_force(section->region, access->dispatcher->reader.generation);
+                if (access->write)
+                        found.ioeventfd = find_ioeventfd(access, size);
+                if (!found.ioeventfd)
+                        found.handler = handler_in_force(section->region, generation);
         } else if (section && access->write && section_is_memory(section)) {
                 count(&access->dispatcher->n_readonly);
-                return NULL;
+                return found;
         }
-        if (!handler)
+        if (!found.handler && !found.ioeventfd)
                 answer_nothing(access, access->data, size);
-        return handler;
+        return found;
 }
 
-/* What does not wait; otherwise the handler that does, to be called outside. */
-static int serve_inside(const Access *access, Handler **ret_waits) {
-        unsigned size = (unsigned)range_size(access->piece.range);
-        Handler *handler;
+/* What does not wait; otherwise who may, with a reference, to be called outside. */
+static int serve_inside(const Access *access, Addressee *ret_waits) {
+        Addressee found;
 
         if (piece_is_memory(&access->piece, access->write))
                 return access->write ? piece_write(&access->piece, access->data)
                                      : piece_read(&access->piece, access->data);
-        handler = find_handler(access, size);
-        if (!handler)
-                return 0;
-        if (!handler->ops->waits)
-                return handle(access, handler);
-        *ret_waits = handler_ref(handler);
+        found = find_addressee(access, (unsigned)range_size(access->piece.range));
+        if (found.handler && !found.handler->ops->waits)
+                return handle(access, found.handler);
+        *ret_waits = (Addressee){handler_ref(found.handler), ioeventfd_ref(found.ioeventfd)};
         return 0;
 }
 
 static int serve(Access *access, Range range) {
-        _cleanup_(handler_unrefp) Handler *waits = NULL;
+        _cleanup_(addressee_unref) Addressee waits = {};
         int r;
 
         rcu_enter();
         access->piece = find_piece(access->dispatcher, range);
         r = serve_inside(access, &waits);
         rcu_leave();
-        return waits ? handle(access, waits) : r;
+        if (waits.ioeventfd)
+                ioeventfd_signal(waits.ioeventfd);
+        return waits.handler ? handle(access, waits.handler) : r;
 }
 
 static int dispatch(Access *access, uint64_t address, unsigned size) {
@@ -211,29 +220,42 @@ int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, u
         return dispatch(&access, address, size);
 }
 
-/* In a read-side section. A reference, for handle() later; NULL: it is done with. */
-static Handler *postpone(Access *access, Range range) {
+/* In a read-side section. */
+static Addressee postpone(Access *access, Range range) {
         access->piece = find_piece(access->dispatcher, range);
         if (!piece_is_memory(&access->piece, true))
-                return handler_ref(find_handler(access, (unsigned)range_size(access->piece.range)));
+                return find_addressee(access, (unsigned)range_size(access->piece.range));
         (void)piece_write(&access->piece, access->data);
-        return NULL;
+        return (Addressee){};
 }
 
 bool dispatch_postpone(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
                        PendingWrite *ret) {
         PendingWrite write = {.address = address};
         Access access = {.dispatcher = dispatcher, .write = true, .data = write.data};
+        Addressee found;
 
         memcpy(write.data, data, size);
         rcu_enter();
-        write.handler = postpone(&access, (Range){address, address + (size - 1)});
+        found = postpone(&access, (Range){address, address + (size - 1)});
+        write.handler = handler_ref(found.handler);
+        write.ioeventfd = ioeventfd_ref(found.ioeventfd);
         rcu_leave();
         write.size = (uint8_t)range_size(access.piece.range);
         write.offset = access.piece.offset;
-        if (write.handler)
-                *ret = write;
-        return write.handler;
+        if (!write.handler && !write.ioeventfd)
+                return false;
+        *ret = write;
+        return true;
+}
+
+bool pending_write_waits(const PendingWrite *write) {
+        return write->ioeventfd || write->handler->ops->waits;
+}
+
+void pending_write_deinit(PendingWrite *write) {
+        handler_unref(write->handler);
+        ioeventfd_unref(write->ioeventfd);
 }
 
 int dispatch_make(Dispatcher *dispatcher, const PendingWrite *write, const Patience *patience,
@@ -249,6 +271,10 @@ int dispatch_make(Dispatcher *dispatcher, const PendingWrite *write, const Patie
                 .reason = reason,
         };
 
+        if (write->ioeventfd) {
+                ioeventfd_signal(write->ioeventfd);
+                return 0;
+        }
         memcpy(copy, write->data, sizeof(copy));
         return handle(&access, write->handler);
 }

@@ -15,6 +15,9 @@
  *   writes to read-only memory         dropped and counted
  *   writes that an ioeventfd is for    signalled, and nobody else gets them
  *
+ * Whom an access may wait for, a handler or who else has an eventfd, is called outside of read-side
+ * sections.
+ *
  * A Dispatcher belongs to one thread, that of a vCPU, registered with RCU. Its counts anybody may
  * read. While one thread postpones writes another may make them.
  */
@@ -37,10 +40,11 @@ struct Dispatcher {
 
 /* A write of a guest's that is still to be made. */
 struct PendingWrite {
-        Handler *handler; /* counted reference: who had the region when it was written */
-        uint64_t address; /* of the guest */
-        uint64_t offset;  /* in the region */
-        uint8_t size;     /* in bytes */
+        Handler *handler;     /* counted reference: who had the region when it was written; */
+        IOEventFD *ioeventfd; /* or this is, which was for the write */
+        uint64_t address;     /* of the guest */
+        uint64_t offset;      /* in the region */
+        uint8_t size;         /* in bytes */
         uint8_t data[8];
 };
 
@@ -60,10 +64,13 @@ int dispatch_write(Dispatcher *dispatcher, uint64_t address, const void *data, u
                    Detail *reason);
 /*
  * Whom a write is for, as of now, so that it can be made later. It lies in one section; what does
- * not is cut off. False: it is for no handler, and is done with as by dispatch_write().
+ * not is cut off. False: it is for nobody, and is done with as by dispatch_write().
  */
 bool dispatch_postpone(Dispatcher *dispatcher, uint64_t address, const void *data, unsigned size,
                        PendingWrite *ret);
+/* Whether to make it may take a while. */
+bool pending_write_waits(const PendingWrite *write);
+void pending_write_deinit(PendingWrite *write);
 /* As dispatch_write(), but by any thread. The reference stays where it is. */
 int dispatch_make(Dispatcher *dispatcher, const PendingWrite *write, const Patience *patience,
                   Detail *reason);

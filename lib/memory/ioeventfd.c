@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <poll.h>
 
 #include "lib/memory/ioeventfd.h"
 
@@ -48,6 +49,15 @@ IOEventFD *ioeventfd_unref(IOEventFD *ioeventfd) {
         if (ioeventfd)
                 urcu_ref_put(&ioeventfd->ref, ioeventfd_free_ref);
         return NULL;
+}
+
+/* A counter that is full has been rung already, and nobody needs to wait until it is not. */
+void ioeventfd_signal(const IOEventFD *ioeventfd) {
+        struct pollfd room = {.fd = ioeventfd->fd, .events = POLLOUT};
+        const uint64_t one = 1;
+
+        if (poll(&room, 1, 0) == 1 && room.revents & POLLOUT)
+                (void)!write(ioeventfd->fd, &one, sizeof(one));
 }
 
 bool ioeventfd_collides(const IOEventFD *a, const IOEventFD *b) {

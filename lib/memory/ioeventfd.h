@@ -58,6 +58,11 @@ int ioeventfd_new(IOEventFD **ret, uint64_t offset, uint32_t length, bool match,
 IOEventFD *ioeventfd_ref(IOEventFD *ioeventfd);
 IOEventFD *ioeventfd_unref(IOEventFD *ioeventfd);
 DEFINE_CLEANUP(IOEventFD *, ioeventfd_unref);
+/*
+ * As the kernel does for a write that it knows of. Outside of read-side sections, and not by who
+ * must not wait: whoever else has the descriptor may let writes to it block, and fill the counter.
+ */
+void ioeventfd_signal(const IOEventFD *ioeventfd);
 
 /* Whether one write could concern both: "the same doorbell". */
 bool ioeventfd_collides(const IOEventFD *a, const IOEventFD *b);

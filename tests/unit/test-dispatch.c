@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -292,6 +293,52 @@ static void test_ioeventfd(void **state) {
         map_free(map);
 }
 
+/* Who has the descriptor, too, may fill the counter and let writes wait until it is not full. */
+static void test_full_ioeventfd(void **state) {
+        int any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), others = dup(any);
+        IOEventFD *ioeventfd = NULL;
+        Map *map = make_map();
+        Dispatcher guest;
+
+        assert_int_equal(ioeventfd_new(&ioeventfd, 0x10, 0, false, 0, any), 0);
+        must_edit_commit(map, add_ioeventfd("dev", ioeventfd));
+        ioeventfd_unref(ioeventfd);
+        dispatcher_init(&guest, map, "memory");
+        assert_int_equal(eventfd_write(others, UINT64_MAX - 1), 0);
+        assert_int_equal(fcntl(others, F_SETFL, 0), 0);
+        must_write(&guest, 0x1010, 4, 1);
+        assert_true(rung(others) == UINT64_MAX - 1);
+        must_write(&guest, 0x1010, 4, 1);
+        assert_int_equal(rung(others), 1);
+        assert_int_equal(dispatcher_n_unanswered(&guest), 0);
+        map_free(map);
+        close(others);
+}
+
+/* Who postpones must not wait, so that is no time to signal. */
+static void test_postponed_ioeventfd(void **state) {
+        int any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), kept = dup(any);
+        IOEventFD *ioeventfd = NULL;
+        Map *map = make_map();
+        PendingWrite write;
+        Detail reason = {};
+        Dispatcher guest;
+
+        assert_int_equal(ioeventfd_new(&ioeventfd, 0x10, 0, false, 0, any), 0);
+        must_edit_commit(map, add_ioeventfd("dev", ioeventfd));
+        ioeventfd_unref(ioeventfd);
+        dispatcher_init(&guest, map, "memory");
+        assert_true(dispatch_postpone(&guest, 0x1010, "\1", 1, &write));
+        assert_true(pending_write_waits(&write));
+        assert_int_equal(rung(kept), 0);
+        must_edit_commit(map, remove_region("dev"));
+        assert_int_equal(dispatch_make(&guest, &write, NULL, &reason), 0);
+        assert_int_equal(rung(kept), 1);
+        pending_write_deinit(&write);
+        map_free(map);
+        close(kept);
+}
+
 /* Visible with the commit and not before; a rollback leaves whom there was. */
 static void test_commit(void **state) {
         Map *map = make_map();
@@ -394,6 +441,7 @@ UNIT_TESTS(cmocka_unit_test(test_memory), cmocka_unit_test(test_nobody),
            cmocka_unit_test(test_split), cmocka_unit_test(test_widths),
            cmocka_unit_test(test_rom_device), cmocka_unit_test(test_stop),
            cmocka_unit_test(test_one_that_waits), cmocka_unit_test(test_ioeventfd),
+           cmocka_unit_test(test_full_ioeventfd), cmocka_unit_test(test_postponed_ioeventfd),
            cmocka_unit_test(test_commit), cmocka_unit_test(test_generations),
            cmocka_unit_test(test_snapshots), cmocka_unit_test(test_refused),
            cmocka_unit_test(test_removal));
