@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <time.h>
 
 #include "lib/kvm/run-gate.h"
 #include "lib/util/cleanup.h"
-
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
+#include "lib/util/patience.h"
 
 /* That it comes is all: KVM_RUN ends. Other calls that it meets go on, by SA_RESTART. */
 static void on_kick(int number) {}
@@ -89,14 +82,14 @@ void run_gate_hold(RunGate *gate) {
         pthread_mutex_lock(&gate->lock);
         if (gate->n_holds++ == 0) {
                 gate->is_pause = !gate->closed && !cds_list_empty(&gate->runners);
-                gate->since_usec = now_usec();
+                gate->since_usec = monotonic_usec();
         }
         empty(gate);
         pthread_mutex_unlock(&gate->lock);
 }
 
 static void count_pause(RunGate *gate) {
-        uint64_t usec = now_usec() - gate->since_usec;
+        uint64_t usec = monotonic_usec() - gate->since_usec;
 
         gate->pauses.count++;
         gate->pauses.total_usec += usec;
@@ -165,6 +158,11 @@ static void enter_barred(RunGate *gate, GateRunner *runner) {
         pthread_mutex_unlock(&gate->lock);
 }
 
+/*
+ * Here `inside` is set and then `barred` looked at, in empty() it is the other way round. All four
+ * are sequentially consistent: with less, a processor may look before others see what it has set,
+ * both sides find nobody, and a runner is inside a gate that is held.
+ */
 void run_gate_enter(RunGate *gate, GateRunner *runner) {
         set_immediate_exit(runner, false);
         set_inside(runner, true);
