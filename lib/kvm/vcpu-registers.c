@@ -34,10 +34,13 @@ static const Row rows[] = {
         SEGMENT(tr),  SEGMENT(ldt), TABLE(gdt),   TABLE(idt),
 };
 
-int vcpu_registers_read(VCPURegisters *registers, int vcpu_fd) {
-        if (ioctl(vcpu_fd, KVM_GET_REGS, &registers->general) < 0 ||
-            ioctl(vcpu_fd, KVM_GET_SREGS, &registers->special) < 0)
+int vcpu_registers_read(VCPURegisters *ret, int vcpu_fd) {
+        VCPURegisters registers;
+
+        if (ioctl(vcpu_fd, KVM_GET_REGS, &registers.general) < 0 ||
+            ioctl(vcpu_fd, KVM_GET_SREGS, &registers.special) < 0)
                 return -errno;
+        *ret = registers;
         return 0;
 }
 

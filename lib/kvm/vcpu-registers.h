@@ -27,7 +27,7 @@ struct VCPURegisters {
 };
 
 /* Of a vCPU that does not run. -errno. */
-int vcpu_registers_read(VCPURegisters *registers, int vcpu_fd);
+int vcpu_registers_read(VCPURegisters *ret, int vcpu_fd);
 /* All or none. MAP_E_KVM: the kernel refuses them. */
 int vcpu_registers_write(const VCPURegisters *registers, int vcpu_fd, Detail *detail);
 

@@ -191,7 +191,8 @@ static int ask(Asking *asking, uint32_t info, uint64_t offset, unsigned size, ui
                 return give_up(asking, r);
         asking->deadline = monotonic_usec() + channel->timeout_usec;
         r = exchange(asking, &request);
-        *ret = le64toh(channel->reply.data);
+        if (r == 0)
+                *ret = le64toh(channel->reply.data);
         turn_leave(&channel->turn);
         return r;
 }
