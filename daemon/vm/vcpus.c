@@ -32,6 +32,7 @@ struct VCPUs {
         VM *vm;
         Guest coalesced;
         int ended_fd;
+        bool has_ring;
         bool paused;
         VCPUEntry *items; /* ascending by index */
         size_t n;
@@ -172,8 +173,8 @@ static int check_index(const VCPUs *vcpus, uint32_t index, Detail *detail) {
         return 0;
 }
 
-/* A new vCPU, not present yet. The first brings the ring that all of them share. */
-static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
+/* A place for one, not made yet. */
+static int insert(VCPUs *vcpus, uint32_t index, VCPUEntry **ret) {
         _cleanup_(freep) Guest *guest = calloc(1, sizeof(*guest));
         size_t at = position(vcpus, index);
         VCPU *vcpu;
@@ -184,13 +185,9 @@ static int make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
         r = array_reserve(&vcpus->items, &vcpus->allocated, vcpus->n, 1);
         if (r < 0)
                 return r;
-        r = vcpu_new(&vcpu, vcpus->vm->accelerator, &vcpus->vm->gate, index, &vcpu_ops, guest,
-                     detail);
-        if (r != 0)
+        r = vcpu_new(&vcpu, vcpus->vm->accelerator, &vcpus->vm->gate, index, &vcpu_ops, guest);
+        if (r < 0)
                 return r;
-        if (vcpus->n == 0)
-                coalesced_ring_attach(vcpus->vm->ring, vcpu_mapping(vcpu), &coalesced_ops,
-                                      &vcpus->coalesced);
         memmove(&vcpus->items[at + 1], &vcpus->items[at], (vcpus->n - at) * sizeof(*vcpus->items));
         vcpus->items[at] = (VCPUEntry){.vcpu = vcpu, .guest = TAKE_PTR(guest)};
         vcpus->n++;
@@ -212,8 +209,22 @@ static int write_tables(const VCPUs *vcpus, const VCPUSetup *setup, Detail *deta
         return r;
 }
 
-/* A vCPU of an index that has none; its thread sleeps. */
+/* The first that is made brings the ring that all of them share. */
+static int make(VCPUs *vcpus, VCPU *vcpu, Detail *detail) {
+        int r;
+
+        r = vcpu_make(vcpu, detail);
+        if (r != 0 || vcpus->has_ring)
+                return r;
+        coalesced_ring_attach(vcpus->vm->ring, vcpu_mapping(vcpu), &coalesced_ops,
+                              &vcpus->coalesced);
+        vcpus->has_ring = true;
+        return 0;
+}
+
+/* A vCPU of an index that has none; its thread sleeps. One that cannot be made keeps its place. */
 static int find_or_make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *detail) {
+        VCPUEntry *entry;
         int r;
 
         r = vcpus_check_supported(vcpus, detail);
@@ -221,8 +232,14 @@ static int find_or_make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *d
                 r = check_index(vcpus, index, detail);
         if (r != 0)
                 return r;
-        *ret = find_entry(vcpus, index);
-        return *ret ? 0 : make(vcpus, index, ret, detail);
+        entry = find_entry(vcpus, index);
+        if (!entry)
+                r = insert(vcpus, index, &entry);
+        if (r == 0)
+                r = make(vcpus, entry->vcpu, detail);
+        if (r == 0)
+                *ret = entry;
+        return r;
 }
 
 static void make_present(const VCPUs *vcpus, VCPUEntry *entry) {

@@ -46,3 +46,27 @@ const char *vcpu_exit_word(unsigned kind) {
 VCPUState vcpu_exit_state(unsigned kind) {
         return kinds[kind].state;
 }
+
+uint32_t vcpu_exit_traps(struct kvm_run *run, Trap *ret) {
+        switch (run->exit_reason) {
+        case KVM_EXIT_MMIO:
+                *ret = (Trap){
+                        .is_write = run->mmio.is_write,
+                        .length = run->mmio.len,
+                        .address = run->mmio.phys_addr,
+                        .data = run->mmio.data,
+                };
+                return 1;
+        case KVM_EXIT_IO:
+                *ret = (Trap){
+                        .is_port = true,
+                        .is_write = run->io.direction == KVM_EXIT_IO_OUT,
+                        .length = run->io.size,
+                        .address = run->io.port,
+                        .data = (char *)run + run->io.data_offset,
+                };
+                return run->io.count;
+        default:
+                return 0;
+        }
+}

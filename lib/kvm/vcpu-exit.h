@@ -8,7 +8,12 @@
  * then depends on the exit; one that is not in the table merely stops it, with the word "other".
  */
 
+#include <stdbool.h>
 #include <stdint.h>
+
+struct kvm_run;
+
+typedef struct Trap Trap;
 
 typedef enum VCPUState {
         VCPU_STOPPED,
@@ -17,6 +22,15 @@ typedef enum VCPUState {
         VCPU_SHUTDOWN, /* triple fault */
         VCPU_FAILED,   /* the processor or KVM cannot go on */
 } VCPUState;
+
+/* An access of the guest that no slot served. */
+struct Trap {
+        bool is_port; /* IN or OUT; else memory */
+        bool is_write;
+        uint32_t length; /* bytes, 1 to 8 */
+        uint64_t address;
+        void *data; /* what the guest wrote, or where goes what it is to read */
+};
 
 enum {
         VCPU_EXIT_OTHER = 38, /* behind all that KVM has numbers for here */
@@ -32,3 +46,8 @@ unsigned vcpu_exit_kind(uint32_t exit_reason);
 const char *vcpu_exit_word(unsigned kind);
 /* The state it leads to; VCPU_RUNNING: none, it is served. */
 VCPUState vcpu_exit_state(unsigned kind);
+/*
+ * How many accesses the guest has left for, and the first: what the others have written, or are to
+ * read, lies behind, and all else is the same. A repeated instruction has several, for one port.
+ */
+uint32_t vcpu_exit_traps(struct kvm_run *run, Trap *ret);

@@ -37,6 +37,7 @@ struct VCPU {
         struct kvm_run *run;
         size_t run_size;
         VCPUImage *first; /* of when it was new */
+        const Accelerator *kvm;
         RunGate *gate;
         const VCPUOps *ops;
         void *userdata;
@@ -115,30 +116,10 @@ static void serve(VCPU *vcpu, const Trap *trap) {
         end_by(vcpu, trap->address, &reason);
 }
 
-static void serve_mmio(VCPU *vcpu) {
-        struct kvm_run *run = vcpu->run;
-        const Trap trap = {
-                .is_write = run->mmio.is_write,
-                .length = run->mmio.len,
-                .address = run->mmio.phys_addr,
-                .data = run->mmio.data,
-        };
+static void serve_all(VCPU *vcpu) {
+        Trap trap;
 
-        serve(vcpu, &trap);
-}
-
-/* A repeated instruction has several items, all for one port. */
-static void serve_io(VCPU *vcpu) {
-        struct kvm_run *run = vcpu->run;
-        Trap trap = {
-                .is_port = true,
-                .is_write = run->io.direction == KVM_EXIT_IO_OUT,
-                .length = run->io.size,
-                .address = run->io.port,
-                .data = (char *)run + run->io.data_offset,
-        };
-
-        for (uint32_t i = 0; i < run->io.count; i++) {
+        for (uint32_t n = vcpu_exit_traps(vcpu->run, &trap); n > 0; n--) {
                 serve(vcpu, &trap);
                 trap.data = (char *)trap.data + trap.length;
         }
@@ -159,10 +140,7 @@ static bool serve_exit(VCPU *vcpu) {
                 end_here(vcpu, state, vcpu_exit_word(kind));
                 return false;
         }
-        if (kind == KVM_EXIT_MMIO)
-                serve_mmio(vcpu);
-        else if (kind == KVM_EXIT_IO)
-                serve_io(vcpu);
+        serve_all(vcpu);
         count_step(vcpu);
         return true;
 }
@@ -277,53 +255,64 @@ static int map_run(VCPU *vcpu, int kvm_fd) {
         return 0;
 }
 
-static int create(VCPU *vcpu, const Accelerator *kvm, Detail *detail) {
-        _cleanup_(closep) int kvm_fd = -1;
+static int create(VCPU *vcpu, Detail *detail) {
+        int vm_fd = accelerator_vm_fd(vcpu->kvm);
+
+        if (ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
+                return refused(vcpu, "KVM_CAP_IMMEDIATE_EXIT", -ENOTSUP, detail);
+        vcpu->fd = ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
+        return vcpu->fd < 0 ? refused(vcpu, "KVM_CREATE_VCPU", -errno, detail) : 0;
+}
+
+/* What there is already stays. */
+static int equip(VCPU *vcpu, int kvm_fd, Detail *detail) {
         int r;
 
-        r = kvm_open(&kvm_fd);
-        if (r < 0)
-                return refused(vcpu, "/dev/kvm", r, detail);
-        if (ioctl(accelerator_vm_fd(kvm), KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
-                return refused(vcpu, "KVM_CAP_IMMEDIATE_EXIT", -ENOTSUP, detail);
-        vcpu->fd = ioctl(accelerator_vm_fd(kvm), KVM_CREATE_VCPU, (unsigned long)vcpu->index);
-        if (vcpu->fd < 0)
-                return refused(vcpu, "KVM_CREATE_VCPU", -errno, detail);
-        r = map_run(vcpu, kvm_fd);
+        r = vcpu->run ? 0 : map_run(vcpu, kvm_fd);
         if (r < 0)
                 return refused(vcpu, "its kvm_run", r, detail);
-        vcpu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (vcpu->stop_fd < 0)
-                return -errno;
         r = host_equip_vcpu(kvm_fd, vcpu->fd, vcpu->index);
         if (r < 0)
                 return refused(vcpu, "KVM_SET_CPUID2", r, detail);
-        r = vcpu_image_new(&vcpu->first, kvm_fd, vcpu->fd);
+        r = vcpu->first ? 0 : vcpu_image_new(&vcpu->first, kvm_fd, vcpu->fd);
+        return r < 0 ? refused(vcpu, "its first state", r, detail) : 0;
+}
+
+int vcpu_make(VCPU *vcpu, Detail *detail) {
+        _cleanup_(closep) int kvm_fd = -1;
+        int r;
+
+        if (vcpu->has_thread)
+                return 0;
+        r = kvm_open(&kvm_fd);
         if (r < 0)
-                return refused(vcpu, "its first state", r, detail);
-        return 0;
+                return refused(vcpu, "/dev/kvm", r, detail);
+        r = vcpu->fd < 0 ? create(vcpu, detail) : 0;
+        if (r == 0)
+                r = equip(vcpu, kvm_fd, detail);
+        if (r != 0)
+                return r;
+        r = start_thread(vcpu);
+        return r < 0 ? refused(vcpu, "its thread", r, detail) : 0;
 }
 
 int vcpu_new(VCPU **ret, const Accelerator *kvm, RunGate *gate, uint32_t index, const VCPUOps *ops,
-             void *userdata, Detail *detail) {
+             void *userdata) {
         _cleanup_(vcpu_freep) VCPU *vcpu = calloc(1, sizeof(*vcpu));
-        int r;
 
         if (!vcpu)
                 return -ENOMEM;
         vcpu->index = index;
-        vcpu->fd = vcpu->stop_fd = -1;
+        vcpu->fd = -1;
+        vcpu->kvm = kvm;
         vcpu->gate = gate;
         vcpu->ops = ops;
         vcpu->userdata = userdata;
         pthread_mutex_init(&vcpu->lock, NULL);
         pthread_cond_init(&vcpu->commanded, NULL);
-        r = create(vcpu, kvm, detail);
-        if (r != 0)
-                return r;
-        r = start_thread(vcpu);
-        if (r < 0)
-                return refused(vcpu, "its thread", r, detail);
+        vcpu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (vcpu->stop_fd < 0)
+                return -errno;
         *ret = TAKE_PTR(vcpu);
         return 0;
 }
@@ -428,13 +417,13 @@ const VCPUEnd *vcpu_last_end(const VCPU *vcpu) {
         return &vcpu->end;
 }
 
-int vcpu_read(const VCPU *vcpu, VCPURegisters *registers, Detail *detail) {
+int vcpu_read(const VCPU *vcpu, VCPURegisters *ret, Detail *detail) {
         int r;
 
         r = check_idle(vcpu, detail);
         if (r != 0)
                 return r;
-        r = vcpu_registers_read(registers, vcpu->fd);
+        r = vcpu_registers_read(ret, vcpu->fd);
         return r < 0 ? refused(vcpu, "its registers", r, detail) : 0;
 }
 
@@ -442,8 +431,9 @@ int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail)
         int r;
 
         r = check_idle(vcpu, detail);
-        if (r == 0)
-                r = vcpu_registers_write(registers, vcpu->fd, detail);
+        if (r != 0)
+                return r;
+        r = vcpu_registers_write(registers, vcpu->fd, detail);
         if (r > 0)
                 detail_prefix(detail, "vCPU %u: ", vcpu->index);
         return r;

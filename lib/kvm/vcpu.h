@@ -31,19 +31,9 @@
 #include "lib/util/detail.h"
 #include "lib/util/patience.h"
 
-typedef struct Trap Trap;
 typedef struct VCPU VCPU;
 typedef struct VCPUEnd VCPUEnd;
 typedef struct VCPUOps VCPUOps;
-
-/* An access of the guest that no slot served. */
-struct Trap {
-        bool is_port; /* IN or OUT; else memory */
-        bool is_write;
-        uint32_t length; /* bytes, 1 to 8 */
-        uint64_t address;
-        void *data; /* what the guest wrote, or where goes what it is to read */
-};
 
 /* Called by the vCPU's thread. */
 struct VCPUOps {
@@ -65,12 +55,15 @@ struct VCPUEnd {
         Detail reason;    /* "stop", "step", an exit's word, an errno's name, or trap()'s */
 };
 
-/*
- * A new vCPU, in real mode. The accelerator, the gate and the ops must outlive it. MAP_E_KVM with
- * the failing call in the detail; -ENOMEM.
- */
+/* Nothing but its index yet. The accelerator, the gate and the ops must outlive it. -errno. */
 int vcpu_new(VCPU **ret, const Accelerator *kvm, RunGate *gate, uint32_t index, const VCPUOps *ops,
-             void *userdata, Detail *detail);
+             void *userdata);
+/*
+ * Makes it in the kernel, in real mode, and its thread; nothing if it is made. The kernel keeps a
+ * vCPU as long as its VM, so what fails half-way can be tried again, but with this VCPU only.
+ * MAP_E_KVM with the failing call in the detail.
+ */
+int vcpu_make(VCPU *vcpu, Detail *detail);
 /* Ends a run that is on, and the thread. */
 VCPU *vcpu_free(VCPU *vcpu);
 DEFINE_CLEANUP(VCPU *, vcpu_free);
@@ -97,7 +90,7 @@ bool vcpu_take_end(VCPU *vcpu, VCPUEnd *ret);
 const VCPUEnd *vcpu_last_end(const VCPU *vcpu);
 
 /* Of one that does not run: MAP_E_IN_USE. */
-int vcpu_read(const VCPU *vcpu, VCPURegisters *registers, Detail *detail);
+int vcpu_read(const VCPU *vcpu, VCPURegisters *ret, Detail *detail);
 int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
 /* All that it is. MAP_E_IN_USE; MAP_E_KVM. */
 int vcpu_save(const VCPU *vcpu, VCPUImage **ret, Detail *detail);

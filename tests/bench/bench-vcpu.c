@@ -105,8 +105,10 @@ static void guest_init(Guest *guest, Processor *processor) {
 
         dispatcher_init(&guest->dispatcher, processor->map, "memory");
         guest->ended_fd = eventfd(0, EFD_CLOEXEC);
-        must_be(guest->ended_fd >= 0 && vcpu_new(&guest->vcpu, processor->kvm, &processor->gate, 2,
-                                                 &ops, guest, NULL) == 0,
+        must_be(guest->ended_fd >= 0 &&
+                        vcpu_new(&guest->vcpu, processor->kvm, &processor->gate, 2, &ops, guest) ==
+                                0 &&
+                        vcpu_make(guest->vcpu, NULL) == 0,
                 "a vCPU");
 }
 

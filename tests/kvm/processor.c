@@ -34,6 +34,15 @@ static void on_ended(void *userdata) {
 
 const VCPUOps processor_ops = {.trap = on_trap, .ended = on_ended};
 
+void processor_new_vcpu(Processor *processor, uint32_t index) {
+        processor->vcpu = vcpu_free(processor->vcpu);
+        assert_int_equal(vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, index,
+                                  &processor_ops, processor),
+                         0);
+        if (vcpu_make(processor->vcpu, &processor->detail) != 0)
+                fail_msg("%s", processor->detail.text);
+}
+
 int processor_setup(void **state) {
         Processor *processor = calloc(1, sizeof(*processor));
 
@@ -51,9 +60,7 @@ int processor_setup(void **state) {
         must_add_memory(processor->map, add_region(REGION_RAM, "ram", MIB, "system", 0, 0));
         must_commit(processor->map);
         processor->ram = must_host(processor->map, "ram");
-        if (vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 0, &processor_ops,
-                     processor, &processor->detail) != 0)
-                fail_msg("%s", processor->detail.text);
+        processor_new_vcpu(processor, 0);
         *state = processor;
         return 0;
 }

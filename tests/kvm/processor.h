@@ -50,6 +50,9 @@ extern const VCPUOps processor_ops;
 int processor_setup(void **state);
 int processor_teardown(void **state);
 
+/* In the place of the one there is, which stays in the kernel: of an index that had none. */
+void processor_new_vcpu(Processor *processor, uint32_t index);
+
 /* Puts the vCPU into a mode, and the program where it begins: at `rip`, with segments from 0. */
 void processor_load(Processor *processor, VCPUMode mode, uint64_t rip, const uint8_t *program,
                     size_t size);

@@ -353,8 +353,8 @@ static void take_vcpu(Life *life) {
         dispatcher_init(&life->dispatcher, processor->map, "memory");
         vcpu_free(processor->vcpu);
         expect(life,
-               vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 1, &ops, life, NULL) ==
-                       0,
+               vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 1, &ops, life) == 0 &&
+                       vcpu_make(processor->vcpu, NULL) == 0,
                "there is no vCPU");
 }
 

@@ -380,10 +380,7 @@ static void test_apic_id(void **state) {
         LOAD(processor, VCPU_MODE_FLAT, program);
         assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
         assert_int_equal(processor_get(processor, "rbx") >> 24, 0);
-        processor->vcpu = vcpu_free(processor->vcpu);
-        assert_int_equal(vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 5,
-                                  &processor_ops, processor, &processor->detail),
-                         0);
+        processor_new_vcpu(processor, 5);
         LOAD(processor, VCPU_MODE_FLAT, program);
         assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + sizeof(program));
         assert_int_equal(processor_get(processor, "rbx") >> 24, 5);
@@ -465,14 +462,46 @@ static void test_free_while_running(void **state) {
 
 static void test_refused_vcpu(void **state) {
         Processor *processor = *state;
-        static const VCPUOps none;
-        VCPU *vcpu = NULL;
+        _cleanup_(vcpu_freep) VCPU *vcpu = NULL;
 
-        assert_int_equal(vcpu_new(&vcpu, processor->kvm, &processor->gate, 0, &none, NULL,
-                                  &processor->detail),
-                         MAP_E_KVM);
+        assert_int_equal(vcpu_new(&vcpu, processor->kvm, &processor->gate, 0, &processor_ops, NULL),
+                         0);
+        assert_int_equal(vcpu_make(vcpu, &processor->detail), MAP_E_KVM);
         assert_string_equal(processor->detail.text, "vCPU 0: KVM_CREATE_VCPU: File exists");
-        assert_null(vcpu);
+}
+
+static bool no_threads;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *data);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *data);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *data) {
+        return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, data);
+}
+
+/* The kernel has it by then, and would not make another one. */
+static void test_made_at_last(void **state) {
+        static const uint8_t program[] = {0xf4}; /* hlt */
+        Processor *processor = *state;
+
+        processor->vcpu = vcpu_free(processor->vcpu);
+        assert_int_equal(vcpu_new(&processor->vcpu, processor->kvm, &processor->gate, 1,
+                                  &processor_ops, processor),
+                         0);
+        no_threads = true;
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(vcpu_make(processor->vcpu, &processor->detail), MAP_E_KVM);
+                assert_string_equal(processor->detail.text,
+                                    "vCPU 1: its thread: Resource temporarily unavailable");
+        }
+        no_threads = false;
+        assert_int_equal(vcpu_make(processor->vcpu, &processor->detail), 0);
+        assert_int_equal(vcpu_make(processor->vcpu, &processor->detail), 0);
+        LOAD(processor, VCPU_MODE_FLAT, program);
+        assert_end(processor_run(processor, 0), VCPU_HALTED, "hlt", AT + 1);
 }
 
 /* In the lists of threads that people look at; set by the thread itself. */
@@ -511,6 +540,7 @@ int main(void) {
                 TEST(test_stop_while_closed),
                 TEST(test_free_while_running),
                 TEST(test_refused_vcpu),
+                TEST(test_made_at_last),
         };
 
         processor_need_kvm();
