@@ -20,6 +20,7 @@ typedef struct Guest {
         CoalescedRing *ring; /* borrowed, as are the next two */
         RunGate *gate;
         int ended_fd;
+        uint64_t n_before; /* unanswered coalesced writes when the vCPU was added */
 } Guest;
 
 typedef struct VCPUEntry {
@@ -242,8 +243,13 @@ static int find_or_make(VCPUs *vcpus, uint32_t index, VCPUEntry **ret, Detail *d
         return r;
 }
 
+static uint64_t n_unanswered(const Guest *guest) {
+        return dispatcher_n_unanswered(&guest->memory) + dispatcher_n_unanswered(&guest->ports);
+}
+
 static void make_present(const VCPUs *vcpus, VCPUEntry *entry) {
         guest_init(entry->guest, vcpus, vcpu_patience(entry->vcpu));
+        entry->guest->n_before = n_unanswered(&vcpus->coalesced);
         entry->present = true;
 }
 
@@ -335,7 +341,7 @@ void vcpus_clear(VCPUs *vcpus) {
 uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu) {
         const Guest *guest = find_entry(vcpus, vcpu_index(vcpu))->guest;
 
-        return dispatcher_n_unanswered(&guest->memory) + dispatcher_n_unanswered(&guest->ports);
+        return n_unanswered(guest) + n_unanswered(&vcpus->coalesced) - guest->n_before;
 }
 
 VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after) {

@@ -60,7 +60,10 @@ int vcpus_stop(VCPUs *vcpus, uint64_t usec, bool *ran, Detail *detail);
 
 /* VM_E_NO_SUCH_VCPU. */
 int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail);
-/* How many parts of its accesses nobody took, since it was added. */
+/*
+ * How many parts of its accesses nobody took, since it was added; and of coalesced writes, whoever
+ * made them.
+ */
 uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu);
 /* The next one by index; the first for NULL. */
 VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after);

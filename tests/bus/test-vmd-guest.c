@@ -91,6 +91,23 @@ static void test_coalesced(void **state) {
         assert_non_null(strstr(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "Exits"), "mmio: 1"));
 }
 
+/* What is gathered and nobody takes is counted, too. */
+static void test_coalesced_for_nobody(void **state) {
+        static const uint8_t program[] = {
+                0xa3, 0x00, 0x01, 0x00, 0x20, /* mov [0x20000100], eax */
+                0xa3, 0x04, 0x01, 0x00, 0x20, /* mov [0x20000104], eax */
+                0xf4,                         /* hlt */
+        };
+        Rig *rig = *state;
+
+        rig_add(rig, RIG_VM, "bare", "mmio", 0x1000, "system", 0x20000000);
+        rig_call(rig, RIG_VM, "Map.AddCoalesced", "stta{sv}", "bare", UINT64_C(0x100),
+                 UINT64_C(0x10), 0);
+        run(rig, program, sizeof(program));
+        assert_non_null(strstr(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "Exits"), "mmio: 0"));
+        assert_string_equal(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "Unanswered"), "2");
+}
+
 /* The eventfd of an ioeventfd of length 4 at the beginning of the device. */
 static uint64_t rings(Rig *rig) {
         eventfd_t n = 0;
@@ -168,6 +185,7 @@ static void test_dirty(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_coalesced),
+                TEST(test_coalesced_for_nobody),
                 TEST(test_ioeventfd),
                 TEST(test_dirty),
         };
