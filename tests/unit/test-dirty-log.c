@@ -312,6 +312,27 @@ static void test_written(void **state) {
         assert_dirty(world, "ram", PAGE_LOG_REGION, "2 3 4 9 ");
 }
 
+static void on_published(Listener *listener, const Commit *commit) {
+        const PageLog *fresh = &must_find(commit->map, "fresh")->backing->log;
+        const PageLog *ram = &must_find(commit->map, "ram")->backing->log;
+
+        assert_true(page_log_is_on(fresh, PAGE_LOG_VM));
+        assert_true(page_log_is_on(ram, PAGE_LOG_REGION));
+}
+
+/* As soon as guests can write to it: vCPUs that were held go on then. */
+static void test_on_when_published(void **state) {
+        static const ListenerOps ops = {.published = on_published};
+        Listener waiting = {.ops = &ops};
+        World *world = *state;
+
+        assert_int_equal(listener_register(&waiting, world->map, NULL), 0);
+        start_all(world);
+        must_add_memory(world->map, add_region(REGION_RAM, "fresh", MIB, "system", 8 * MIB, 0));
+        must_edit_commit(world->map, set_flags("ram", REGION_DIRTY_LOG, REGION_DIRTY_LOG));
+        listener_unregister(&waiting, world->map);
+}
+
 /* The kernel does not give its log: the commit that would lose it fails. */
 static void test_fetch_fails(void **state) {
         World *world = *state;
@@ -370,4 +391,5 @@ static void test_pieces(void **state) {
 
 UNIT_TESTS(TEST(test_region), TEST(test_look), TEST(test_forgetful_kernel), TEST(test_slots_change),
            TEST(test_alias), TEST(test_global), TEST(test_both), TEST(test_restart),
-           TEST(test_written), TEST(test_fetch_fails), TEST(test_start_fails), TEST(test_pieces));
+           TEST(test_written), TEST(test_on_when_published), TEST(test_fetch_fails),
+           TEST(test_start_fails), TEST(test_pieces));
