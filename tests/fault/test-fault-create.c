@@ -47,7 +47,7 @@ static void wait_a_little(void) {
         nanosleep(&(struct timespec){.tv_nsec = STEP_NSEC}, NULL);
 }
 
-static unsigned count_entries(const char *format, ...) {
+static unsigned _printf_(1, 2) count_entries(const char *format, ...) {
         char path[128];
         unsigned n = 0;
         va_list arguments;
