@@ -54,34 +54,39 @@ static bool read_generation(sd_bus_message *call, sd_bus_message *reply, uint64_
         return read && *ret > 0; /* 0: staged */
 }
 
-static LogFields fields_of(const Caller *caller, const VM *vm, sd_bus_message *call) {
+/* Whoever has left since is known by its name on the bus alone. */
+static LogFields fields_of(Manager *manager, const char *vm, sd_bus_message *call) {
+        const Caller *caller = callers_of(manager, call);
+
         return (LogFields){
-                .vm = vm ? vm->name : NULL,
-                .caller = caller->unique,
-                .has_uid = true,
-                .uid = caller->uid,
+                .vm = vm,
+                .caller = sd_bus_message_get_sender(call),
+                .has_uid = caller,
+                .uid = caller ? caller->uid : UINT32_MAX,
                 .member = sd_bus_message_get_member(call),
         };
 }
 
-void audit_answered(const Caller *caller, const VM *vm, sd_bus_message *call, const char *region,
-                    sd_bus_message *reply) {
-        LogFields fields = fields_of(caller, vm, call);
-        const sd_bus_error *error = sd_bus_message_get_error(reply);
+void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, const char *region,
+                    sd_bus_message *reply, const sd_bus_error *error) {
+        LogFields fields = fields_of(manager, vm, call);
 
         if (!is_wanted(call))
                 return;
+        if (reply)
+                error = sd_bus_message_get_error(reply);
         fields.message_id = MESSAGE_CALL;
         fields.region = region;
         fields.result = error ? error->name : "done";
-        fields.has_generation = !error && read_generation(call, reply, &fields.generation);
-        log_entry(LOG_INFO, &fields, "uid %" PRIu32 ": %s%s%s%s: %s", caller->uid, fields.member,
+        fields.has_generation =
+                reply && !error && read_generation(call, reply, &fields.generation);
+        log_entry(LOG_INFO, &fields, "uid %" PRIu32 ": %s%s%s%s: %s", fields.uid, fields.member,
                   region ? " \"" : "", region ?: "", region ? "\"" : "",
                   error && error->message ? error->message : fields.result);
 }
 
 void audit_denied(const Caller *caller, const VM *vm, sd_bus_message *call) {
-        LogFields fields = fields_of(caller, vm, call);
+        LogFields fields = fields_of(caller->manager, vm ? vm->name : NULL, call);
 
         if (!is_wanted(call))
                 return;

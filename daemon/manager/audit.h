@@ -20,8 +20,11 @@
  */
 char *audit_region(sd_bus_message *call);
 
-/* `call` was answered; of it only header fields are looked at. `region` may be NULL. */
-void audit_answered(const Caller *caller, const VM *vm, sd_bus_message *call, const char *region,
-                    sd_bus_message *reply);
+/*
+ * `call` was answered, by `reply` if that is not NULL, else with the error, which is NULL when it
+ * was done. Of the call only header fields are looked at. `vm` is a name; `region` may be NULL.
+ */
+void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, const char *region,
+                    sd_bus_message *reply, const sd_bus_error *error);
 /* `vm` is NULL where the call is about the service. */
 void audit_denied(const Caller *caller, const VM *vm, sd_bus_message *call);

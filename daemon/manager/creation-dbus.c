@@ -5,6 +5,7 @@
 
 #include "api/private.h"
 #include "daemon/common/log.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/creation-options-dbus.h"
 #include "daemon/manager/departure-dbus.h"
@@ -29,8 +30,10 @@ void creation_failed(VM *vm, const sd_bus_error *error) {
                           "VM \"%s\": its process ended before it was set up", vm->name);
                 error = &ended;
         }
-        if (vm->request)
+        if (vm->request) {
+                audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, error);
                 (void)sd_bus_message_new_method_error(vm->request, &answer, error);
+        }
         vm->destroyed = true;
         departure_begin(vm, answer);
 }
@@ -51,6 +54,7 @@ static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
                 return;
         }
         vm_set_phase(vm, VM_LIVING);
+        audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, NULL);
         (void)sd_bus_reply_method_return(vm->request, "o", vm->path);
         vm_drop_messages(vm);
         vm_announce(vm);

@@ -4,6 +4,7 @@
 
 #include "api/private.h"
 #include "daemon/common/log.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/durable.h"
 #include "daemon/manager/error-dbus.h"
@@ -133,6 +134,7 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = sd_bus_message_new_method_return(m, &answer);
         if (r < 0)
                 return r;
+        audit_answered(vm->manager, vm->name, m, NULL, NULL, NULL);
         vm->destroyed = true;
         departure_begin(vm, answer);
         return 1;

@@ -63,18 +63,26 @@ static int copy_reply(sd_bus_message *request, sd_bus_message *reply) {
         return sd_bus_message_send(copy);
 }
 
+static void tell_gone(VM *vm, const ForwardedCall *call) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        error_set(&error, GUESTMAP_ERROR_VM_GONE,
+                  "VM \"%s\": the connection to its process ended during the call, and whether "
+                  "that took effect is not known: read Generation",
+                  vm->name);
+        audit_answered(vm->manager, vm->name, call->stub, call->region, NULL, &error);
+        (void)sd_bus_reply_method_error(call->stub, &error);
+}
+
 static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = userdata;
         int r;
 
         if (!reply) {
-                error_replyf(call->stub, GUESTMAP_ERROR_VM_GONE,
-                             "VM \"%s\": the connection to its process ended during the call, and "
-                             "whether that took effect is not known: read Generation",
-                             vm->name);
+                tell_gone(vm, call);
                 return;
         }
-        audit_answered(call->caller, vm, call->stub, call->region, reply);
+        audit_answered(vm->manager, vm->name, call->stub, call->region, reply, NULL);
         r = copy_reply(call->stub, reply);
         if (r < 0)
                 (void)sd_bus_reply_method_errno(call->stub, r, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "api/names.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
@@ -27,21 +28,39 @@ static int read_vm(Manager *manager, sd_bus_message *m, VM **ret, sd_bus_error *
         return 0;
 }
 
-static int method_create_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return creation_method(userdata, m, error);
+/* What fails at once has no VM that could tell the audit. */
+static int audit_failure(int r, Manager *manager, sd_bus_message *m, sd_bus_error *error) {
+        const char *name = NULL;
+
+        if (r >= 0)
+                return r;
+        if (!sd_bus_error_is_set(error))
+                r = sd_bus_error_set_errno(error, r);
+        if (sd_bus_message_rewind(m, 1) >= 0)
+                (void)sd_bus_message_read(m, "s", &name);
+        audit_answered(manager, name, m, NULL, NULL, error);
+        return r;
 }
 
-static int method_destroy_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int method_create_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return audit_failure(creation_method(userdata, m, error), userdata, m, error);
+}
+
+static int destroy_vm(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         VM *vm;
         int r;
 
-        r = read_vm(userdata, m, &vm, error);
+        r = read_vm(manager, m, &vm, error);
         if (r < 0)
                 return r;
         if (vm->phase == VM_LEAVING)
                 return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" is being destroyed",
                                  vm->name);
         return departure_method(vm, m, error);
+}
+
+static int method_destroy_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return audit_failure(destroy_vm(userdata, m, error), userdata, m, error);
 }
 
 static int method_get_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -172,6 +172,15 @@ static int recover_facts(VM *vm, const char *directory, Detail *detail) {
         return 0;
 }
 
+/* What another process noted of written pages has gone with it: all of them count as written. */
+static void mark_memory(VM *vm) {
+        Region *region;
+
+        RB_FOREACH(region, RegionsByName, &vm->map->regions)
+                if (region->backing)
+                        backing_mark(region->backing, 0, region->backing->size);
+}
+
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
         int r = 0;
 
@@ -184,6 +193,8 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_facts(ret->vm, places->runtime, detail);
         if (r != 0)
                 ret->vm = vm_free(ret->vm);
+        else if (ret->vm)
+                mark_memory(ret->vm);
         return r;
 }
 

@@ -217,6 +217,17 @@ test_who_did_what_is_in_the_journal() {
         not logged GUESTMAP_MEMBER=Get
         # What a VM's process says itself is found by the same field.
         logged GUESTMAP_VM=one _COMM=guestmap-vmd
+        create short
+        logged GUESTMAP_VM=short GUESTMAP_MEMBER=CreateVM GUESTMAP_CALLER_UID=0 GUESTMAP_RESULT=done
+        not create short
+        destroy short
+        not destroy short
+        eventually logged GUESTMAP_VM=short GUESTMAP_MEMBER=CreateVM \
+                GUESTMAP_RESULT=org.guestmap1.Error.VMExists
+        eventually logged GUESTMAP_VM=short GUESTMAP_MEMBER=DestroyVM GUESTMAP_CALLER_UID=0 \
+                GUESTMAP_RESULT=done
+        eventually logged GUESTMAP_VM=short GUESTMAP_MEMBER=DestroyVM \
+                GUESTMAP_RESULT=org.guestmap1.Error.NoSuchVM
         # On a connection of one's own, which guestmapd does not see.
         busctl --address=unix:path=/run/guestmap/one call org.guestmap1 /org/guestmap1/vm/one \
                 org.guestmap1.Map RemoveRegion 'sa{sv}' audited 0

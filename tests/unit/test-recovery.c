@@ -337,6 +337,30 @@ static void test_facts(void **state) {
         assert_int_equal(home->vm->lost, 0);
 }
 
+static uint64_t n_dirty(const Home *home, const char *name, PageLogReader reader) {
+        PageLog *log = &map_find_region(home->vm->map, name)->backing->log;
+        uint64_t bits[4] = {};
+
+        return page_log_has(log, reader) ? page_log_read(log, reader, log->n_pages, true, bits) : 0;
+}
+
+/* Nobody knows any more which pages were written: all of them count, where somebody logs. */
+static void test_dirty_pages(void **state) {
+        Home *home = *state;
+
+        home_must_apply(home, PATCH(RAM("a", "0x20000", "0") AND RAM("b", "0x20000", "1MiB")));
+        home_must_apply(home, PATCH("{\"set-region\": {\"name\": \"a\", \"dirty-log\": true}}"));
+        assert_int_equal(n_dirty(home, "a", PAGE_LOG_REGION), 0);
+        home_must_restart(home);
+        assert_int_equal(n_dirty(home, "a", PAGE_LOG_REGION), 32);
+        assert_int_equal(n_dirty(home, "a", PAGE_LOG_REGION), 0);
+        assert_int_equal(n_dirty(home, "b", PAGE_LOG_REGION), 0);
+        assert_int_equal(facts_set(home->vm, &(Facts){.dirty_log = 1}, NULL), 0);
+        home_must_restart(home);
+        assert_int_equal(n_dirty(home, "a", PAGE_LOG_VM), 32);
+        assert_int_equal(n_dirty(home, "b", PAGE_LOG_VM), 32);
+}
+
 static void test_facts_disk_full(void **state) {
         Facts facts = {.transactions = 1000};
         Home *home = *state;
@@ -374,4 +398,5 @@ UNIT_TESTS(TEST(test_new_vm), TEST(test_every_verb), TEST(test_numbers_never_run
            TEST(test_what_fails_is_not_there), TEST(test_cut_anywhere), TEST(test_flipped_anywhere),
            TEST(test_disk_full), TEST(test_large_record), TEST(test_compaction),
            TEST(test_compaction_interrupted), TEST(test_facts), TEST(test_facts_disk_full),
+           TEST(test_dirty_pages),
            TEST(test_nothing_to_recover));
