@@ -278,10 +278,10 @@ static void test_many_stops(void **state) {
         Rig *rig = *state;
 
         load(rig, program, sizeof(program));
+        run_gate_hold(&rig->service->vm->gate);
         rig_call(rig, VCPU_0, "VCPU.Start", "");
         rig_announce(rig, ":1.1", 2001);
         rig_announce(rig, ":1.2", 1000);
-        run_gate_hold(&rig->service->vm->gate);
         rig->sender = ":1.1";
         for (unsigned i = 0; i < VCPU_CALLS_USER_MAX; i++)
                 rig_send(rig, VCPU_0, "VCPU.Stop", "");
