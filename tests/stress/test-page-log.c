@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/memory/page-log.h"
 
@@ -22,8 +23,9 @@ typedef struct Page Page;
 
 enum {
         N_PAGES = 8192,
-        N_SWEEPS = 500,
-        PATIENCE = 1000 * 1000, /* looks for the other */
+        N_SWEEPS = 1000,
+        SECONDS = 3,           /* whichever comes first */
+        PATIENCE = 200 * 1000, /* looks for the other */
         LINE = 64,
         N_LINES = 16,
 };
@@ -38,6 +40,7 @@ struct Page {
 
 static Page pages[N_PAGES];
 static pthread_barrier_t barrier;
+static bool over; /* set before the barrier that a sweep begins with */
 
 static const uint64_t *last_line(const Page *page) {
         return &page->written[N_LINES - 1][0];
@@ -65,12 +68,13 @@ static void write_sweep(uint64_t sweep) {
 }
 
 static void *write_pages(void *data) {
-        for (uint64_t sweep = 1; sweep <= N_SWEEPS; sweep++) {
+        for (uint64_t sweep = 1;; sweep++) {
                 (void)pthread_barrier_wait(&barrier);
+                if (over)
+                        return NULL;
                 write_sweep(sweep);
                 (void)pthread_barrier_wait(&barrier);
         }
-        return NULL;
 }
 
 static bool take_mark(Page *page) {
@@ -111,16 +115,20 @@ static uint64_t count_lost(uint64_t sweep) {
 }
 
 static uint64_t read_sweeps(void) {
-        uint64_t n_lost = 0, n_first = 0;
+        uint64_t n_lost = 0, n_first = 0, sweep;
+        time_t end = time(NULL) + SECONDS;
 
-        for (uint64_t sweep = 1; sweep <= N_SWEEPS; sweep++) {
+        for (sweep = 1; sweep <= N_SWEEPS && time(NULL) < end; sweep++) {
                 (void)pthread_barrier_wait(&barrier);
                 read_sweep(sweep);
                 n_first += count_first(sweep);
                 (void)pthread_barrier_wait(&barrier);
                 n_lost += count_lost(sweep);
         }
-        printf("# %" PRIu64 " of %d pages were read first\n", n_first, N_SWEEPS * N_PAGES);
+        over = true;
+        (void)pthread_barrier_wait(&barrier);
+        printf("# %" PRIu64 " of %" PRIu64 " pages were read first\n", n_first,
+               (sweep - 1) * N_PAGES);
         return n_lost;
 }
 
