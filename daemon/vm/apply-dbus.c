@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/vm/apply-dbus.h"
+#include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/document.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -207,6 +208,7 @@ static void done(int result, void *userdata) {
         _cleanup_(apply_call_freep) ApplyCall *call = userdata;
 
         answer(call, result);
+        compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }
 

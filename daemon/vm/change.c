@@ -12,6 +12,7 @@ void change_begin(Change *change, VM *vm) {
         };
 }
 
+/* One that cannot be taken back breaks the journal: the next change is refused. */
 static void take_back_record(Change *change) {
         if (change->recording)
                 (void)record_cut(change->vm->record);

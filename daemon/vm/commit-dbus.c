@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon/vm/commit-dbus.h"
+#include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
@@ -86,6 +87,7 @@ static void done(int result, void *userdata) {
                 result = commit(call);
         if (result != 0)
                 error_reply(call->m, result, &call->detail);
+        compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }
 

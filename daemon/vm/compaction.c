@@ -25,10 +25,13 @@ static int replace_journal(VM *vm, Journal *journal) {
                 journal_discard(journal);
                 return r;
         }
-        if (vm->record)
-                journal_become(vm->record->journal, journal);
-        else
+        if (!vm->record) {
                 vm->record = TAKE_PTR(record);
+                return journal_settle(journal);
+        }
+        /* It is the journal from here on. A name that is not on the disk yet is the old one's. */
+        journal_become(vm->record->journal, journal);
+        (void)journal_settle(vm->record->journal);
         return 0;
 }
 
@@ -48,6 +51,8 @@ bool compaction_is_due(const VM *vm) {
 
         if (!journal)
                 return false;
+        if (journal->broken < 0)
+                return journal->tried == 0;
         since = journal->end - MAX_OF(journal->snapshot, journal->tried);
         return journal->end > journal->tried && since > MAX_OF(journal->snapshot, (uint64_t)SLACK);
 }

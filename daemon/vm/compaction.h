@@ -14,7 +14,10 @@
 /* The first one, in a directory that is the VM's alone. VM_E_NO_SPACE, -errno. */
 int compaction_begin_journal(VM *vm, const char *directory, bool durable, Detail *detail);
 
-/* Whether the VM has a journal with more behind its snapshot than is good. */
+/*
+ * Whether the VM has a journal with more behind its snapshot than is good, or one that is broken;
+ * that is tried once for each commit that is refused.
+ */
 bool compaction_is_due(const VM *vm);
 /* Checks in whatever is checked out. VM_E_NO_SPACE, -errno: all is as before, for a while. */
 int compaction_run(VM *vm, Detail *detail);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/equip.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/map-dbus.h"
@@ -38,9 +39,10 @@ static int edit_and_commit(Service *service, const Edit *edit, uint64_t *ret_gen
         r = prepare_edit(&change, service->vm, edit, detail);
         if (r == 0)
                 r = change_record(&change, detail);
-        if (r != 0)
-                return r;
-        return service_commit(service, &change, NULL, ret_generation, detail);
+        if (r == 0)
+                r = service_commit(service, &change, NULL, ret_generation, detail);
+        compaction_consider(service);
+        return r;
 }
 
 static int stage(OpenTransaction *open, Edit *edit, Detail *detail) {
@@ -92,6 +94,7 @@ static void done(int result, void *userdata) {
                 (void)sd_bus_reply_method_return(call->m, "t", generation);
         else
                 error_reply(call->m, result, &call->detail);
+        compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }
 

@@ -74,6 +74,12 @@ int record_cut(Record *record) {
 }
 
 int record_failed(int r, const VM *vm, Detail *detail) {
+        if (r < 0 && vm->record && vm->record->journal->broken < 0)
+                return detail_set(detail, VM_E_NO_SPACE,
+                                  "VM \"%s\": no change can be written to its journal until that "
+                                  "has been written anew, because one that failed could not be "
+                                  "taken out of it: %s",
+                                  vm->name, strerror(-vm->record->journal->broken));
         if (r != -ENOSPC && r != -EDQUOT && r != -EFBIG)
                 return r;
         return detail_set(detail, VM_E_NO_SPACE, "VM \"%s\": its journal cannot be written: %s",

@@ -49,7 +49,10 @@ int record_end(Record *record, uint64_t generation);
 /* Takes back what was written last, whole or not. */
 int record_cut(Record *record);
 
-/* The outcome for what failed with -errno: VM_E_NO_SPACE if that is why. Others stay, so does 0. */
+/*
+ * The outcome for what failed with -errno: VM_E_NO_SPACE if that is why, or a journal that is
+ * broken. Others stay, so does 0.
+ */
 int record_failed(int r, const VM *vm, Detail *detail);
 
 /* A record of its own each: the VM as it was set up, and all of its map as it is. -errno. */

@@ -11,6 +11,67 @@
 
 static const char name[] = JOURNAL_NAME, new_name[] = JOURNAL_NAME ".new";
 
+/* All of the vectors, which are changed. */
+static int write_all(int fd, struct iovec *vectors, int n, uint64_t at) {
+        while (n > 0) {
+                ssize_t written = pwritev(fd, vectors, n, (off_t)at);
+
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written < 0)
+                        return -errno;
+                at += (uint64_t)written;
+                for (; n > 0 && (size_t)written >= vectors->iov_len; vectors++, n--)
+                        written -= (ssize_t)vectors->iov_len;
+                if (n > 0) {
+                        vectors->iov_base = (char *)vectors->iov_base + written;
+                        vectors->iov_len -= (size_t)written;
+                }
+        }
+        return 0;
+}
+
+static struct iovec vector_of(const char *text, size_t n) {
+        return (struct iovec){.iov_base = (void *)text, .iov_len = n};
+}
+
+/* What is behind `end` goes. It may still be there after a crash. */
+static int tidy(Journal *journal) {
+        if (journal->untidy && ftruncate(journal->fd, (off_t)journal->end) < 0)
+                return -errno;
+        journal->untidy = false;
+        return 0;
+}
+
+/*
+ * The same for good, where a whole record may be: either it is gone or its header is. A disk that
+ * has failed to say so once may say so the next time without having done it.
+ */
+static int remove_rest(Journal *journal) {
+        struct iovec blank = vector_of("---", JOURNAL_CONFIRMED);
+        int r;
+
+        journal->untidy = true;
+        r = write_all(journal->fd, &blank, 1, journal->end);
+        if (tidy(journal) == 0)
+                r = 0;
+        if (r == 0 && journal->durable && fdatasync(journal->fd) < 0)
+                r = -errno;
+        if (r == 0)
+                return 0;
+        journal->broken = r;
+        journal->tried = 0;
+        return r;
+}
+
+int journal_cut(Journal *journal) {
+        if (journal->end == journal->start)
+                return tidy(journal);
+        journal->end = journal->start;
+        journal->sequence--;
+        return remove_rest(journal);
+}
+
 /* `file` in a directory, which is named as for openat(). */
 static int journal_make(Journal **ret, int at, const char *directory, bool durable,
                         const char *file, int flags) {
@@ -50,8 +111,7 @@ int journal_open(Journal **ret, const char *directory, bool durable, uint64_t en
                 return r;
         journal->start = journal->end = end;
         journal->sequence = sequence;
-        journal->untidy = true;
-        r = journal_cut(journal);
+        r = remove_rest(journal);
         if (r == 0)
                 *ret = TAKE_PTR(journal);
         return r;
@@ -66,7 +126,7 @@ Journal *journal_free(Journal *journal) {
         return NULL;
 }
 
-static int settle_name(Journal *journal) {
+int journal_settle(Journal *journal) {
         if (journal->unsettled && fsync(journal->directory) < 0)
                 return -errno;
         journal->unsettled = false;
@@ -78,10 +138,8 @@ int journal_install(Journal *journal) {
                 return -errno;
         if (renameat(journal->directory, new_name, journal->directory, name) < 0)
                 return -errno;
-        /* From here on it is the journal, whatever else fails. */
         journal->snapshot = journal->end;
         journal->unsettled = journal->durable;
-        (void)settle_name(journal);
         return 0;
 }
 
@@ -91,6 +149,7 @@ void journal_become(Journal *journal, Journal *successor) {
         journal->fd = successor->fd;
         successor->fd = fd;
         journal->untidy = successor->untidy;
+        journal->broken = successor->broken;
         journal->unsettled = successor->unsettled;
         journal->end = successor->end;
         journal->start = successor->start;
@@ -105,50 +164,18 @@ void journal_discard(Journal *journal) {
         (void)unlinkat(journal->directory, new_name, 0);
 }
 
-int journal_cut(Journal *journal) {
-        if (journal->end > journal->start) {
-                journal->end = journal->start;
-                journal->sequence--;
-                journal->untidy = true;
-        }
-        if (journal->untidy && ftruncate(journal->fd, (off_t)journal->end) < 0)
-                return -errno;
-        journal->untidy = false;
-        return 0;
-}
-
 int journal_begin(Journal *journal) {
         int r;
 
         journal->start = journal->end;
         journal->written = 0;
         journal->crc = 0;
-        r = settle_name(journal);
-        return r < 0 ? r : journal_cut(journal);
-}
-
-/* All of the vectors, which are changed. */
-static int write_all(int fd, struct iovec *vectors, int n, uint64_t at) {
-        while (n > 0) {
-                ssize_t written = pwritev(fd, vectors, n, (off_t)at);
-
-                if (written < 0 && errno == EINTR)
-                        continue;
-                if (written < 0)
-                        return -errno;
-                at += (uint64_t)written;
-                for (; n > 0 && (size_t)written >= vectors->iov_len; vectors++, n--)
-                        written -= (ssize_t)vectors->iov_len;
-                if (n > 0) {
-                        vectors->iov_base = (char *)vectors->iov_base + written;
-                        vectors->iov_len -= (size_t)written;
-                }
+        if (journal->broken < 0) {
+                journal->tried = 0;
+                return journal->broken;
         }
-        return 0;
-}
-
-static struct iovec vector_of(const char *text, size_t n) {
-        return (struct iovec){.iov_base = (void *)text, .iov_len = n};
+        r = journal_settle(journal);
+        return r < 0 ? r : tidy(journal);
 }
 
 /* The next bytes of the record count. */
@@ -189,14 +216,13 @@ int journal_end(Journal *journal, const char *text, size_t n) {
         r = write_rest(journal, text, n);
         if (r == 0 && journal->durable && fdatasync(journal->fd) < 0)
                 r = -errno;
-        if (r < 0) {
-                (void)journal_cut(journal);
-                return r;
-        }
+        /* Whatever has failed, all of it may be in the file. */
         journal->untidy = false;
         journal->end = journal->start + JOURNAL_HEADER + journal->written + 1;
         journal->sequence++;
-        return 0;
+        if (r < 0)
+                (void)journal_cut(journal);
+        return r;
 }
 
 int journal_confirm(Journal *journal) {

@@ -13,7 +13,9 @@
  *
  * A record is written behind the last one, in as many pieces as there are; its header comes last,
  * unless all of it is one piece. It counts from journal_end() on. Until the next one begins it can
- * be cut off again.
+ * be cut off again: then no process finds it, also after the power has failed if the journal is
+ * durable. If that cannot be had the journal is broken and takes no further record, until a
+ * successor takes its place.
  *
  * Used by whoever has the map; `directory` and `durable` never change.
  */
@@ -34,6 +36,7 @@ struct Journal {
         bool durable;      /* records are on the disk when journal_end() returns */
         bool untidy;       /* there may be something behind `end` */
         bool unsettled;    /* its name is not on the disk yet: no record is before it is */
+        int broken;        /* -errno, why what was taken back may still be there; 0: it is not */
         uint64_t end;      /* behind the last whole record */
         uint64_t start;    /* where the last record begins that was begun */
         uint64_t written;  /* bytes of it, without header */
@@ -53,8 +56,12 @@ int journal_open(Journal **ret, const char *directory, bool durable, uint64_t en
 Journal *journal_free(Journal *journal);
 DEFINE_CLEANUP(Journal *, journal_free);
 
-/* Gives a new journal its name, in the place of one that was there: it is the snapshot. */
+/*
+ * Gives a new journal its name, in the place of one that was there: it is the snapshot. A durable
+ * one has it for sure once it is settled, at the next record at the latest.
+ */
 int journal_install(Journal *journal);
+int journal_settle(Journal *journal);
 /*
  * Goes on as a successor that is in its place, which has nothing left then. The directory stays:
  * others may look at that meanwhile.
@@ -68,9 +75,12 @@ int journal_begin(Journal *journal);
 int journal_write(Journal *journal, const char *text, size_t n);
 /* The last piece. On failure there is no such record. */
 int journal_end(Journal *journal, const char *text, size_t n);
-/* What the last record tells has happened. On failure it stays a record that is not confirmed. */
+/*
+ * What the last record tells has happened. On failure it stays a record that is not confirmed; so
+ * it may if the power fails before the next one has ended.
+ */
 int journal_confirm(Journal *journal);
-/* Takes back the record that was begun last, whole or not. */
+/* Takes back the record that was begun last, whole or not. On failure the journal may be broken. */
 int journal_cut(Journal *journal);
 
 /* Reads all of a file of such a directory. The caller frees *ret. -ENOENT: there is none. */

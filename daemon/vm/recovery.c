@@ -97,15 +97,24 @@ static int commit_at(VM *vm, uint64_t generation, Detail *detail) {
         return r != 0 ? r : commit_apply(commit, detail);
 }
 
+/*
+ * The outcomes of a commit that was written to the journal and then could not be applied. What else
+ * stands in the way now, memory above all, did not then, and may be gone for the next process.
+ */
+static bool is_refused(int r) {
+        return r == MAP_E_KVM || r == MAP_E_NO_SLOTS;
+}
+
 /* Without its last commit if it has to be, and another one comes before. */
 static int commit(Replay *replay, Detail *dropped, Detail *detail) {
         VM *vm = replay->vm;
         int r;
 
         r = find_descriptors(vm, detail);
-        if (r == 0)
-                r = commit_at(vm, replay->now.generation, detail);
-        if (r <= 0 || r == VM_E_DAMAGED || replay->now.confirmed || replay->before.generation == 0)
+        if (r != 0)
+                return r;
+        r = commit_at(vm, replay->now.generation, detail);
+        if (!is_refused(r) || replay->now.confirmed || replay->before.generation == 0)
                 return r;
         *dropped = *detail;
         replay->now = replay->before;

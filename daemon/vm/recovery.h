@@ -6,8 +6,9 @@
  *
  * Its journal is replayed, its memory and other descriptors are those in the store, and all of the
  * map comes into force with one commit, of the generation that it had. What was not kept is new
- * and empty: VM.lost says so. The last commit is left out if it cannot be carried out and is not
- * known to have been: then nobody was told of it. One that was is tried again by the next process.
+ * and empty: VM.lost says so. The last commit is left out if the accelerator refuses it and it is
+ * not known to have been in force: then nobody was told of it. Whatever else fails is tried again
+ * by the next process, with all commits.
  */
 
 #include "daemon/vm/journal-replay.h"

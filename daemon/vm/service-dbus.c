@@ -225,7 +225,6 @@ int service_commit(Service *service, Change *change, const char *transaction,
         *ret_generation = service->vm->map->generation;
         if (!change->commit->tree_changed)
                 return 0;
-        compaction_consider(service);
         history_add(&service->history, change->commit);
         watches_note(service, change);
         announcement = (Announcement){

@@ -10,6 +10,7 @@
 #include "daemon/vm/journal.h"
 #include "lib/util/crc32c.h"
 #include "tests/common/unit.h"
+#include "tests/unit/fail-disk.h"
 
 typedef struct Fixture {
         char directory[32];
@@ -29,6 +30,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
         Fixture *fixture = *state;
 
+        fail_disk = (FailDisk){};
         (void)unlinkat(fixture->journal->directory, "journal", 0);
         journal_discard(fixture->journal);
         fixture->journal = journal_free(fixture->journal);
@@ -115,6 +117,105 @@ static void test_cut(void **state) {
         assert_text(payloads(fixture), "one end");
         assert_int_equal(append(fixture->journal, "four"), 0);
         assert_text(payloads(fixture), "one four end");
+}
+
+/* In its place, with two records, of which the second is cut. */
+static int cut_two(Fixture *fixture, FailDisk how) {
+        int r;
+
+        assert_int_equal(append(fixture->journal, "one"), 0);
+        assert_int_equal(journal_install(fixture->journal), 0);
+        assert_int_equal(append(fixture->journal, "two"), 0);
+        fail_disk = how;
+        r = journal_cut(fixture->journal);
+        fail_disk = (FailDisk){};
+        return r;
+}
+
+static void lose_power(const Fixture *fixture) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/journal", fixture->directory);
+        fail_disk_lose_power(path);
+}
+
+/* What another process finds there then. */
+static void test_cut_for_good(void **state) {
+        Fixture *fixture = *state;
+
+        assert_int_equal(cut_two(fixture, (FailDisk){.truncations = true}), 0);
+        assert_text(payloads(fixture), "one torn");
+        assert_int_equal(append(fixture->journal, "2"), 0);
+        assert_text(payloads(fixture), "one 2 end");
+}
+
+static void test_cut_without_writing(void **state) {
+        Fixture *fixture = *state;
+
+        assert_int_equal(cut_two(fixture, (FailDisk){.writes = true}), 0);
+        assert_text(payloads(fixture), "one end");
+}
+
+static void test_cut_before_power_fails(void **state) {
+        Fixture *fixture = *state;
+
+        fixture->journal->durable = true;
+        assert_int_equal(cut_two(fixture, (FailDisk){}), 0);
+        lose_power(fixture);
+        assert_text(payloads(fixture), "one end");
+}
+
+static void test_cut_before_power_fails_truncation(void **state) {
+        Fixture *fixture = *state;
+
+        fixture->journal->durable = true;
+        assert_int_equal(cut_two(fixture, (FailDisk){.truncations = true}), 0);
+        lose_power(fixture);
+        assert_text(payloads(fixture), "one torn");
+}
+
+/* Until another one takes its place, whatever the disk does by then. */
+static void must_be_broken(Fixture *fixture) {
+        Journal *successor;
+
+        assert_int_equal(append(fixture->journal, "three"), -EIO);
+        assert_int_equal(append(fixture->journal, "three"), -EIO);
+        assert_int_equal(journal_new_successor(&successor, fixture->journal), 0);
+        assert_int_equal(append(successor, "four"), 0);
+        assert_int_equal(journal_install(successor), 0);
+        journal_become(fixture->journal, successor);
+        journal_free(successor);
+        assert_int_equal(append(fixture->journal, "five"), 0);
+        assert_text(payloads(fixture), "four five end");
+}
+
+static void test_broken(void **state) {
+        Fixture *fixture = *state;
+
+        assert_int_equal(cut_two(fixture, (FailDisk){.writes = true, .truncations = true}), -EIO);
+        must_be_broken(fixture);
+}
+
+static void test_broken_unsynced(void **state) {
+        Fixture *fixture = *state;
+
+        fixture->journal->durable = true;
+        assert_int_equal(cut_two(fixture, (FailDisk){.syncs = true}), -EIO);
+        must_be_broken(fixture);
+}
+
+/* All of a record is written, but whether it is on the disk nobody knows. */
+static void test_end_unsynced(void **state) {
+        Fixture *fixture = *state;
+
+        fixture->journal->durable = true;
+        assert_int_equal(append(fixture->journal, "one"), 0);
+        assert_int_equal(journal_install(fixture->journal), 0);
+        fail_disk.syncs = true;
+        assert_int_equal(append(fixture->journal, "two"), -EIO);
+        fail_disk.syncs = false;
+        assert_text(payloads(fixture), "one end");
+        must_be_broken(fixture);
 }
 
 /* A record that was begun and forgotten leaves nothing that a shorter one would not cover. */
@@ -209,5 +310,8 @@ static void test_flips(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 UNIT_TESTS(cmocka_unit_test(test_sum), TEST(test_records), TEST(test_pieces), TEST(test_cut),
+           TEST(test_cut_for_good), TEST(test_cut_without_writing),
+           TEST(test_cut_before_power_fails), TEST(test_cut_before_power_fails_truncation),
+           TEST(test_broken), TEST(test_broken_unsynced), TEST(test_end_unsynced),
            TEST(test_forgotten), TEST(test_goes_on), TEST(test_sequence), TEST(test_full),
            TEST(test_flips));
