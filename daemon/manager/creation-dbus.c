@@ -21,6 +21,9 @@
 
 #define SETUP_USEC 120000000 /* a layout of a million regions is read within */
 
+/* A unit may take 10 s more to stop, and D-Bus clients wait for 25 s. */
+#define START_USEC 14000000
+
 void creation_failed(VM *vm, const sd_bus_error *error) {
         _cleanup_(sd_bus_error_free) sd_bus_error ended = SD_BUS_ERROR_NULL;
         sd_bus_message *answer = NULL;
@@ -103,6 +106,7 @@ static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {
 
         if (!reply)
                 return;
+        vm->timer = sd_event_source_disable_unref(vm->timer);
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 creation_failed(vm, sd_bus_message_get_error(reply));
                 return;
@@ -118,26 +122,44 @@ static void begin_setup(VM *vm) {
 
         r = recovery_connect(vm);
         if (r >= 0)
-                r = vm_ask_description(vm, SETUP_USEC, on_first_answer);
+                r = vm_ask_description(vm, LINK_NEVER, on_first_answer);
         if (r < 0)
                 failed_errno(vm, r, "can't talk to its process");
 }
 
 static void unit_failed(VM *vm, const char *result) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        char unit[UNIT_NAME_MAX];
 
-        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit: %s", vm->name,
-                          result);
+        unit_name(vm, "service", unit);
+        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit %s: %s",
+                          vm->name, unit, result);
         creation_failed(vm, &error);
 }
 
+/* It is not told to quit: it would not hear. */
+static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata) {
+        VM *vm = userdata;
+
+        vm->link = link_free(vm->link);
+        if (vm->process)
+                process_kill(vm->process);
+        if (vm->manager->settings.units)
+                unit_failed(vm, "does not answer");
+        else
+                failed_errno(vm, -ETIMEDOUT, "its process does not answer");
+        return 0;
+}
+
+/* systemd would start it again for ever, and for a VM that has been that is right. */
 static void on_unit_started(VM *vm, const char *result) {
         if (strcmp(result, "done") == 0)
                 begin_setup(vm);
-        else
+        else if (strcmp(result, "failed") != 0 || unit_ask_result(vm, unit_failed) < 0)
                 unit_failed(vm, result);
 }
 
+/* Not its socket alone: of a service that a connection starts nobody would tell that it cannot. */
 static void on_unit_limited(VM *vm, const char *result) {
         int r;
 
@@ -145,7 +167,7 @@ static void on_unit_limited(VM *vm, const char *result) {
                 unit_failed(vm, result);
                 return;
         }
-        r = unit_start(vm, "socket", on_unit_started);
+        r = unit_start(vm, "service", on_unit_started);
         if (r < 0)
                 failed_errno(vm, r, "can't start its unit");
 }
@@ -165,6 +187,10 @@ static int begin(VM *vm) {
         uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
         int r;
 
+        r = sd_event_add_time_relative(vm->manager->event, &vm->timer, CLOCK_MONOTONIC, START_USEC,
+                                       0, on_overdue, vm);
+        if (r < 0)
+                return r;
         if (vm->durable) {
                 r = make_durable(vm);
                 if (r < 0)
@@ -176,6 +202,23 @@ static int begin(VM *vm) {
         if (r >= 0)
                 begin_setup(vm);
         return r;
+}
+
+/* Whoever wanted no answer has not left for want of one. */
+static bool is_wanted_by(const VM *vm, const char *client) {
+        return vm->phase == VM_STARTING && vm->request &&
+               sd_bus_message_get_expect_reply(vm->request) > 0 &&
+               strcmp(sd_bus_message_get_sender(vm->request), client) == 0;
+}
+
+void creation_client_left(Manager *manager, const char *client) {
+        VM *vm, *next;
+
+        cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
+                if (is_wanted_by(vm, client)) {
+                        log_vm(LOG_NOTICE, vm->name, "who asked for it has left");
+                        creation_failed(vm, NULL);
+                }
 }
 
 static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, uint32_t owner) {

@@ -110,6 +110,7 @@ void departure_begin(VM *vm, sd_bus_message *answer) {
 
         vm->answer = answer;
         vm->retry = sd_event_source_disable_unref(vm->retry);
+        vm->timer = sd_event_source_disable_unref(vm->timer);
         unit_cancel(vm);
         vm_set_phase(vm, VM_LEAVING);
         held_refuse(vm, "it is being destroyed");

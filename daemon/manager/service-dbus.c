@@ -8,6 +8,7 @@
 #include "api/names.h"
 #include "daemon/common/log.h"
 #include "daemon/manager/auth.h"
+#include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/forward.h"
 #include "daemon/manager/manager-dbus.h"
 #include "daemon/manager/objects-dbus.h"
@@ -82,8 +83,10 @@ static int on_left(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
                 return 0;
-        if (sd_bus_message_read(m, "s", &name) >= 0)
-                callers_gone(userdata, name);
+        if (sd_bus_message_read(m, "s", &name) < 0)
+                return 0;
+        callers_gone(userdata, name);
+        creation_client_left(userdata, name);
         return 0;
 }
 

@@ -11,8 +11,6 @@
 #define SYSTEMD_PATH    "/org/freedesktop/systemd1"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 
-#define UNIT_NAME_MAX 64
-
 typedef struct UnitJob UnitJob;
 
 struct UnitJob {
@@ -98,7 +96,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         return 0;
 }
 
-static void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]) {
+void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]) {
         snprintf(unit, UNIT_NAME_MAX, "guestmap-vm@%s.%s", vm->instance, type);
 }
 
@@ -194,6 +192,38 @@ int unit_look(VM *vm, UnitDone looked) {
         r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
                                      SYSTEMD_MANAGER, "ListUnitsByNames", on_looked, job, "as", 1,
                                      unit);
+        if (r < 0)
+                return r;
+        TAKE_PTR(job);
+        return 0;
+}
+
+/* A unit that systemd has started once more has not failed any more. */
+static int on_result(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const char *result = "failed";
+
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void)sd_bus_message_read(reply, "v", "s", &result);
+        unit_job_finish(userdata, strcmp(result, "success") == 0 ? "failed" : result);
+        return 1;
+}
+
+int unit_ask_result(VM *vm, UnitDone told) {
+        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        _cleanup_(freep) char *path = NULL;
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = unit_job_new(&job, vm, told);
+        if (r < 0)
+                return r;
+        unit_name(vm, "service", unit);
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, path,
+                                     "org.freedesktop.DBus.Properties", "Get", on_result, job, "ss",
+                                     SYSTEMD ".Service", "Result");
         if (r < 0)
                 return r;
         TAKE_PTR(job);

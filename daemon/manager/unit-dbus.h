@@ -11,6 +11,10 @@
 
 #include "daemon/manager/vm.h"
 
+#define UNIT_NAME_MAX 64
+
+void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]);
+
 /* `result` is systemd's word for how the job went, "done" if well. Called once. */
 typedef void (*UnitDone)(VM *vm, const char *result);
 
@@ -26,6 +30,9 @@ int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done);
  * change, or can't be known now.
  */
 int unit_look(VM *vm, UnitDone looked);
+
+/* Why its service has failed, in systemd's word: "exit-code", "resources"; "failed": who knows. */
+int unit_ask_result(VM *vm, UnitDone told);
 
 /* Stops a unit; nobody is told how that went. */
 void unit_drop(VM *vm, const char *type);

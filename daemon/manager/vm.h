@@ -74,7 +74,7 @@ struct VM {
 
         sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
-        sd_event_source *timer;  /* LEAVING: how long its process may take to end */
+        sd_event_source *timer;  /* STARTING, LEAVING: how long its process may take for that */
         unsigned jobs;           /* LEAVING: units being stopped */
         bool stopped;            /* LEAVING: its units have been told to */
         bool destroyed;          /* LEAVING: by a client; what is durable of it goes, too */

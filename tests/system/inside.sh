@@ -237,6 +237,50 @@ test_who_did_what_is_in_the_journal() {
                 grep -q 'A client, :1'
 }
 
+# unit_says NAME LINE...: what the service of that VM has from now on instead
+unit_says() {
+        drop_in=/run/systemd/system/guestmap-vm@$1.service.d
+        shift
+        mkdir -p "$drop_in"
+        printf '%s\n' '[Service]' "$@" >"$drop_in/test.conf"
+        systemctl daemon-reload
+}
+
+unit_is_sound() {
+        rm -r "/run/systemd/system/guestmap-vm@$1.service.d"
+        systemctl daemon-reload
+}
+
+test_a_unit_that_cannot_start_ends_its_creation() {
+        unit_says bad SupplementaryGroups=nosuchgroup
+        not create bad 2>/tmp/error
+        grep -q 'VM "bad": its unit guestmap-vm@bad.service: ' /tmp/error
+        eventually not has_units bad
+        unit_is_sound bad
+        create bad
+        destroy bad
+}
+
+test_a_client_that_leaves_gets_no_vm() {
+        unit_says slow ExecStart= 'ExecStart=sleep 1000'
+        busctl call org.guestmap1 /org/guestmap1 org.guestmap1.Manager \
+                CreateVM 'sa{sv}' slow 1 accelerator s none &
+        client=$!
+        eventually has_units slow
+        kill $client
+        eventually not has_units slow
+        not listed slow
+}
+
+test_a_unit_that_does_not_answer_ends_its_creation() {
+        not create slow 2>/tmp/error
+        grep -q 'VM "slow": its unit guestmap-vm@slow.service: does not answer' /tmp/error
+        not has_units slow
+        unit_is_sound slow
+        create slow
+        destroy slow
+}
+
 test_nothing_is_left_of_a_destroyed_vm() {
         destroy one
         not listed one
