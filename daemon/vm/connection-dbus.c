@@ -15,6 +15,7 @@
 #include "daemon/vm/objects-dbus.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/private-dbus.h"
+#include "daemon/vm/region-dbus.h"
 #include "daemon/vm/service-dbus.h"
 
 /* No client of a bus is called like that. */
@@ -165,7 +166,9 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = gate_hold(&service->gate, m, &held, &detail);
         if (!is_of_guestmapd(connection) && !held)
                 log_call(connection, m);
-        return r != 0 ? error_from_outcome(error, r, &detail) : held;
+        if (r != 0)
+                return error_from_outcome(error, r, &detail);
+        return held ? 1 : region_take_set(service, m, error);
 }
 
 static int add_objects(Connection *connection) {

@@ -10,28 +10,25 @@ static Service *service_of(sd_bus_message *m) {
         return service_current(sd_bus_message_get_bus(m));
 }
 
-static int set_region_log(sd_bus_message *m, const Region *region, bool on, sd_bus_error *error) {
+static int set_region_log(sd_bus_message *m, const Region *region, bool on) {
         _cleanup_(edit_deinit) Edit edit = {};
-        uint64_t generation;
-        Detail detail = {};
         int r;
 
         r = edit_init(&edit, EDIT_SET_REGION, region->name);
-        if (r == 0) {
-                edit.mask = PROPERTY_FLAGS;
-                edit.flags_mask = REGION_DIRTY_LOG;
-                edit.flags = on ? REGION_DIRTY_LOG : 0;
-                r = map_target_edit(&service_of(m)->map_target, &edit, &generation, &detail);
-        }
-        return r != 0 ? error_from_outcome(error, r, &detail) : sd_bus_reply_method_return(m, NULL);
+        if (r < 0)
+                return r;
+        edit.mask = PROPERTY_FLAGS;
+        edit.flags_mask = REGION_DIRTY_LOG;
+        edit.flags = on ? REGION_DIRTY_LOG : 0;
+        return map_commit_edit(service_of(m), m, &edit, false);
 }
 
 int method_start_region_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return set_region_log(m, userdata, true, error);
+        return set_region_log(m, userdata, true);
 }
 
 int method_stop_region_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return set_region_log(m, userdata, false, error);
+        return set_region_log(m, userdata, false);
 }
 
 static int reply_dirty(sd_bus_message *m, const VM *vm, int fd) {

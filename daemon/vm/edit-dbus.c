@@ -19,6 +19,7 @@ typedef struct EditCall EditCall;
 struct EditCall {
         Service *service;
         sd_bus_message *m;
+        bool tells_generation; /* in its answer, which is empty otherwise */
         Change change;
         Detail detail;
 };
@@ -90,15 +91,17 @@ static void done(int result, void *userdata) {
         if (result == 0)
                 result = service_commit(call->service, &call->change, NULL, &generation,
                                         &call->detail);
-        if (result == 0)
+        if (result == 0 && call->tells_generation)
                 (void)sd_bus_reply_method_return(call->m, "t", generation);
+        else if (result == 0)
+                (void)sd_bus_reply_method_return(call->m, NULL);
         else
                 error_reply(call->m, result, &call->detail);
         compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }
 
-int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit) {
+int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit, bool tells_generation) {
         EditCall *call = calloc(1, sizeof(*call));
         int r;
 
@@ -106,6 +109,7 @@ int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit) {
                 return -ENOMEM;
         call->service = service;
         call->m = sd_bus_message_ref(m);
+        call->tells_generation = tells_generation;
         r = vm_equip_edit(service->vm, edit, &call->detail);
         if (r == 0)
                 r = prepare_edit(&call->change, service->vm, edit, &call->detail);

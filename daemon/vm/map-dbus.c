@@ -378,7 +378,7 @@ static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = vm_equip_passed(target->service->vm, &edit, request.fd, request.fd_offset,
                                     &detail);
         if (r == 0 && !target->transaction)
-                return map_commit_edit(target->service, m, &edit);
+                return map_commit_edit(target->service, m, &edit, true);
         if (r == 0)
                 r = map_target_edit(target, &edit, &generation, &detail);
         if (r != 0)

@@ -5,6 +5,7 @@
  * org.guestmap1.Map: the verbs that edit, on the VM and on transactions
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
@@ -29,9 +30,10 @@ extern const sd_bus_vtable map_vtable[];
  */
 int map_target_edit(MapTarget *target, Edit *edit, uint64_t *ret_generation, Detail *detail);
 /*
- * Makes an edit that is a commit of its own, and answers its call with the generation, or with what
- * went wrong: now, or once others have done what it has to wait for. 1; -ENOMEM: no answer.
+ * Makes an edit that is a commit of its own, and answers its call, with the generation if it tells
+ * that, or with what went wrong: now, or once others have done what it has to wait for. 1; -ENOMEM:
+ * no answer.
  */
-int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit);
+int map_commit_edit(Service *service, sd_bus_message *m, Edit *edit, bool tells_generation);
 /* MAP_E_CONFLICT unless the map's generation, or the transaction's base, is `expected`. */
 int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -159,26 +160,41 @@ static int get_aliases(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_close_container(reply);
 }
 
-/* Like Map.EnableRegion; sd-bus sends the reply once this has returned. */
+/* There is one, and what is set is taken by region_take_set(). */
 static int set_enabled(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *value, void *userdata, sd_bus_error *error) {
-        _cleanup_(edit_deinit) Edit edit = {};
-        const Region *region = userdata;
-        uint64_t generation;
-        Detail detail = {};
-        int r, enabled;
+        return -EOPNOTSUPP;
+}
 
-        r = sd_bus_message_read_basic(value, 'b', &enabled);
+/* Like Map.EnableRegion. */
+static int commit_enabled(Service *service, sd_bus_message *m, const Region *region, bool enabled) {
+        _cleanup_(edit_deinit) Edit edit = {};
+        int r;
+
+        r = edit_init(&edit, EDIT_SET_REGION, region->name);
         if (r < 0)
                 return r;
-        r = edit_init(&edit, EDIT_SET_REGION, region->name);
-        if (r == 0) {
-                edit.mask = PROPERTY_FLAGS;
-                edit.flags_mask = REGION_ENABLED;
-                edit.flags = enabled ? REGION_ENABLED : 0;
-                r = map_target_edit(&service_current(bus)->map_target, &edit, &generation, &detail);
-        }
-        return error_from_outcome(error, r, &detail);
+        edit.mask = PROPERTY_FLAGS;
+        edit.flags_mask = REGION_ENABLED;
+        edit.flags = enabled ? REGION_ENABLED : 0;
+        return map_commit_edit(service, m, &edit, false);
+}
+
+int region_take_set(Service *service, sd_bus_message *m, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m), *interface, *property;
+        void *region = NULL;
+        int r, enabled;
+
+        if (!service->vm ||
+            !sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Set"))
+                return 0;
+        r = sd_bus_message_read(m, "ssv", &interface, &property, "b", &enabled);
+        (void)sd_bus_message_rewind(m, true);
+        if (r < 0 || strcmp(interface, GUESTMAP_INTERFACE_REGION) != 0 ||
+            strcmp(property, "Enabled") != 0)
+                return 0;
+        r = region_object_find(sd_bus_message_get_bus(m), path, interface, service, &region, error);
+        return r <= 0 ? r : commit_enabled(service, m, region, enabled);
 }
 
 static int method_get_memory(sd_bus_message *m, void *userdata, sd_bus_error *error) {
