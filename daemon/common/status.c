@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <systemd/sd-daemon.h>
 
 #include "daemon/common/status.h"
 
+static void tell_later(Status *status) {
+        if (sd_event_source_set_time_relative(status->timer, STATUS_USEC) >= 0)
+                (void)sd_event_source_set_enabled(status->timer, SD_EVENT_ONESHOT);
+}
+
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata) {
         Status *status = userdata;
-        char text[256];
+        char text[256], message[sizeof("STATUS=") + sizeof(text)];
 
         status->print(text, sizeof(text), status->userdata);
-        (void)sd_notifyf(0, "STATUS=%s", text);
+        snprintf(message, sizeof(message), "STATUS=%s", text);
+        if (notify_send(&status->notify, message, -1) == -EAGAIN)
+                tell_later(status);
         return 0;
 }
 
@@ -24,6 +32,7 @@ int status_init(Status *status, sd_event *event, StatusPrint print, void *userda
 
 void status_deinit(Status *status) {
         status->timer = sd_event_source_disable_unref(status->timer);
+        notify_deinit(&status->notify);
 }
 
 void status_changed(Status *status) {
@@ -31,6 +40,5 @@ void status_changed(Status *status) {
 
         if (!status->timer || sd_event_source_get_enabled(status->timer, &enabled) != 0)
                 return; /* on its way */
-        if (sd_event_source_set_time_relative(status->timer, STATUS_USEC) >= 0)
-                (void)sd_event_source_set_enabled(status->timer, SD_EVENT_ONESHOT);
+        tell_later(status);
 }

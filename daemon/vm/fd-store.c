@@ -7,12 +7,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
 #include <urcu/list.h>
 
 #include "daemon/common/log.h"
+#include "daemon/common/notify.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/util/tree.h"
@@ -21,7 +23,7 @@ typedef struct Entry Entry;
 
 enum {
         NAME_SIZE = 64,
-        BARRIER_USEC = 10000000,
+        SETTLE_USEC = 10000000,
 };
 
 struct Entry {
@@ -33,13 +35,16 @@ struct Entry {
         bool sent;
         RB_ENTRY(Entry) by_file;
         RB_ENTRY(Entry) by_name;
-        struct cds_list_head link; /* in FDStore.waiting, sent or settled */
+        struct cds_list_head link; /* in FDStore.waiting, sent, settled or leaving */
 };
 
 RB_HEAD(EntriesByFile, Entry);
 RB_HEAD(EntriesByName, Entry);
 
-/* All but the socket and the maximum is under the lock. */
+/*
+ * All but socket, room and the maximum is under the lock, and so is sending, which keeps messages
+ * in order: a file may be kept again under another name before the manager has heard that it went.
+ */
 struct FDStore {
         pthread_mutex_t lock;
         pthread_mutex_t settling; /* held from the first message to the barrier's end */
@@ -48,12 +53,15 @@ struct FDStore {
         struct cds_list_head waiting; /* of Entry.link */
         struct cds_list_head sent;
         struct cds_list_head settled;
+        struct cds_list_head leaving; /* in no tree: the manager has not been told yet */
+        Notify notify;                /* tells it */
         unsigned n;
         unsigned n_max;
         uint64_t last_number; /* the highest, of whatever kind */
         bool is_recovering;   /* what was passed is there to be found */
         bool is_closed;
         int socket;
+        int room; /* epoll: of notify, while any leave that it had no room for */
 };
 
 /* The order in which the kernel has the open files. */
@@ -82,34 +90,60 @@ static void entry_move(Entry *entry, struct cds_list_head *list) {
         cds_list_add_tail(&entry->link, list);
 }
 
-static void entry_free(Entry *entry) {
+static void entry_detach(Entry *entry) {
         FDStore *store = entry->store;
 
         RB_REMOVE(EntriesByFile, &store->by_file, entry);
         RB_REMOVE(EntriesByName, &store->by_name, entry);
         cds_list_del(&entry->link);
         store->n--;
-        safe_close(entry->fd);
-        free(entry);
+        entry->fd = safe_close(entry->fd);
 }
 
-/* Messages stay in order: the same file may be kept again at once, under another name. */
-static void entry_remove(Entry *entry) {
+/* -EAGAIN: not all. Who is not there has nothing to forget. */
+static int send_leaving(FDStore *store, Notify *notify) {
         char message[NAME_SIZE + 64];
+        Entry *entry, *next;
 
-        snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", entry->name);
-        if (entry->sent && !entry->store->is_closed)
-                (void)sd_notify(false, message);
-        entry_free(entry);
+        cds_list_for_each_entry_safe(entry, next, &store->leaving, link) {
+                snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", entry->name);
+                if (notify_send(notify, message, -1) == -EAGAIN)
+                        return -EAGAIN;
+                cds_list_del(&entry->link);
+                free(entry);
+        }
+        return 0;
 }
 
-static int entry_send(Entry *entry) {
+/* Nobody waits who has an object go; the loop hears when there is room. */
+static void tell_leaving(FDStore *store) {
+        struct epoll_event event = {.events = EPOLLOUT};
+        bool full = send_leaving(store, &store->notify) == -EAGAIN;
+
+        if (store->notify.connected)
+                (void)epoll_ctl(store->room, full ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+                                store->notify.socket, &event);
+}
+
+static void entry_remove(Entry *entry) {
+        FDStore *store = entry->store;
+
+        entry_detach(entry);
+        if (!entry->sent || store->is_closed) {
+                free(entry);
+                return;
+        }
+        cds_list_add_tail(&entry->link, &store->leaving);
+        tell_leaving(store);
+}
+
+static int entry_send(Entry *entry, Notify *notify) {
         char message[NAME_SIZE + 64];
         int r;
 
         /* FDPOLL: an eventfd or socket that hangs up is none of the manager's business. */
         snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", entry->name);
-        r = sd_pid_notify_with_fds(0, false, message, &entry->fd, 1);
+        r = notify_send(notify, message, entry->fd);
         if (r < 0)
                 return r;
         entry->sent = true;
@@ -240,9 +274,13 @@ int fd_store_new(FDStore **ret) {
         CDS_INIT_LIST_HEAD(&store->waiting);
         CDS_INIT_LIST_HEAD(&store->sent);
         CDS_INIT_LIST_HEAD(&store->settled);
+        CDS_INIT_LIST_HEAD(&store->leaving);
         store->n_max = read_maximum();
         store->is_recovering = true;
         store->socket = -1;
+        store->room = epoll_create1(EPOLL_CLOEXEC);
+        if (store->room < 0)
+                return -errno;
         r = take_all_passed(store);
         if (r < 0)
                 return r;
@@ -251,12 +289,17 @@ int fd_store_new(FDStore **ret) {
 }
 
 FDStore *fd_store_free(FDStore *store) {
-        Entry *entry;
+        Entry *entry, *next;
 
         if (!store)
                 return NULL;
+        store->is_closed = true;
         while ((entry = RB_MIN(EntriesByName, &store->by_name)))
-                entry_free(entry);
+                entry_remove(entry);
+        cds_list_for_each_entry_safe(entry, next, &store->leaving, link)
+                free(entry);
+        notify_deinit(&store->notify);
+        safe_close(store->room);
         pthread_mutex_destroy(&store->settling);
         pthread_mutex_destroy(&store->lock);
         free(store);
@@ -265,6 +308,16 @@ FDStore *fd_store_free(FDStore *store) {
 
 int fd_store_socket(const FDStore *store) {
         return store->socket;
+}
+
+int fd_store_room(const FDStore *store) {
+        return store->room;
+}
+
+void fd_store_flush(FDStore *store) {
+        pthread_mutex_lock(&store->lock);
+        tell_leaving(store);
+        pthread_mutex_unlock(&store->lock);
 }
 
 int fd_store_find(FDStore *store, const char *kind, uint64_t number) {
@@ -369,13 +422,16 @@ bool fd_store_is_settled(FDStore *store) {
         return settled;
 }
 
-static int send_waiting(FDStore *store) {
+/* -EAGAIN: not all. */
+static int send_all(FDStore *store, Notify *notify) {
         Entry *entry, *next;
-        int r = 0;
+        int r;
 
         pthread_mutex_lock(&store->lock);
+        r = send_leaving(store, notify);
         cds_list_for_each_entry_safe(entry, next, &store->waiting, link) {
-                r = entry_send(entry);
+                if (r == 0)
+                        r = entry_send(entry, notify);
                 if (r < 0)
                         break;
                 entry_move(entry, &store->sent);
@@ -384,14 +440,35 @@ static int send_waiting(FDStore *store) {
         return r;
 }
 
-/* What was sent is settled, or has to be sent again. */
-static void end_sent(FDStore *store, struct cds_list_head *list) {
+static void move_all(struct cds_list_head *from, struct cds_list_head *to) {
         Entry *entry, *next;
 
+        cds_list_for_each_entry_safe(entry, next, from, link)
+                entry_move(entry, to);
+}
+
+/* What was sent is settled, or has to be sent again. */
+static void end_sent(FDStore *store, struct cds_list_head *list) {
         pthread_mutex_lock(&store->lock);
-        cds_list_for_each_entry_safe(entry, next, &store->sent, link)
-                entry_move(entry, list);
+        move_all(&store->sent, list);
         pthread_mutex_unlock(&store->lock);
+}
+
+/* A socket of its own: it is waited for without the lock. */
+static int settle(FDStore *store) {
+        _cleanup_(notify_deinit) Notify notify = {};
+        uint64_t deadline = notify_deadline(SETTLE_USEC);
+        int r;
+
+        while ((r = send_all(store, &notify)) == -EAGAIN) {
+                r = notify_wait(&notify, deadline);
+                if (r < 0)
+                        break;
+        }
+        if (r == 0)
+                r = notify_barrier(&notify, deadline);
+        end_sent(store, r < 0 ? &store->waiting : &store->settled);
+        return r;
 }
 
 int fd_store_settle(FDStore *store, Detail *detail) {
@@ -400,12 +477,8 @@ int fd_store_settle(FDStore *store, Detail *detail) {
         if (!store)
                 return 0;
         pthread_mutex_lock(&store->settling);
-        if (!fd_store_is_settled(store)) {
-                r = send_waiting(store);
-                if (r == 0)
-                        r = sd_notify_barrier(false, BARRIER_USEC);
-                end_sent(store, r < 0 ? &store->waiting : &store->settled);
-        }
+        if (!fd_store_is_settled(store))
+                r = settle(store);
         pthread_mutex_unlock(&store->settling);
         if (r >= 0)
                 return 0;
@@ -413,11 +486,10 @@ int fd_store_settle(FDStore *store, Detail *detail) {
                           "descriptors: the service manager has not taken them: %s", strerror(-r));
 }
 
+/* What is on its way went to the manager that has lost it: its end looks like a barrier's. */
 void fd_store_offer(FDStore *store) {
-        Entry *entry, *next;
-
         pthread_mutex_lock(&store->lock);
-        cds_list_for_each_entry_safe(entry, next, &store->settled, link)
-                entry_move(entry, &store->waiting);
+        move_all(&store->sent, &store->waiting);
+        move_all(&store->settled, &store->waiting);
         pthread_mutex_unlock(&store->lock);
 }

@@ -11,13 +11,16 @@
  *   fd_store_keep() ─▶ waits ─▶ sent ─▶ settled …… the last object leaves ─▶ removed
  *                      └─ fd_store_settle() ─┘
  *
- * The manager says nothing to what it is sent. That it has taken it is known once it has closed the
- * pipe of a BARRIER=1 that was sent behind; that it had room is known from counting here.
+ * systemd says nothing to what it is sent. That it has taken it is known once it has closed the
+ * descriptor of a BARRIER=1 that was sent behind; that it had room is known from counting here.
+ * guestmapd says through that descriptor if it could not take all.
  *
  * I1: the manager keeps one descriptor of each open file and drops further ones, whatever their
  *     names. Objects of one open file share an entry, whose name is that of the first.
  * I2: each entry has a descriptor of its own: it does not matter which object goes first.
- * I3: once fd_store_settle() has succeeded, all that was kept before it began is with the manager.
+ * I3: once fd_store_settle() has succeeded, all that was kept before it began is with the manager,
+ *     unless that has lost it since, which fd_store_offer() says.
+ * I4: only fd_store_settle() waits for a manager that does not read, up to a limit, without a lock.
  *
  * Any thread may call. For whoever works without a store NULL is one that keeps nothing.
  */
@@ -42,6 +45,10 @@ DEFINE_CLEANUP(FDStore *, fd_store_free);
 
 /* The passed socket that listens, which is not one of the kept; -1. */
 int fd_store_socket(const FDStore *store);
+/* Readable, to be polled by the loop, when there is room to tell the manager of what has left. */
+int fd_store_room(const FDStore *store);
+void fd_store_flush(FDStore *store);
+
 /* What was kept as KIND-NUMBER, by this process or an earlier one, still the store's; -1. */
 int fd_store_find(FDStore *store, const char *kind, uint64_t number);
 /* What was passed and nobody has kept again goes. */

@@ -213,6 +213,11 @@ static int recover_vm(Service *service) {
         return r;
 }
 
+static int on_room(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        fd_store_flush(userdata);
+        return 0;
+}
+
 DEFINE_CLEANUP(FDStore *, fd_store_close);
 
 static int run(int fd, FDStore *store, const Places *places) {
@@ -239,6 +244,9 @@ static int run(int fd, FDStore *store, const Places *places) {
         if (r != 0)
                 return r;
         fd_store_end_recovery(store);
+        r = sd_event_add_io(event, NULL, fd_store_room(store), EPOLLIN, on_room, store);
+        if (r < 0)
+                return r;
         /* Also on a socket that listens already: it makes this process the one whose pid
          * SO_PEERCRED gives to those who connect. */
         if (listen(fd, SOMAXCONN) < 0)

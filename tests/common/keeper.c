@@ -63,7 +63,11 @@ static void forget(Keeper *keeper, const char *name) {
 }
 
 static void end_barrier(Keeper *keeper, int fd) {
+        unsigned char error = (unsigned char)keeper->refusal;
+
         keeper->n_barriers++;
+        if (error > 0)
+                (void)send(fd, &error, sizeof(error), MSG_NOSIGNAL);
         if (keeper->holds)
                 keeper->held = fd;
         else
@@ -201,6 +205,12 @@ void keeper_hold(Keeper *keeper, bool hold) {
         keeper->holds = hold;
         if (!hold)
                 keeper->held = safe_close(keeper->held);
+        pthread_mutex_unlock(&keeper->lock);
+}
+
+void keeper_refuse(Keeper *keeper, int error) {
+        pthread_mutex_lock(&keeper->lock);
+        keeper->refusal = error;
         pthread_mutex_unlock(&keeper->lock);
 }
 

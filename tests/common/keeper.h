@@ -33,6 +33,7 @@ struct Keeper {
         unsigned n_barriers; /* that have come */
         bool holds;          /* barriers back */
         int held;            /* the pipe of one; -1 */
+        int refusal;         /* an errno to send through barriers; 0: none */
         bool is_ready;       /* READY=1 has come */
 };
 
@@ -46,6 +47,8 @@ char *keeper_names(Keeper *keeper);
 int keeper_find(Keeper *keeper, const char *name);
 /* Holds barriers back from now on, or lets them through. */
 void keeper_hold(Keeper *keeper, bool hold);
+/* Says through barriers from now on that something failed, by an errno; 0: no longer. */
+void keeper_refuse(Keeper *keeper, int error);
 /* Waits until so many barriers have come in all. */
 void keeper_await_barriers(Keeper *keeper, unsigned n);
 /* READY=1 has come, which is forgotten. */

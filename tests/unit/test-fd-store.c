@@ -5,6 +5,7 @@
  */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,6 +16,7 @@
 
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/vm-error.h"
+#include "tests/common/deaf-manager.h"
 #include "tests/common/keeper.h"
 #include "tests/common/unit.h"
 
@@ -224,6 +226,81 @@ static void test_offered_again(void **state) {
         kept_leave(kept);
 }
 
+/* The end of a manager looks like an answer to what was on its way to it. */
+static void test_lost_on_its_way(void **state) {
+        Scene *scene = *state;
+        Kept *kept = must_keep(scene, "backing", 1, scene->files[0]);
+        pthread_t thread;
+
+        keeper_hold(scene->keeper, true);
+        assert_int_equal(pthread_create(&thread, NULL, settle_elsewhere, scene->store), 0);
+        keeper_await_barriers(scene->keeper, 1);
+        keeper_clear(scene->keeper);
+        fd_store_offer(scene->store);
+        keeper_hold(scene->keeper, false);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_false(fd_store_is_settled(scene->store));
+        must_settle(scene);
+        assert_text(keeper_names(scene->keeper), "backing-1");
+        kept_leave(kept);
+}
+
+static void test_refused(void **state) {
+        Scene *scene = *state;
+        Kept *kept = must_keep(scene, "backing", 1, scene->files[0]);
+        Detail detail;
+
+        keeper_refuse(scene->keeper, EMFILE);
+        assert_int_equal(fd_store_settle(scene->store, &detail), VM_E_NO_SPACE);
+        assert_string_equal(detail.text, "descriptors: the service manager has not taken them: "
+                                         "Too many open files");
+        assert_false(fd_store_is_settled(scene->store));
+        keeper_refuse(scene->keeper, 0);
+        must_settle(scene);
+        kept_leave(kept);
+}
+
+static bool has_room(FDStore *store) {
+        struct pollfd room = {.fd = fd_store_room(store), .events = POLLIN};
+
+        return poll(&room, 1, 0) == 1;
+}
+
+/* Whose object goes does not wait; the manager is told when it can be. */
+static void test_deaf_to_removal(void **state) {
+        Scene *scene = *state;
+        Kept *kept = must_keep(scene, "backing", 1, scene->files[0]);
+        int fd;
+
+        must_settle(scene);
+        fd = deaf_manager_new();
+        kept_leave(kept);
+        assert_false(has_room(scene->store));
+        assert_int_equal(deaf_manager_read(fd, "FDSTOREREMOVE=1\nFDNAME=backing-1"), 0);
+        assert_true(has_room(scene->store));
+        fd_store_flush(scene->store);
+        assert_false(has_room(scene->store));
+        assert_int_equal(deaf_manager_read(fd, "FDSTOREREMOVE=1\nFDNAME=backing-1"), 1);
+        close(fd);
+        assert_int_equal(setenv("NOTIFY_SOCKET", scene->keeper->path, true), 0);
+}
+
+/* The limit holds for sending, too, and nobody else waits for it. */
+static void test_deaf_to_all(void **state) {
+        Scene *scene = *state;
+        Kept *kept = must_keep(scene, "backing", 1, scene->files[0]);
+        int fd = deaf_manager_new();
+        Detail detail;
+
+        assert_int_equal(fd_store_settle(scene->store, &detail), VM_E_NO_SPACE);
+        assert_string_equal(detail.text, "descriptors: the service manager has not taken them: "
+                                         "Connection timed out");
+        kept_leave(kept);
+        assert_int_equal(deaf_manager_read(fd, "FDSTORE=1\nFDNAME=backing-1\nFDPOLL=0"), 0);
+        close(fd);
+        assert_int_equal(setenv("NOTIFY_SOCKET", scene->keeper->path, true), 0);
+}
+
 /* An orderly end takes nothing from the manager. */
 static void test_closed(void **state) {
         Scene *scene = *state;
@@ -325,5 +402,6 @@ static void test_recovery(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 UNIT_TESTS(TEST(kept_until_all_leave), TEST(one_open_file), TEST(one_kind), TEST(gone_before),
-           TEST(full), TEST(barrier), TEST(no_manager), TEST(offered_again), TEST(closed),
+           TEST(full), TEST(barrier), TEST(no_manager), TEST(offered_again), TEST(lost_on_its_way),
+           TEST(refused), TEST(deaf_to_removal), TEST(deaf_to_all), TEST(closed),
            TEST(without_store), TEST(recovery));
