@@ -10,8 +10,9 @@
  * FDSTOREREMOVE=1, FDNAME=, BARRIER=1; all others are ignored.
  *
  * I1: of each open file one descriptor is kept, under the name that came first.
- * I2: what does not fit is closed: the process, which knows how much there is room for, counts.
- * I3: a barrier falls when all that was sent before it was looked at.
+ * I2: a barrier falls when all that was sent before it was looked at.
+ * I3: if something of that, since the last barrier, could not be kept, a byte is sent through
+ *     the barrier before it falls, an errno that says why. For that it has to be a socket.
  */
 
 #include <stddef.h>
@@ -36,7 +37,7 @@ int fd_store_new(FDStore **ret, sd_event *event, const char *path);
 FDStore *fd_store_free(FDStore *store);
 DEFINE_CLEANUP(FDStore *, fd_store_free);
 
-/* Looks at all that was sent: a process that has ended sends no more. */
+/* Looks at all that was sent by a process that has ended, which sends no more. */
 void fd_store_drain(FDStore *store);
 
 /* What is kept, good until the event loop runs again. */

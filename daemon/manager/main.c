@@ -170,7 +170,7 @@ static bool is_system_service(const Settings *settings) {
         return !settings->user && pid && atoi(pid) == getpid() && sd_booted() > 0;
 }
 
-/* A VM takes two descriptors, and there may be more VMs than the usual 1024 are enough for. */
+/* A VM takes a few descriptors, and there may be more VMs than the usual 1024 are enough for. */
 static void allow_descriptors(void) {
         struct rlimit limit;
 

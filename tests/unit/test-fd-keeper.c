@@ -2,10 +2,13 @@
 
 /* guestmapd's store of descriptors, as a process sees it that notifies with libsystemd */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
@@ -115,6 +118,52 @@ static void test_barrier(void **state) {
         close(fd);
 }
 
+/* As few descriptors as there are; the next is the first that is free. */
+static struct rlimit no_descriptors_left(void) {
+        struct rlimit before, none;
+        int next = dup(0);
+
+        assert_true(next >= 0);
+        close(next);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        assert_true(dup(0) < 0);
+        return before;
+}
+
+/* What is said through a barrier, once all is looked at; 0: nothing. */
+static int answer(int ours) {
+        unsigned char error = 0;
+
+        fd_store_drain(store);
+        assert_true(recv(ours, &error, sizeof(error), MSG_DONTWAIT) >= 0);
+        return error;
+}
+
+/* Nobody takes for kept what this process had no descriptor for. */
+static void test_no_descriptors(void **state) {
+        int fd = new_file('a'), barrier[2], next[2];
+        struct rlimit before;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, barrier), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, next), 0);
+        notify("FDSTORE=1\nFDNAME=one", &fd, 1);
+        notify("BARRIER=1", &barrier[1], 1);
+        close(barrier[1]);
+        before = no_descriptors_left();
+        assert_int_equal(answer(barrier[0]), EMFILE);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        close(barrier[0]);
+        notify("FDSTORE=1\nFDNAME=one", &fd, 1);
+        notify("BARRIER=1", &next[1], 1);
+        close(next[1]);
+        assert_int_equal(answer(next[0]), 0);
+        assert_string_equal(kept(), "one=a");
+        close(next[0]);
+        close(fd);
+}
+
 /* A guestmapd that was killed has left the socket's name. */
 static void test_begun_again(void **state) {
         int fd = new_file('a');
@@ -132,7 +181,7 @@ static void test_begun_again(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_kept_and_removed), TEST(test_one_of_each_file), TEST(test_ignored),
-                TEST(test_barrier),          TEST(test_begun_again),
+                TEST(test_barrier),          TEST(test_no_descriptors),   TEST(test_begun_again),
         };
         int failed;
 
