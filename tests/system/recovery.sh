@@ -23,6 +23,10 @@ replaced() {
         [ "$pid" != "$2" ] && [ "$pid" != 0 ] && is_running "$1"
 }
 
+is_activating() {
+        [ "$(unit "$1" ActiveState)" = activating ]
+}
+
 test_there_are_two_vms() {
         systemd-tmpfiles --create guestmap.conf
         create one
@@ -66,6 +70,24 @@ test_both_die_and_the_memory_stays() {
         systemctl kill --signal KILL guestmapd.service guestmap-vm@one.service
         eventually replaced one "$pid"
         has_byte one 0x1234 42
+}
+
+# A VM may take minutes to be recovered; the others are there meanwhile.
+test_guestmapd_does_not_wait_for_a_vm_to_start() {
+        slow=/run/systemd/system/guestmap-vm@slow.service.d
+        mkdir -p $slow
+        printf '[Service]\nExecStartPre=sleep infinity\n' >$slow/slow.conf
+        systemctl daemon-reload
+        systemctl stop guestmapd.service
+        systemctl start --no-block guestmap-vm@slow.service
+        eventually is_activating slow
+        systemctl start guestmapd.service
+        has_byte one 0x1234 42
+        rm -r $slow
+        systemctl daemon-reload
+        systemctl stop guestmap-vm@slow.socket guestmap-vm@slow.service
+        systemctl reset-failed 'guestmap-vm@slow.*'
+        eventually not has_units slow
 }
 
 # What a guest has counted to, in its memory.
