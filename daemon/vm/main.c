@@ -354,6 +354,8 @@ static int serve(const Arguments *arguments) {
         allow_descriptors();
         /* A journal that grows beyond a limit is an error of the commit. */
         (void)signal(SIGXFSZ, SIG_IGN);
+        /* There is nothing to be read again, and a service manager takes death by it for an end. */
+        (void)signal(SIGHUP, SIG_IGN);
         r = run(fd, store, &arguments->places);
         rcu_barrier_all();
         if (path)

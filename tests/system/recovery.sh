@@ -65,6 +65,14 @@ test_a_restarted_unit_is_an_upgraded_vm() {
         eventually is_running two
 }
 
+# Who asks a unit to reload what it has nothing of.
+test_a_hangup_ends_nothing() {
+        pid=$(unit one MainPID)
+        systemctl kill --signal HUP guestmap-vm@one.service
+        has_byte one 0x1234 42
+        [ "$(unit one MainPID)" = "$pid" ]
+}
+
 test_both_die_and_the_memory_stays() {
         pid=$(unit one MainPID)
         systemctl kill --signal KILL guestmapd.service guestmap-vm@one.service
