@@ -22,16 +22,15 @@ static void close_link(VM *vm) {
         callers_forget_vm(vm);
 }
 
-static void clear_away(VM *vm) {
-        bool forever = vm->durable && vm->destroyed;
+/* A durable VM that was not destroyed is to come back. */
+static bool goes_for_good(const VM *vm) {
+        return vm->destroyed || !vm->durable;
+}
 
-        if (vm->manager->settings.units)
-                unit_forget(vm);
-        else
+static void clear_away(VM *vm) {
+        if (!vm->manager->settings.units)
                 spawn_remove(vm);
-        if (forever && vm->manager->settings.units)
-                unit_clean(vm);
-        if (forever)
+        if (vm->durable && goes_for_good(vm))
                 durable_remove(vm->manager->settings.state_dir, vm->instance);
 }
 
@@ -45,34 +44,50 @@ static void finish(VM *vm) {
         vm_free(vm);
 }
 
-static void on_unit_stopped(VM *vm, const char *result) {
-        if (strcmp(result, "done") != 0)
-                log_vm(LOG_WARNING, vm->name, "a unit of its was not stopped: %s", result);
+static void on_job(VM *vm, const char *result) {
         vm->jobs--;
         departure_continue(vm);
 }
 
-static void stop_unit(VM *vm, const char *type) {
-        int r;
-
-        r = unit_stop(vm, type, on_unit_stopped);
+/* `r` is what came of asking for it. */
+static void await_job(VM *vm, int r, const char *what) {
         if (r >= 0)
                 vm->jobs++;
         else
-                log_vm(LOG_WARNING, vm->name, "can't stop its %s: %s", type, strerror(-r));
+                log_vm(LOG_WARNING, vm->name, "%s: %s", what, strerror(-r));
 }
 
+static void on_unit_stopped(VM *vm, const char *result) {
+        if (strcmp(result, "done") != 0)
+                log_vm(LOG_WARNING, vm->name, "a unit of its was not stopped: %s", result);
+        on_job(vm, result);
+}
+
+static void stop_units(VM *vm) {
+        await_job(vm, unit_stop(vm, "service", on_unit_stopped), "can't stop its service");
+        await_job(vm, unit_stop(vm, "socket", on_unit_stopped), "can't stop its socket");
+}
+
+static void forget_failure(VM *vm) {
+        await_job(vm, unit_forget(vm, on_job), "can't have systemd forget it");
+}
+
+static void clean(VM *vm) {
+        if (goes_for_good(vm))
+                await_job(vm, unit_clean(vm, on_job), "can't remove what is stored of it");
+}
+
+/* What is done with its units, one after the other. */
+static void (*const steps[])(VM *vm) = {stop_units, forget_failure, clean};
+
 void departure_continue(VM *vm) {
-        if (vm->link || vm->process || vm->jobs > 0)
-                return;
-        if (vm->manager->settings.units && !vm->stopped) {
-                vm->stopped = true;
-                stop_unit(vm, "service");
-                stop_unit(vm, "socket");
-                if (vm->jobs > 0)
+        while (!vm->link && !vm->process && vm->jobs == 0) {
+                if (!vm->manager->settings.units || vm->step == ELEMENTS_OF(steps)) {
+                        finish(vm);
                         return;
+                }
+                steps[vm->step++](vm);
         }
-        finish(vm);
 }
 
 /* It does not end by itself. */

@@ -115,17 +115,20 @@ static int unit_job_new(UnitJob **ret, VM *vm, UnitDone done) {
         return 0;
 }
 
-static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) {
+/* `on_reply` finishes the job, or leaves that to the end of what systemd has queued. */
+static int unit_ask(VM *vm, UnitDone done, sd_bus_message_handler_t on_reply, const char *verb,
+                    const char *types, ...) {
         _cleanup_(unit_job_freep) UnitJob *job = NULL;
-        char unit[UNIT_NAME_MAX];
+        va_list arguments;
         int r;
 
         r = unit_job_new(&job, vm, done);
         if (r < 0)
                 return r;
-        unit_name(vm, type, unit);
-        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
-                                     SYSTEMD_MANAGER, verb, on_queued, job, "ss", unit, "replace");
+        va_start(arguments, types);
+        r = sd_bus_call_method_asyncv(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
+                                      SYSTEMD_MANAGER, verb, on_reply, job, types, arguments);
+        va_end(arguments);
         if (r < 0)
                 return r;
         TAKE_PTR(job);
@@ -133,29 +136,25 @@ static int unit_call(VM *vm, const char *verb, const char *type, UnitDone done) 
 }
 
 int unit_start(VM *vm, const char *type, UnitDone done) {
-        return unit_call(vm, "StartUnit", type, done);
+        char unit[UNIT_NAME_MAX];
+
+        unit_name(vm, type, unit);
+        return unit_ask(vm, done, on_queued, "StartUnit", "ss", unit, "replace");
 }
 
 int unit_stop(VM *vm, const char *type, UnitDone done) {
-        return unit_call(vm, "StopUnit", type, done);
+        char unit[UNIT_NAME_MAX];
+
+        unit_name(vm, type, unit);
+        return unit_ask(vm, done, on_queued, "StopUnit", "ss", unit, "replace");
 }
 
 int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done) {
-        _cleanup_(unit_job_freep) UnitJob *job = NULL;
         char unit[UNIT_NAME_MAX];
-        int r;
 
-        r = unit_job_new(&job, vm, done);
-        if (r < 0)
-                return r;
         unit_name(vm, "service", unit);
-        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
-                                     SYSTEMD_MANAGER, "SetUnitProperties", on_done, job, "sba(sv)",
-                                     unit, 1, 1, "MemoryMax", "t", bytes);
-        if (r < 0)
-                return r;
-        TAKE_PTR(job);
-        return 0;
+        return unit_ask(vm, done, on_done, "SetUnitProperties", "sba(sv)", unit, 1, 1, "MemoryMax",
+                        "t", bytes);
 }
 
 /* A unit with a job is on its way to another state than the one that it is in. */
@@ -181,21 +180,10 @@ static int on_looked(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 }
 
 int unit_look(VM *vm, UnitDone looked) {
-        _cleanup_(unit_job_freep) UnitJob *job = NULL;
         char unit[UNIT_NAME_MAX];
-        int r;
 
-        r = unit_job_new(&job, vm, looked);
-        if (r < 0)
-                return r;
         unit_name(vm, "service", unit);
-        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
-                                     SYSTEMD_MANAGER, "ListUnitsByNames", on_looked, job, "as", 1,
-                                     unit);
-        if (r < 0)
-                return r;
-        TAKE_PTR(job);
-        return 0;
+        return unit_ask(vm, looked, on_looked, "ListUnitsByNames", "as", 1, unit);
 }
 
 /* A unit that systemd has started once more has not failed any more. */
@@ -230,34 +218,35 @@ int unit_ask_result(VM *vm, UnitDone told) {
         return 0;
 }
 
-static void unit_tell(VM *vm, const char *verb, const char *type, const char *mode) {
+/* systemd has forgotten most of them already, and says so. */
+static int on_forgotten(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        unit_job_finish(userdata, "done");
+        return 1;
+}
+
+int unit_forget(VM *vm, UnitDone done) {
+        char unit[UNIT_NAME_MAX];
+
+        unit_name(vm, "service", unit);
+        return unit_ask(vm, done, on_forgotten, "ResetFailedUnit", "s", unit);
+}
+
+int unit_clean(VM *vm, UnitDone done) {
+        char unit[UNIT_NAME_MAX];
+
+        unit_name(vm, "service", unit);
+        return unit_ask(vm, done, on_done, "CleanUnit", "sas", unit, 1, "state");
+}
+
+void unit_drop(VM *vm, const char *type) {
         char unit[UNIT_NAME_MAX];
 
         if (!vm->manager->bus)
                 return;
         unit_name(vm, type, unit);
         (void)sd_bus_call_method_async(vm->manager->bus, NULL, SYSTEMD, SYSTEMD_PATH,
-                                       SYSTEMD_MANAGER, verb, NULL, NULL, mode ? "ss" : "s", unit,
-                                       mode);
-}
-
-void unit_drop(VM *vm, const char *type) {
-        unit_tell(vm, "StopUnit", type, "replace");
-}
-
-void unit_forget(VM *vm) {
-        unit_tell(vm, "ResetFailedUnit", "service", NULL);
-}
-
-void unit_clean(VM *vm) {
-        char unit[UNIT_NAME_MAX];
-
-        if (!vm->manager->bus)
-                return;
-        unit_name(vm, "service", unit);
-        (void)sd_bus_call_method_async(vm->manager->bus, NULL, SYSTEMD, SYSTEMD_PATH,
-                                       SYSTEMD_MANAGER, "CleanUnit", NULL, NULL, "sas", unit, 1,
-                                       "state");
+                                       SYSTEMD_MANAGER, "StopUnit", NULL, NULL, "ss", unit,
+                                       "replace");
 }
 
 void unit_cancel(VM *vm) {

@@ -40,11 +40,14 @@ void unit_drop(VM *vm, const char *type);
 /* Of no job or look for the VM will be told. */
 void unit_cancel(VM *vm);
 
-/* A service that has failed is shown by systemd as such until then. Nothing comes back. */
-void unit_forget(VM *vm);
+/* A service that has failed is shown by systemd as such, and can't be cleaned, until then. */
+int unit_forget(VM *vm, UnitDone done);
 
-/* Removes what a service that is stopped keeps in its state directory. Nothing comes back. */
-void unit_clean(VM *vm);
+/*
+ * Has what a service that is stopped keeps in its state directory removed. When that is done it is
+ * under way, and the service does not start before its end.
+ */
+int unit_clean(VM *vm, UnitDone done);
 
 /* Hears on the manager's bus of jobs that have ended. */
 int units_register(Manager *manager);

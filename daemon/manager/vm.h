@@ -75,8 +75,8 @@ struct VM {
         sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
         sd_event_source *timer;  /* STARTING, LEAVING: how long its process may take for that */
-        unsigned jobs;           /* LEAVING: units being stopped */
-        bool stopped;            /* LEAVING: its units have been told to */
+        unsigned jobs;           /* LEAVING: what systemd is doing for it */
+        unsigned step;           /* LEAVING: how far that has come */
         bool destroyed;          /* LEAVING: by a client; what is durable of it goes, too */
 
         char *state;

@@ -181,6 +181,7 @@ test_what_does_not_come_back_is_crashed() {
         eventually not test -e /run/guestmap/one
         destroy one
         not listed one
+        eventually not test -e /var/lib/guestmap-vm/one
         eventually not has_units one
         create one
 }
