@@ -195,6 +195,16 @@ static int serve_recovered(Service *service, VM *vm) {
         return r;
 }
 
+/* No process after this one will do better. */
+static int give_up(const Places *places) {
+        int r;
+
+        r = recovery_set_aside(places);
+        if (r < 0)
+                log_error("what is left of it is not kept: %s", strerror(-r));
+        return EXIT_DAMAGED;
+}
+
 /* The VM of a process before this one, if it has left any. Positive: the status to exit with. */
 static int recover_vm(Service *service) {
         Recovered recovered;
@@ -204,7 +214,7 @@ static int recover_vm(Service *service) {
         r = recover(&recovered, &service->places, service->store, &detail);
         if (r > 0) {
                 log_error("cannot recover: %s", detail.text);
-                return r == VM_E_DAMAGED ? EXIT_DAMAGED : EXIT_FAILURE;
+                return r == VM_E_DAMAGED ? give_up(&service->places) : EXIT_FAILURE;
         }
         if (r == 0 && recovered.vm) {
                 tell_recovered(&recovered);

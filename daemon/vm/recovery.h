@@ -13,6 +13,8 @@
 
 #include "daemon/vm/journal-replay.h"
 
+#define RECOVERY_DAMAGED "damaged"
+
 typedef struct Places Places;
 typedef struct Recovered Recovered;
 
@@ -32,6 +34,12 @@ struct Recovered {
 
 /* Takes away all that there is to recover from. */
 void recovery_forget(const Places *places);
+
+/*
+ * Copies what is in the runtime directory, which goes with a service that has failed, to where it
+ * stays: RECOVERY_DAMAGED in the state directory. Nothing is done where one of the two is missing.
+ */
+int recovery_set_aside(const Places *places);
 
 /* VM_E_DAMAGED; whatever forbids a commit; -errno. */
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail);

@@ -179,6 +179,11 @@ test_what_does_not_come_back_is_crashed() {
         is_running two
         not vm one GetLayout 'a{sv}' 0
         eventually not test -e /run/guestmap/one
+        kept=/var/lib/guestmap-vm/one/damaged
+        grep -q 'no journal' $kept/journal
+        status=0
+        guestmapctl fsck $kept/ || status=$?
+        [ $status = 2 ]
         destroy one
         not listed one
         eventually not test -e /var/lib/guestmap-vm/one
