@@ -72,10 +72,17 @@ static void ask_first_properties(VM *vm) {
 }
 
 static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
+        int r;
+
         if (!reply)
                 return;
-        if (sd_bus_message_is_method_error(reply, NULL))
+        if (sd_bus_message_is_method_error(reply, NULL)) {
                 creation_failed(vm, sd_bus_message_get_error(reply));
+                return;
+        }
+        r = durable_confirm(vm->manager->settings.state_dir, vm);
+        if (r < 0)
+                failed_errno(vm, r, "can't remember it");
         else
                 ask_first_properties(vm);
 }
@@ -172,16 +179,6 @@ static void on_unit_limited(VM *vm, const char *result) {
                 failed_errno(vm, r, "can't start its unit");
 }
 
-/* Before its process, so that none is there that guestmapd would not know for durable. */
-static int make_durable(VM *vm) {
-        DurableVM durable = {.owner = vm->owner};
-
-        snprintf(durable.instance, sizeof(durable.instance), "%s", vm->instance);
-        snprintf(durable.name, sizeof(durable.name), "%s", vm->name);
-        snprintf(durable.id, sizeof(durable.id), "%s", vm->id);
-        return durable_add(vm->manager->settings.state_dir, &durable);
-}
-
 /* From here on failures are told by creation_failed(). */
 static int begin(VM *vm) {
         uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
@@ -191,8 +188,9 @@ static int begin(VM *vm) {
                                        0, on_overdue, vm);
         if (r < 0)
                 return r;
+        /* Before its process, so that none is there that guestmapd would not know for durable. */
         if (vm->durable) {
-                r = make_durable(vm);
+                r = durable_add(vm->manager->settings.state_dir, vm);
                 if (r < 0)
                         return r;
         }
@@ -237,7 +235,7 @@ static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, ui
         if (r < 0)
                 return r;
         vm->owner = owner;
-        vm->durable = options->durable;
+        vm->durable = vm->unmade = options->durable;
         *ret = TAKE_PTR(vm);
         return 0;
 }

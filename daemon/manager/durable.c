@@ -12,6 +12,7 @@
 
 #define SUFFIX     ".vm"
 #define NEW_SUFFIX ".new"
+#define UNMADE     "unmade" /* behind the rest */
 
 static int path_of(char path[static PATH_MAX], const char *dir, const char *instance,
                    const char *suffix) {
@@ -20,18 +21,19 @@ static int path_of(char path[static PATH_MAX], const char *dir, const char *inst
                        : -ENAMETOOLONG;
 }
 
-static int write_to(const char *path, const DurableVM *vm) {
+static int write_to(const char *path, const VM *vm) {
         _cleanup_(fclosep) FILE *file = fopen(path, "we");
 
         if (!file)
                 return -errno;
-        fprintf(file, "%s %s %" PRIu32 "\n", vm->name, vm->id, vm->owner);
+        fprintf(file, "%s %s %" PRIu32 "%s\n", vm->name, vm->id, vm->owner,
+                vm->unmade ? " " UNMADE : "");
         if (fflush(file) == EOF || fsync(fileno(file)) < 0)
                 return -errno;
         return 0;
 }
 
-int durable_add(const char *dir, const DurableVM *vm) {
+int durable_add(const char *dir, const VM *vm) {
         char path[PATH_MAX], new[PATH_MAX];
         int r;
 
@@ -47,6 +49,13 @@ int durable_add(const char *dir, const DurableVM *vm) {
         if (rename(new, path) < 0)
                 return -errno;
         return directory_sync(dir);
+}
+
+int durable_confirm(const char *dir, VM *vm) {
+        if (!vm->unmade)
+                return 0;
+        vm->unmade = false;
+        return durable_add(dir, vm);
 }
 
 void durable_remove(const char *dir, const char *instance) {
@@ -68,15 +77,18 @@ bool durable_has(const char *dir, const char *instance) {
 
 static bool read_from(DIR *stream, const char *file, DurableVM *vm) {
         _cleanup_(closep) int fd = openat(dirfd(stream), file, O_RDONLY | O_CLOEXEC);
-        char text[sizeof(*vm) + 16];
+        char text[sizeof(*vm) + 16], word[sizeof(UNMADE)] = "";
         ssize_t n;
+        int fields;
 
         n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
         if (n < 0)
                 return false;
         text[n] = '\0';
-        return sscanf(text, "%63s %32s %" SCNu32 "\n", vm->name, vm->id, &vm->owner) == 3 &&
-               strlen(vm->id) == VM_ID_LENGTH && vm_name_is_valid(vm->name);
+        fields = sscanf(text, "%63s %32s %" SCNu32 " %6s", vm->name, vm->id, &vm->owner, word);
+        vm->unmade = strcmp(word, UNMADE) == 0;
+        return fields == 3 + vm->unmade && strlen(vm->id) == VM_ID_LENGTH &&
+               vm_name_is_valid(vm->name);
 }
 
 /* Whether the file's name is one of ours: the instance is in front of the suffix. */

@@ -6,11 +6,13 @@
  *
  * What is in such a VM its own process keeps. guestmapd keeps, in its state directory, a file for
  * each that says who it is, INSTANCE.vm, and starts those that do not run. It is there from before
- * the VM is set up until it is destroyed: what ends it otherwise ends it for a while.
+ * the VM is set up until it is destroyed: what ends it otherwise ends it for a while. Until the VM
+ * has been set up the file says so, too: what comes back empty then was never there.
  *
  * Where guestmapd runs the processes itself, theirs is the directory INSTANCE beside that file.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/manager/vm.h"
@@ -22,10 +24,13 @@ struct DurableVM {
         char name[VM_NAME_MAX + 1];
         char id[VM_ID_LENGTH + 1];
         uint32_t owner;
+        bool unmade; /* not known to have been set up */
 };
 
-/* On disk when it returns. */
-int durable_add(const char *dir, const DurableVM *vm);
+/* On disk when it returns; in place of what was said of that instance before. */
+int durable_add(const char *dir, const VM *vm);
+/* It has been set up: says so, if that was not known. */
+int durable_confirm(const char *dir, VM *vm);
 /* Its process' directory goes, too. */
 void durable_remove(const char *dir, const char *instance);
 

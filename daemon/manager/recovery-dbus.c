@@ -80,6 +80,15 @@ static void crash(VM *vm, const char *why) {
         held_refuse(vm, "it has crashed");
 }
 
+/* Who asked for it was not told, but it is there. */
+static void confirm(VM *vm) {
+        int r;
+
+        r = durable_confirm(vm->manager->settings.state_dir, vm);
+        if (r < 0)
+                log_vm(LOG_WARNING, vm->name, "can't remember that it was made: %s", strerror(-r));
+}
+
 /* Of a VM that is found before guestmapd serves an earlier one has told. */
 static void found(VM *vm) {
         bool early = !vm->manager->settled, is_news = !vm->announced && !early;
@@ -92,6 +101,7 @@ static void found(VM *vm) {
                                              .generation = vm->generation},
                           "is back, at generation %" PRIu64, vm->generation);
 
+        confirm(vm);
         if (early)
                 vm->told = vm->generation;
         vm->announced = true;
@@ -149,11 +159,12 @@ static bool read_identity(VM *vm, const char *name, const char *id, uint32_t own
 
 /* A process that has not been set up is of no use to anybody. */
 static void on_empty(VM *vm) {
-        if (!vm->path) {
-                departure_begin(vm, NULL); /* guestmapd ended before it could set it up */
+        if (vm->path && !vm->unmade) {
+                crash(vm, "its process has come back without it");
                 return;
         }
-        crash(vm, "its process has come back without it");
+        vm->destroyed = true; /* guestmapd ended before it could set it up */
+        departure_begin(vm, NULL);
 }
 
 static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
@@ -291,6 +302,18 @@ void recovery_process_ended(void *userdata, int status, const char *how) {
                 crash(vm, "its process can't restore it");
 }
 
+/* Clients know of it, unless it may not have been made. */
+static int show(VM *vm) {
+        int r;
+
+        r = vm_set_state(vm, "recovering");
+        if (r < 0 || vm->unmade)
+                return r;
+        vm->announced = true;
+        vm_set_phase(vm, VM_RECOVERING);
+        return 0;
+}
+
 static int on_durable(const DurableVM *durable, void *userdata) {
         _cleanup_(vm_freep) VM *vm = NULL;
         int r;
@@ -299,7 +322,8 @@ static int on_durable(const DurableVM *durable, void *userdata) {
         if (r < 0)
                 return r;
         vm_await(vm);
-        vm->durable = vm->announced = true;
+        vm->durable = true;
+        vm->unmade = durable->unmade;
         vm->owner = durable->owner;
         vm->instance = strdup(durable->instance);
         if (!vm->instance)
@@ -310,10 +334,9 @@ static int on_durable(const DurableVM *durable, void *userdata) {
                             vm->manager->settings.state_dir, durable->instance, durable->name);
                 return 0;
         }
-        r = vm_set_state(vm, "recovering");
+        r = show(vm);
         if (r < 0)
                 return r;
-        vm_set_phase(vm, VM_RECOVERING);
         look_for_process(TAKE_PTR(vm));
         return 0;
 }

@@ -59,6 +59,7 @@ struct VM {
         char *id;       /* 32 hexadecimal digits */
         uint32_t owner;
         bool durable; /* it outlives its process' end by order, durable.h */
+        bool unmade;  /* durable, but not known to have been set up */
 
         Process *process; /* NULL: a unit, a process not known by pid, or none any more */
         FDStore *store;   /* of a process that is no unit */

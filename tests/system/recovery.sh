@@ -205,6 +205,18 @@ test_a_durable_vm_leaves_and_is_destroyed() {
         not listed brief
 }
 
+# guestmapd and the process have died before anything of it was there.
+test_what_was_never_made_is_not_there() {
+        systemctl stop guestmapd.service
+        echo "half 0123456789abcdef0123456789abcdef 0 unmade" >/var/lib/guestmap/half.vm
+        chown guestmap: /var/lib/guestmap/half.vm
+        systemctl start guestmapd.service
+        eventually not test -e /var/lib/guestmap/half.vm
+        not listed half
+        eventually create half
+        destroy half
+}
+
 test_a_durable_vm_is_left_for_the_next_boot() {
         manager CreateVM 'sa{sv}' kept 2 accelerator s "$accelerator" durable b true
         add_region kept ram
