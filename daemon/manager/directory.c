@@ -9,8 +9,21 @@
 #include "daemon/manager/directory.h"
 #include "lib/util/cleanup.h"
 
+static int sync_above(const char *path) {
+        const char *slash = strrchr(path, '/');
+        char above[PATH_MAX];
+
+        if (!slash)
+                return directory_sync(".");
+        snprintf(above, sizeof(above), "%.*s", (int)(slash - path) + 1, path);
+        return directory_sync(above);
+}
+
+/* On disk when it returns: to sync what is in it would not help else. */
 static int make_one(const char *path) {
-        return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+        if (mkdir(path, 0700) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        return sync_above(path);
 }
 
 int directory_make(const char *path) {

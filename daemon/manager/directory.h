@@ -7,7 +7,8 @@
  * guestmapd makes and removes them, for processes that it runs itself. They hold files only.
  */
 
-/* Makes it, and those above it that are missing, for this user alone. It may be there already. */
+/* Makes it, and those above it that are missing, for this user alone; on disk when it returns. It
+ * may be there already. */
 int directory_make(const char *path);
 
 /* Has what was renamed or removed in it stay so. */
