@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -187,6 +189,13 @@ int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, Pro
         return r;
 }
 
+/* Whether nobody is at the other end any more. */
+static bool is_hung_up(int socket) {
+        struct pollfd poll_fd = {.fd = socket};
+
+        return poll(&poll_fd, 1, 0) < 0 || (poll_fd.revents & (POLLHUP | POLLERR));
+}
+
 int process_adopt(Process **ret, sd_event *event, int socket, ProcessEnded ended, void *userdata) {
         _cleanup_(closep) int pidfd = -1;
         struct ucred peer;
@@ -199,6 +208,9 @@ int process_adopt(Process **ret, sd_event *event, int socket, ProcessEnded ended
         pidfd = pidfd_open(peer.pid, 0);
         if (pidfd < 0)
                 return -errno;
+        /* It has the other end until it ends, and only then may the pid be another's. */
+        if (is_hung_up(socket))
+                return -ESRCH;
         return process_new(ret, event, &pidfd, ended, userdata);
 }
 

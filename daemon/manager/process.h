@@ -40,7 +40,7 @@ int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, Pro
 
 /*
  * Takes charge of the process that listens at the other end of `socket`. -ESRCH when that cannot be
- * known: the process has not called listen() itself, or lives in another pid namespace.
+ * known: the process has not called listen() itself, has ended, or lives in another pid namespace.
  */
 int process_adopt(Process **ret, sd_event *event, int socket, ProcessEnded ended, void *userdata);
 
