@@ -48,9 +48,14 @@ static void failed_errno(VM *vm, int r, const char *what) {
         creation_failed(vm, &error);
 }
 
+/* What was asked before it failed may be answered after that. */
+static bool is_over(const VM *vm, const sd_bus_message *reply) {
+        return !reply || vm->phase != VM_STARTING;
+}
+
 /* The first properties are there: it can be shown. */
 static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
-        if (!reply)
+        if (is_over(vm, reply))
                 return;
         if (!vm_read_reply(vm, reply)) {
                 failed_errno(vm, -EIO, "its process does not tell its properties");
@@ -74,7 +79,7 @@ static void ask_first_properties(VM *vm) {
 static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
         int r;
 
-        if (!reply)
+        if (is_over(vm, reply))
                 return;
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 creation_failed(vm, sd_bus_message_get_error(reply));
@@ -111,7 +116,7 @@ static int set_up(VM *vm) {
 static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {
         int r;
 
-        if (!reply)
+        if (is_over(vm, reply))
                 return;
         vm->timer = sd_event_source_disable_unref(vm->timer);
         if (sd_bus_message_is_method_error(reply, NULL)) {
