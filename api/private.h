@@ -37,6 +37,11 @@
  *   Offer()
  *       A guestmapd that runs the process itself has started again, and has nothing of what the
  *       process stored: all of it is sent to $NOTIFY_SOCKET once more, before this is answered.
+ *   LimitRAM(b limited) → (t bytes)
+ *       Whether the user's VMs may have so much RAM and no more: then the process asks with
+ *       ReserveRAM, from now on, before its VM has more than these bytes, which are what it has, or
+ *       will have once the change under way is made. Called when guestmapd has connected, when its
+ *       configuration has changed, and before the VM of another process is refused.
  *   Quit()
  *       Answers, then the process ends: the VM is destroyed.
  *   signal Leaving()
@@ -45,6 +50,13 @@
  *       restarted. A connection that ends without it means a crash.
  *
  * None of them but Setup and Offer waits for anything.
+ *
+ * The same object and interface at guestmapd's end:
+ *
+ *   ReserveRAM(t bytes) → (s refusal)
+ *       The VM is to have so much RAM in all. "": it may; else why not, in words for QuotaExceeded.
+ *       The answer waits until all other VMs of the user have said what they have. One question at
+ *       a time: a later one stands for those before it.
  */
 
 #include "api/names.h"

@@ -241,6 +241,7 @@ static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, ui
                 return r;
         vm->owner = owner;
         vm->durable = vm->unmade = options->durable;
+        vm->ration.is_known = true; /* it has nothing yet */
         *ret = TAKE_PTR(vm);
         return 0;
 }

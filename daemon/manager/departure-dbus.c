@@ -35,6 +35,8 @@ static void clear_away(VM *vm) {
 }
 
 static void finish(VM *vm) {
+        Manager *manager = vm->manager;
+
         if (vm->instance)
                 clear_away(vm);
         if (vm->answer)
@@ -42,6 +44,7 @@ static void finish(VM *vm) {
         if (vm->announced)
                 vm_announce_removal(vm);
         vm_free(vm);
+        ration_reconsider(manager);
 }
 
 static void on_job(VM *vm, const char *result) {

@@ -202,6 +202,11 @@ void link_add_bytes(Link *link, size_t bytes) {
         (void)link_backlog_bytes(link);
 }
 
+int link_add_object(Link *link, const char *path, const char *interface,
+                    const sd_bus_vtable *vtable, void *userdata) {
+        return sd_bus_add_object_vtable(link->bus, NULL, path, interface, vtable, userdata);
+}
+
 int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
                   const char *member) {
         return sd_bus_message_new_method_call(link->bus, ret, NULL, path, interface, member);
@@ -237,8 +242,12 @@ int link_tell(Link *link, sd_bus_message *m) {
         int r;
 
         r = sd_bus_message_set_expect_reply(m, 0);
-        if (r < 0)
-                return r;
+        return r < 0 ? r : link_answer(link, m);
+}
+
+int link_answer(Link *link, sd_bus_message *m) {
+        int r;
+
         r = sd_bus_send(link->bus, m, NULL);
         link_wait(link);
         return r;

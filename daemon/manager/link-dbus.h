@@ -42,6 +42,10 @@ uint64_t link_backlog_bytes(Link *link);
 /* A message of so many bytes was sent; the others count as empty. */
 void link_add_bytes(Link *link, size_t bytes);
 
+/* What the process may call on this connection. */
+int link_add_object(Link *link, const char *path, const char *interface,
+                    const sd_bus_vtable *vtable, void *userdata);
+
 int link_new_call(Link *link, sd_bus_message **ret, const char *path, const char *interface,
                   const char *member);
 
@@ -50,5 +54,6 @@ int link_call(Link *link, LinkCall **ret, sd_bus_message *call, uint64_t usec, L
               void *userdata);
 void link_call_cancel(LinkCall *call);
 
-/* Sends a call that wants no reply. */
+/* Sends a call that wants no reply; an answer to a call of the process. */
 int link_tell(Link *link, sd_bus_message *call);
+int link_answer(Link *link, sd_bus_message *reply);

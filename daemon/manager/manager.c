@@ -92,6 +92,7 @@ void manager_reload(Manager *manager) {
                 log_error("can't read the configuration: %s", strerror(-r));
         else
                 manager_tell_limits(manager);
+        ration_reload(manager);
         if (manager->named)
                 (void)sd_notify(0, "READY=1");
 }

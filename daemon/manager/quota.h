@@ -25,17 +25,18 @@ typedef struct Quotas Quotas;
 #define QUOTA_INFINITY UINT64_MAX
 
 enum Quota {
-        QUOTA_VMS,              /* VMs, crashed ones too */
-        QUOTA_SIGNALS,          /* not yet taken by the bus; beyond it commits are folded */
-        QUOTA_VMS_PER_USER,     /* of one owner */
-        QUOTA_CALLS_PER_USER,   /* of one uid, sent to VMs and not answered */
-        QUOTA_BYTES_PER_USER,   /* in these calls, about; beyond it none is added */
-        QUOTA_CALLS_PER_CLIENT, /* of one bus connection: waiting or sent to a VM, not answered */
-        QUOTA_DESCRIPTORS,      /* of one call */
-        QUOTA_MESSAGE_BYTES,    /* of one call, about */
-        QUOTA_CALLS_PER_VM,     /* not yet taken from its connection by a VM process */
-        QUOTA_BYTES_PER_VM,     /* in these calls, about; beyond it none is added */
-        QUOTA_MEMORY_MAX,       /* bytes of a VM's control group, where it is a unit */
+        QUOTA_VMS,                /* VMs, crashed ones too */
+        QUOTA_SIGNALS,            /* not yet taken by the bus; beyond it commits are folded */
+        QUOTA_VMS_PER_USER,       /* of one owner */
+        QUOTA_CALLS_PER_USER,     /* of one uid, sent to VMs and not answered */
+        QUOTA_BYTES_PER_USER,     /* in these calls, about; beyond it none is added */
+        QUOTA_RAM_BYTES_PER_USER, /* of all backings of all VMs of one owner */
+        QUOTA_CALLS_PER_CLIENT,   /* of one bus connection: waiting or sent to a VM, not answered */
+        QUOTA_DESCRIPTORS,        /* of one call */
+        QUOTA_MESSAGE_BYTES,      /* of one call, about */
+        QUOTA_CALLS_PER_VM,       /* not yet taken from its connection by a VM process */
+        QUOTA_BYTES_PER_VM,       /* in these calls, about; beyond it none is added */
+        QUOTA_MEMORY_MAX,         /* bytes of a VM's control group, where it is a unit */
 
         QUOTA_REGIONS, /* from here on: enforced by a VM's process, of that VM */
         QUOTA_ADDRESS_SPACES,

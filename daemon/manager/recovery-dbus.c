@@ -78,6 +78,7 @@ static void crash(VM *vm, const char *why) {
         vm_set_phase(vm, VM_CRASHED);
         signal_state(vm);
         held_refuse(vm, "it has crashed");
+        ration_reconsider(vm->manager);
 }
 
 /* Who asked for it was not told, but it is there. */
@@ -110,6 +111,7 @@ static void found(VM *vm) {
         vm_set_phase(vm, VM_LIVING);
         if (is_news)
                 vm_announce(vm);
+        ration_reconsider(vm->manager);
         relay_catch_up(vm);
         forward_held(vm);
 }
@@ -192,7 +194,8 @@ int recovery_connect(VM *vm) {
         r = runtime_dir_connect(vm->manager->settings.runtime_dir, vm->instance, &fd);
         if (r < 0)
                 return r;
-        return link_new(&vm->link, vm, fd, relay_signal, recovery_link_closed);
+        r = link_new(&vm->link, vm, fd, relay_signal, recovery_link_closed);
+        return r < 0 ? r : ration_begin(vm);
 }
 
 /* No time-out: a process may have much to recover, and one that ends is heard of. */

@@ -86,6 +86,7 @@ VM *vm_free(VM *vm) {
         sd_event_source_disable_unref(vm->timer);
         sd_event_source_disable_unref(vm->refresh);
         vm_drop_messages(vm);
+        ration_forget(vm);
         free(vm->name);
         free(vm->path);
         free(vm->instance);

@@ -26,6 +26,7 @@
 #include "daemon/manager/fd-store.h"
 #include "daemon/manager/held-dbus.h"
 #include "daemon/manager/process.h"
+#include "daemon/manager/ration-dbus.h"
 #include "lib/util/tree.h"
 
 #define VM_NAME_MAX     63
@@ -68,6 +69,7 @@ struct VM {
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
         bool orderly;                       /* the process has said that it leaves */
 
+        Ration ration;
         HeldCalls held;         /* RECOVERING */
         sd_event_source *retry; /* RECOVERING, or found and STARTING: when to look for it again */
         unsigned attempts;      /* how often it was looked for since it was there */

@@ -3,12 +3,14 @@
 #include "daemon/vm/change.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/journal-record.h"
+#include "daemon/vm/ration.h"
 
 void change_begin(Change *change, VM *vm) {
         map_check_in(vm->map);
         *change = (Change){
                 .vm = vm,
                 .mark = map_mark(vm->map),
+                .ram_bytes = vm->map->ram_bytes,
         };
 }
 
@@ -24,6 +26,8 @@ void change_deinit(Change *change) {
         commit_free(change->commit);
         if (change->vm && !change->applied && !change->staged)
                 map_rollback(change->vm->map, change->mark);
+        if (change->vm)
+                ration_settle(change->vm->ration, change->ram_bytes);
         object_changes_deinit(&change->objects);
         *change = (Change){};
 }
@@ -126,16 +130,20 @@ static bool is_worth_a_record(const Change *change) {
         return change->commit && change->commit->tree_changed && change->vm->record;
 }
 
-/* First the descriptors: the journal says that they are kept. */
+/* First what can be refused; the descriptors before the journal, which says that they are kept. */
 int change_record(Change *change, Detail *detail) {
         int r = 0;
 
-        if (change->brings_descriptors)
+        if (change->commit)
+                r = ration_take(change->vm->ration, change->vm->map->ram_bytes, detail);
+        if (r == 0 && change->brings_descriptors)
                 r = fd_store_settle(change->vm->store, detail);
         return r == 0 && is_worth_a_record(change) ? write_record(change, detail) : r;
 }
 
 bool change_waits(const Change *change) {
+        if (change->commit && ration_waits(change->vm->ration, change->vm->map->ram_bytes))
+                return true;
         if (is_worth_a_record(change) && change->vm->record->journal->durable)
                 return true;
         return change->brings_descriptors && !fd_store_is_settled(change->vm->store);
@@ -156,6 +164,7 @@ int change_apply(Change *change, Detail *detail) {
                 take_back_record(change);
         change->recording = false;
         change->applied = true;
+        change->ram_bytes = change->vm->map->ram_bytes;
         object_changes_settle(&change->objects, change->vm->map);
         return 0;
 }

@@ -25,6 +25,7 @@ struct Change {
         Commit *commit;       /* once prepared */
         Transaction *staged;  /* whose edits these are; NULL: made by change_edit() */
         size_t mark;          /* in the map's undo log, where the edits begin */
+        uint64_t ram_bytes;   /* of the map without the edits, and with them once applied */
         size_t n_edits;
         uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
         const char *discarded_region; /* the first that loses any; lives with the edits */
@@ -48,9 +49,10 @@ int change_take_staged(Change *change, Transaction *staged);
 /* Any outcome of commit_new(), of transaction_prepare(). */
 int change_prepare(Change *change, Detail *detail);
 /*
- * Makes sure that what was prepared outlives the process: its descriptors are kept, and then it is
- * written to the journal, if there is one; what changes nothing is not written. Waits for others
- * and for disks if it has to. Any outcome of fd_store_settle(); VM_E_NO_SPACE.
+ * Makes sure that the user may have the memory, and that what was prepared outlives the process:
+ * its descriptors are kept, and then it is written to the journal, if there is one; what changes
+ * nothing is not written. Waits for others and for disks if it has to. Any outcome of ration_take()
+ * and of fd_store_settle(); VM_E_NO_SPACE. Nothing of one that was only looked at, and has gone.
  */
 int change_record(Change *change, Detail *detail);
 /* Whether that may have to wait. */

@@ -79,6 +79,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_PRIVATE, "Caller"},
         {GUESTMAP_INTERFACE_PRIVATE, "Connect"},
         {GUESTMAP_INTERFACE_PRIVATE, "Describe"},
+        {GUESTMAP_INTERFACE_PRIVATE, "LimitRAM"},
         {GUESTMAP_INTERFACE_PRIVATE, "Quit"},
 };
 

@@ -187,6 +187,8 @@ static int serve_recovered(Service *service, VM *vm) {
         Detail detail = {};
         int r;
 
+        vm->ration = &service->ration.ration;
+        ration_settle(vm->ration, vm->map->ram_bytes);
         r = service_take_vm(service, vm);
         if (r == 0)
                 r = vcpu_file_load(vm, &detail);

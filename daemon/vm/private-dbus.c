@@ -77,6 +77,8 @@ static const sd_bus_vtable private_vtable[] = {
                                 method_caller_gone, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Offer", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_offer,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("LimitRAM", SD_BUS_ARGS("b", limited), SD_BUS_RESULT("t", bytes),
+                                method_limit_ram, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Quit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_quit,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Leaving", SD_BUS_NO_ARGS, 0),

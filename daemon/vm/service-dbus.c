@@ -51,7 +51,9 @@ int service_new(Service **ret, sd_event *event) {
         CDS_INIT_LIST_HEAD(&service->dumps);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
-        r = status_init(&service->status, event, print_status, service);
+        r = ration_asker_init(&service->ration, service);
+        if (r >= 0)
+                r = status_init(&service->status, event, print_status, service);
         if (r < 0) {
                 service_free(service);
                 return r;
@@ -66,6 +68,8 @@ Service *service_free(Service *service) {
 
         if (!service)
                 return NULL;
+        if (service->ration.service)
+                ration_close(&service->ration.ration);
         jobs_deinit(&service->jobs);
         sd_event_source_disable_unref(service->compaction);
         if (service->is_destroyed)
@@ -81,6 +85,7 @@ Service *service_free(Service *service) {
         access_teller_deinit(&service->access_teller);
         log_set_vm(NULL);
         vm_free(service->vm);
+        ration_asker_deinit(&service->ration);
         free(service->vcpu_prefix);
         free(service->region_prefix);
         free(service->space_prefix);
@@ -114,6 +119,7 @@ void service_connection_gone(Service *service, sd_bus *bus, const char *name) {
                 return;
         drop_calls(service, NULL);
         callers_clear(&service->callers);
+        ration_asker_disconnect(&service->ration);
         service->bus = NULL;
 }
 

@@ -30,6 +30,7 @@
 #include "daemon/vm/history.h"
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
+#include "daemon/vm/ration-dbus.h"
 #include "daemon/vm/recovery.h"
 #include "daemon/vm/vm.h"
 #include "daemon/vm/watch-dbus.h"
@@ -48,6 +49,7 @@ struct Service {
         bool is_destroyed; /* the VM ends with the process, for good */
         Places places;     /* borrowed; set before a VM is */
         FDStore *store;    /* of the VM; borrowed, set before there is one; NULL: there is none */
+        RationAsker ration;
         Jobs jobs;
 
         char *path; /* of the VM object, and of the nodes below it */

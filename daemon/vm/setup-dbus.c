@@ -64,6 +64,7 @@ static int read_call(SetupCall *call) {
                 return r;
         vm_set_limits(call->vm, &limits);
         call->vm->store = call->service->store;
+        call->vm->ration = &call->service->ration.ration;
         call->vm->directory = call->service->places.runtime;
         return 0;
 }

@@ -31,6 +31,7 @@
 #include "lib/util/detail.h"
 
 typedef struct FDStore FDStore;
+typedef struct Ration Ration;
 typedef struct Record Record;
 typedef struct VCPUs VCPUs;
 typedef struct VM VM;
@@ -59,6 +60,7 @@ struct VM {
         VCPUs *vcpus;
         AccessLog *access_log; /* of all handlers that take notes */
         FDStore *store;        /* where descriptors are kept; borrowed; NULL: nowhere */
+        Ration *ration;        /* of RAM; borrowed; NULL: there is no limit to it */
         Record *record;        /* of the journal; owned, for good; NULL: none is kept */
         const char *directory; /* of the facts; borrowed; NULL: they end with the process */
         Facts facts;

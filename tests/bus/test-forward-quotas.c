@@ -6,6 +6,7 @@
  * Each is made small, reached, and named by the refusal; those of one VM by its process.
  */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "tests/common/unit.h"
 
 #define VM1          GUESTMAP_PATH_VM "/vm1"
+#define VM2          GUESTMAP_PATH_VM "/vm2"
 #define PROPERTIES   "org.freedesktop.DBus.Properties"
 #define call(...)    must_call(client, __VA_ARGS__)
 #define refused(...) must_refuse(client, __VA_ARGS__)
@@ -45,6 +47,8 @@ static const char config[] = "[User]\n"
                              "DocumentBytes=20\n"
                              "JSONDepth=4\n";
 
+static const char ram_config[] = "[User]\nRAMBytesPerUser=32K\n";
+
 static const char *bus_kind, *program;
 static char directory[] = "/tmp/guestmap-quotas-XXXXXX";
 static World world;
@@ -67,14 +71,25 @@ static void configure(const char *text) {
         refused(QUOTA, quota, vm, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}", name, kind,  \
                 (uint64_t)(size), "", UINT64_C(0), 0, 0)
 
-static int set_up(void **state) {
+/* On the other end of a connection of one's own. */
+static sd_bus *must_speak(int fd) {
+        int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        sd_bus *bus;
+
+        assert_true(sd_bus_new(&bus) >= 0);
+        assert_true(sd_bus_set_fd(bus, own, own) >= 0);
+        assert_true(sd_bus_start(bus) >= 0);
+        return bus;
+}
+
+static int begin(const char *text) {
         char path[128];
 
         snprintf(path, sizeof(path), "%s/guestmap", directory);
         if (mkdir(path, 0700) < 0)
                 return -1;
         setenv("XDG_CONFIG_HOME", directory, 1);
-        configure(config);
+        configure(text);
         if (!world_open(&world, bus_kind, program, "--user"))
                 return -1;
         client = world_connect(&world);
@@ -82,6 +97,18 @@ static int set_up(void **state) {
                 return -1;
         must_create(client, "vm1");
         return 0;
+}
+
+static int set_up(void **state) {
+        return begin(config);
+}
+
+static int set_up_ram(void **state) {
+        int r = begin(ram_config);
+
+        if (r == 0)
+                must_create(client, "vm2");
+        return r;
 }
 
 static int tear_down(void **state) {
@@ -256,16 +283,22 @@ static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-/* What comes is under the new limits; a VM that is there keeps its own. */
-static void test_reload(void **state) {
+static void reload(const char *text) {
+        sd_bus_slot *slot = NULL;
         bool changed = false;
 
-        assert_true(sd_bus_match_signal(client, NULL, GUESTMAP_SERVICE, GUESTMAP_PATH, PROPERTIES,
+        assert_true(sd_bus_match_signal(client, &slot, GUESTMAP_SERVICE, GUESTMAP_PATH, PROPERTIES,
                                         "PropertiesChanged", on_changed, &changed) >= 0);
-        configure("[VM]\nRAMBytes=4K\nNonsense=1\n");
+        configure(text);
         assert_int_equal(kill(world.daemon, SIGHUP), 0);
         while (!changed)
                 must_process(client);
+        sd_bus_slot_unref(slot);
+}
+
+/* What comes is under the new limits; a VM that is there keeps its own. */
+static void test_reload(void **state) {
+        reload("[VM]\nRAMBytes=4K\nNonsense=1\n");
         assert_int_equal(limit("RAMBytes"), 4096);
         assert_int_equal(limit("VMsPerUser"), 2048);
         ADD(VM1, "a", "ram", 8192);
@@ -275,14 +308,146 @@ static void test_reload(void **state) {
         ADD(GUESTMAP_PATH_VM "/vm2", "a", "ram", 4096);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define REMOVE(vm, name)                                                                           \
+        sd_bus_message_unref(call(vm, GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", name, 0))
+
+/* What one has the other cannot have, and can when it is free again: region, or VM. */
+static void test_ram_of_user(void **state) {
+        assert_int_equal(limit("RAMBytesPerUser"), 32768);
+        ADD(VM1, "a", "ram", 24576);
+        REFUSED_ADD("RAMBytesPerUser: 24576", VM2, "a", "ram", 12288);
+        ADD(VM2, "a", "ram", 8192);
+        REFUSED_ADD("the limit is 32768", VM2, "b", "ram", 1);
+        REMOVE(VM1, "a");
+        ADD(VM2, "b", "ram", 24576);
+        REFUSED_ADD("RAMBytesPerUser: 32768", VM1, "a", "ram", 1);
+        sd_bus_message_unref(
+                call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}", "vm2", 0));
+        ADD(VM1, "a", "ram", 32768);
+}
+
+/* However memory comes: with a document, a transaction, a new VM. What is not made takes none. */
+static void test_ram_of_commits(void **state) {
+        static const char patch[] =
+                "{\"guestmap\": 1, \"edits\": [{\"add-region\": {\"name\": \"b\","
+                " \"kind\": \"ram\", \"size\": \"0x7000\"}}]}";
+        static const char layout[] = "{\"guestmap\": 1, \"regions\": [{\"name\": \"b\","
+                                     " \"kind\": \"ram\", \"size\": \"0x7000\"}]}";
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *begun = NULL;
+        const char *path;
+
+        ADD(VM1, "a", "ram", 8192);
+        refused(QUOTA, "RAMBytesPerUser", VM2, GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", patch, 0);
+        refused(QUOTA, "RAMBytesPerUser", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
+                "sa{sv}", "vm3", 2, "accelerator", "s", "none", "layout", "s", layout);
+        begun = call(VM2, GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", UINT64_C(0), 0);
+        assert_true(sd_bus_message_read(begun, "o", &path) > 0);
+        ADD(path, "b", "ram", 0x7000);
+        refused(QUOTA, "RAMBytesPerUser", path, GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}",
+                0);
+        REMOVE(VM1, "a");
+        sd_bus_message_unref(call(path, GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", 0));
+        REFUSED_ADD("RAMBytesPerUser: 28672", VM1, "a", "ram", 8192);
+        ADD(VM1, "a", "ram", 4096);
+}
+
+/* One that starts again finds what there is. VMs take no more while it is not there. */
+static void test_ram_without_guestmapd(void **state) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *opened = NULL;
+        sd_bus *own, *bus = client;
+        int fd;
+
+        ADD(VM1, "a", "ram", 16384);
+        ADD(VM1, "b", "ram", 8192);
+        opened = call(VM1, GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", 0);
+        assert_true(sd_bus_message_read(opened, "h", &fd) > 0);
+        own = must_speak(fd);
+        world_stop_daemon(&world, SIGKILL);
+        client = own;
+        REFUSED_ADD("RAMBytesPerUser: guestmapd", VM1, "c", "ram", 4096);
+        REMOVE(VM1, "b");
+        client = bus;
+        assert_true(world_start_daemon(&world));
+        REFUSED_ADD("RAMBytesPerUser: 16384", VM2, "a", "ram", 20480);
+        ADD(VM2, "a", "ram", 16384);
+        REFUSED_ADD("RAMBytesPerUser: 16384", VM1, "c", "ram", 1);
+        sd_bus_flush_close_unref(own);
+}
+
+/* A VM's process that comes back has what it had. */
+static void test_ram_of_lost_process(void **state) {
+        pid_t vm;
+
+        ADD(VM2, "a", "ram", 24576);
+        vm = world_newest_vm(&world);
+        assert_int_equal(kill(vm, SIGKILL), 0);
+        assert_true(world_process_ends(vm));
+        REFUSED_ADD("RAMBytesPerUser: 24576", VM1, "a", "ram", 12288);
+        REFUSED_ADD("RAMBytesPerUser: 0", VM2, "b", "ram", 12288);
+        ADD(VM2, "b", "ram", 8192);
+        REFUSED_ADD("RAMBytesPerUser: 32768", VM1, "a", "ram", 1);
+}
+
+/* Nobody is refused, and nothing granted, before the others have said what they have. */
+static void test_ram_of_silent_process(void **state) {
+        Answers answers = {.quota = "RAMBytesPerUser"};
+        pid_t vm = world_newest_vm(&world);
+
+        ADD(VM2, "a", "ram", 24576);
+        REMOVE(VM2, "a");
+        assert_int_equal(kill(vm, SIGSTOP), 0);
+        assert_true(sd_bus_call_method_async(client, NULL, GUESTMAP_SERVICE, VM1,
+                                             GUESTMAP_INTERFACE_MAP, "AddRegion", on_answer,
+                                             &answers, "sststia{sv}", "a", "ram", UINT64_C(24576),
+                                             "", UINT64_C(0), 0, 0) >= 0);
+        assert_int_equal(limit("RAMBytesPerUser"), 32768);
+        assert_int_equal(answers.n, 0);
+        assert_int_equal(kill(vm, SIGCONT), 0);
+        wait_for_answers(client, &answers, 1);
+        assert_int_equal(answers.n_refused, 0);
+        REFUSED_ADD("RAMBytesPerUser: 24576", VM2, "a", "ram", 12288);
+}
+
+/* A limit that comes counts what there is, also what is beyond it; and one may go. */
+static void test_ram_reload(void **state) {
+        reload("");
+        ADD(VM1, "a", "ram", 65536);
+        ADD(VM2, "a", "ram", 4096);
+        reload(ram_config);
+        REFUSED_ADD("RAMBytesPerUser: 65536", VM2, "b", "ram", 1);
+        REFUSED_ADD("RAMBytesPerUser: 4096", VM1, "b", "ram", 1);
+        REMOVE(VM1, "a");
+        REFUSED_ADD("RAMBytesPerUser: 4096", VM1, "a", "ram", 65536);
+        ADD(VM2, "b", "ram", 28672);
+        reload("[User]\nRAMBytesPerUser=40K\n");
+        REFUSED_ADD("RAMBytesPerUser: 32768", VM1, "a", "ram", 12288);
+        ADD(VM1, "a", "ram", 8192);
+        reload("");
+        assert_true(limit("RAMBytesPerUser") == UINT64_MAX);
+        ADD(VM1, "b", "ram", 65536);
+}
+
+#define TEST(function)     cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define RAM_TEST(function) cmocka_unit_test_setup_teardown(function, set_up_ram, tear_down)
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_shown),        TEST(test_vms),       TEST(test_contents),
-                TEST(test_transactions), TEST(test_documents), TEST(test_layouts),
-                TEST(test_messages),     TEST(test_calls),     TEST(test_bytes),
+                TEST(test_shown),
+                TEST(test_vms),
+                TEST(test_contents),
+                TEST(test_transactions),
+                TEST(test_documents),
+                TEST(test_layouts),
+                TEST(test_messages),
+                TEST(test_calls),
+                TEST(test_bytes),
                 TEST(test_reload),
+                RAM_TEST(test_ram_of_user),
+                RAM_TEST(test_ram_of_commits),
+                RAM_TEST(test_ram_without_guestmapd),
+                RAM_TEST(test_ram_of_lost_process),
+                RAM_TEST(test_ram_of_silent_process),
+                RAM_TEST(test_ram_reload),
         };
         int failed;
 
