@@ -71,6 +71,7 @@ Connection *connection_free(Connection *connection) {
                 service_connection_gone(connection->service, connection->bus,
                                         name_of(connection->bus));
         }
+        sd_event_source_disable_unref(connection->rest);
         sd_bus_close_unref(connection->bus);
         free(connection);
         return NULL;
@@ -80,6 +81,33 @@ DEFINE_CLEANUP(Connection *, connection_free);
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         connection_free(userdata);
         return 0;
+}
+
+/* The connection may be gone after each message. A source that fails is switched off. */
+static int on_rest(sd_event_source *source, void *userdata) {
+        Connection *connection = userdata;
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = sd_bus_ref(connection->bus);
+        int r;
+
+        r = sd_bus_process(bus, NULL);
+        if (r > 0)
+                return 0;
+        if (r < 0 && sd_bus_is_open(bus) > 0)
+                connection_free(connection);
+        return -ENODATA;
+}
+
+/*
+ * sd-bus reads messages byte by byte as they are long, but the words that come before without
+ * knowing where they end: what was sent in one piece with them has left the socket, which wakes
+ * nobody any more.
+ */
+static int on_connected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Connection *connection = userdata;
+        int r;
+
+        r = sd_event_add_defer(connection->service->event, &connection->rest, on_rest, connection);
+        return r < 0 ? r : sd_event_source_set_enabled(connection->rest, SD_EVENT_ON);
 }
 
 /* Only callers that were announced get further. */
@@ -186,6 +214,23 @@ static int add_objects(Connection *connection) {
         return service->vm ? objects_add(service, connection->bus) : 0;
 }
 
+static int match_local(Connection *connection, const char *member,
+                       sd_bus_message_handler_t handler) {
+        return sd_bus_match_signal(connection->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                   "org.freedesktop.DBus.Local", member, handler, connection);
+}
+
+static int hear_begin_and_end(Connection *connection) {
+        int r;
+
+        r = sd_bus_set_connected_signal(connection->bus, true);
+        if (r >= 0)
+                r = match_local(connection, "Connected", on_connected);
+        if (r >= 0)
+                r = match_local(connection, "Disconnected", on_disconnected);
+        return r;
+}
+
 static int prepare(Connection *connection) {
         char name[sizeof(NAME_PREFIX "18446744073709551615")];
         sd_bus *bus = connection->bus;
@@ -218,9 +263,7 @@ static int prepare(Connection *connection) {
         r = sd_bus_add_filter(bus, NULL, on_message, connection);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
-                                connection);
+        r = hear_begin_and_end(connection);
         return r < 0 ? r : add_objects(connection);
 }
 

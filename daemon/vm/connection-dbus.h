@@ -28,6 +28,7 @@
 
 typedef struct Connection Connection;
 typedef struct Service Service;
+typedef struct sd_event_source sd_event_source;
 
 enum {
         CONNECTIONS_MAX = 64,       /* that guestmapd has opened */
@@ -40,6 +41,7 @@ enum {
 struct Connection {
         Service *service;
         sd_bus *bus;
+        sd_event_source *rest; /* of what came with the greeting; NULL until that is over */
         struct cds_list_head link; /* in Service.connections */
         uint32_t uid;
         uint32_t rights;     /* GUESTMAP_RIGHT_* */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/private.h"
 #include "tests/bus/rig.h"
@@ -223,6 +224,80 @@ static void test_is_a_bus_for_a_library(void **state) {
         rig_free(rig);
 }
 
+/* D-Bus' first words, and calls behind them; of "Ping" on "/", as they are on the wire. */
+static size_t write_greeting(uint8_t bytes[static 512], uint8_t n_calls) {
+        static const char greeting[] = "\0AUTH ANONYMOUS\r\nDATA\r\nBEGIN\r\n";
+        static const uint8_t call[48] = "l\1\0\1\0\0\0\0\0\0\0\0\35\0\0\0"
+                                        "\1\1o\0\1\0\0\0/\0\0\0\0\0\0\0"
+                                        "\3\1s\0\4\0\0\0Ping";
+        size_t used = sizeof(greeting) - 1;
+
+        memcpy(bytes, greeting, used);
+        for (uint8_t serial = 1; serial <= n_calls; serial++, used += sizeof(call)) {
+                memcpy(bytes + used, call, sizeof(call));
+                bytes[used + 8] = serial;
+        }
+        return used;
+}
+
+static size_t count_replies(int fd) {
+        uint8_t bytes[4096];
+        ssize_t size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        size_t n = 0, at = sizeof("DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n") - 1;
+        uint32_t body, fields;
+
+        assert_true(size >= (ssize_t)at);
+        for (; at < (size_t)size; at += 16 + (fields + 7) / 8 * 8 + body, n++) {
+                memcpy(&body, bytes + at + 4, sizeof(body));
+                memcpy(&fields, bytes + at + 12, sizeof(fields));
+        }
+        assert_int_equal(at, size);
+        return n;
+}
+
+/* Not all libraries wait for the greeting's end; what comes with it need not end with a call. */
+static void test_the_greeting_and_calls_come_together(void **state) {
+        enum { CALLS = 3 };
+        static const size_t lates[] = {0, 20, 90};
+        uint8_t bytes[512];
+
+        for (size_t i = 0; i < ELEMENTS_OF(lates); i++) {
+                size_t size = write_greeting(bytes, CALLS), early = size - lates[i];
+                Rig *rig = rig_new_vm();
+                int fd;
+
+                rig_call(rig, RIG_PRIVATE, "Private.Connect", "uu", OWNER, GUESTMAP_RIGHTS_ALL);
+                fd = take_fd(rig);
+                assert_int_equal(send(fd, bytes, early, 0), early);
+                rig_settle(rig);
+                assert_int_equal(send(fd, bytes + early, lates[i], 0), lates[i]);
+                rig_settle(rig);
+                assert_int_equal(count_replies(fd), CALLS);
+                close(fd);
+                rig_settle(rig);
+                assert_int_equal(n_connections(rig), 1);
+                rig_free(rig);
+        }
+}
+
+/* A message of another protocol behind the greeting ends the connection, as it does later. */
+static void test_nonsense_behind_the_greeting_is_the_end(void **state) {
+        Rig *rig = rig_new_vm();
+        uint8_t bytes[512];
+        size_t size = write_greeting(bytes, 2);
+        int fd;
+
+        bytes[size - 48 + 3] = 9; /* the version */
+        memset(bytes + size - 48 + 4, 0xff, 12);
+        rig_call(rig, RIG_PRIVATE, "Private.Connect", "uu", OWNER, GUESTMAP_RIGHTS_ALL);
+        fd = take_fd(rig);
+        assert_int_equal(send(fd, bytes, size, 0), size);
+        rig_settle(rig);
+        assert_int_equal(n_connections(rig), 1);
+        close(fd);
+        rig_free(rig);
+}
+
 static void test_there_are_so_many(void **state) {
         sd_bus *own[CONNECTIONS_MAX];
         Rig *rig = rig_new_vm();
@@ -318,6 +393,8 @@ int main(void) {
                 cmocka_unit_test(test_guestmapd_leaves_and_others_stay),
                 cmocka_unit_test(test_leaves_while_the_tree_is_lent),
                 cmocka_unit_test(test_is_a_bus_for_a_library),
+                cmocka_unit_test(test_the_greeting_and_calls_come_together),
+                cmocka_unit_test(test_nonsense_behind_the_greeting_is_the_end),
                 cmocka_unit_test(test_there_are_so_many),
                 cmocka_unit_test(test_who_reads_nothing_is_left),
                 cmocka_unit_test(test_the_socket_is_for_others_too),
