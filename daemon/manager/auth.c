@@ -167,8 +167,8 @@ static int ask(Authorization *authorization, const Matter *matter, uint32_t righ
 
         authorization->right = right;
         authorization->asked |= right;
-        r = question_ask(&authorization->question, caller->manager, caller->unique,
-                         right_action(right), matter->name, interactive, on_answer, authorization);
+        r = question_ask(&authorization->question, caller, right_action(right), matter->name,
+                         interactive, on_answer, authorization);
         if (r < 0)
                 return r;
         r = caller_stop(caller, m, error);

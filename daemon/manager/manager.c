@@ -37,6 +37,7 @@ int manager_new(Manager **ret, const Settings *settings) {
         registry_init(&manager->registry);
         callers_init(&manager->callers);
         RB_INIT(&manager->users);
+        questions_init(&manager->questions);
         CDS_INIT_LIST_HEAD(&manager->jobs);
         CDS_INIT_LIST_HEAD(&manager->listings);
         r = config_load(&manager->quotas, settings->user, settings->config);

@@ -16,6 +16,7 @@
 
 #include "daemon/common/status.h"
 #include "daemon/manager/caller-dbus.h"
+#include "daemon/manager/question-dbus.h"
 #include "daemon/manager/quota.h"
 #include "daemon/manager/registry.h"
 #include "daemon/manager/rota.h"
@@ -54,7 +55,7 @@ struct Manager {
         CallerTree callers;
         Rota rota;
         struct UserTree users;     /* of these callers */
-        uint64_t n_questions;      /* that polkit was asked: numbers them */
+        Questions questions;       /* to polkit */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */
 
         struct cds_list_head listings; /* GetManagedObjects, objects-dbus.h: to be answered next */

@@ -191,6 +191,7 @@ void service_close(Manager *manager) {
         manager->bus = NULL;
         stall_end(manager);
         callers_clear(manager);
+        questions_clear(&manager->questions);
         objects_clear(manager);
         units_clear(manager);
         /* What the bus does not take at once waits for somebody else: not for us, too. */

@@ -20,6 +20,7 @@ int users_get(struct UserTree *users, uint32_t uid, User **ret) {
                         return -ENOMEM;
                 user->tree = users;
                 user->uid = uid;
+                question_line_init(&user->questions);
                 RB_INSERT(UserTree, users, user);
         }
         user->n_references++;

@@ -4,12 +4,13 @@
 /*
  * User: what all connections of one uid have under way together
  *
- * There while a caller of that uid is, or a call that it made.
+ * There while a caller of that uid is, or a call that it made, or a question about it.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/manager/question-dbus.h"
 #include "lib/util/cleanup.h"
 #include "lib/util/tree.h"
 
@@ -25,6 +26,7 @@ struct User {
         size_t n_references;
         size_t n_calls; /* sent to VMs and not answered */
         size_t n_bytes; /* in them, about */
+        QuestionLine questions;
 };
 
 /* The one of that uid, with a reference more. -ENOMEM. */

@@ -98,9 +98,8 @@ static int on_rest(sd_event_source *source, void *userdata) {
 }
 
 /*
- * sd-bus reads messages byte by byte as they are long, but the words that come before without
- * knowing where they end: what was sent in one piece with them has left the socket, which wakes
- * nobody any more.
+ * sd-bus reads no further than to the end of a message, but does not know where the greeting ends:
+ * what came in one piece with it has left the socket, which wakes nobody for it any more.
  */
 static int on_connected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Connection *connection = userdata;
