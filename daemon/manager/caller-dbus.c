@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/load-dbus.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/forward.h"
 #include "daemon/manager/held-dbus.h"
 #include "daemon/manager/link-dbus.h"
-#include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/quota.h"
 

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "daemon/common/load-dbus.h"
 #include "daemon/manager/copy-dbus.h"
 
 /* More fields than any row has that comes this way. */
@@ -67,10 +68,6 @@ static int copy_rows(sd_bus_message *to, sd_bus_message *from, const char *conte
         if (r >= 0)
                 r = sd_bus_message_exit_container(from);
         return r < 0 ? r : sd_bus_message_close_container(to);
-}
-
-bool is_array_of_numbers(char type, const char *contents) {
-        return type == 'a' && contents[1] == '\0' && strchr("ynqiuxtd", contents[0]);
 }
 
 static int copy_numbers(sd_bus_message *to, sd_bus_message *from, char type) {

@@ -11,11 +11,7 @@
  * copied as one piece.
  */
 
-#include <stdbool.h>
 #include <systemd/sd-bus.h>
-
-/* Of a type and contents as sd_bus_message_peek_type() tells them: numbers of one size in a row. */
-bool is_array_of_numbers(char type, const char *contents);
 
 /* Appends all that is in `from`, which is sealed, from where it has been read to. */
 int message_copy(sd_bus_message *to, sd_bus_message *from);

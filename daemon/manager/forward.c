@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/load-dbus.h"
 #include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/copy-dbus.h"
@@ -11,7 +12,6 @@
 #include "daemon/manager/forward.h"
 #include "daemon/manager/held-dbus.h"
 #include "daemon/manager/link-dbus.h"
-#include "daemon/manager/load-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/options-dbus.h"
 #include "daemon/manager/quota.h"

@@ -2,14 +2,18 @@
 
 #include <string.h>
 
-#include "daemon/manager/copy-dbus.h"
-#include "daemon/manager/load-dbus.h"
+#include "daemon/common/load-dbus.h"
 
 static int measure(Load *load, sd_bus_message *m);
+
+bool is_array_of_numbers(char type, const char *contents) {
+        return type == 'a' && contents[1] == '\0' && strchr("ynqiuxtd", contents[0]);
+}
 
 static int measure_container(Load *load, sd_bus_message *m, char type, const char *contents) {
         int r;
 
+        load->bytes += sizeof(uint64_t);
         r = sd_bus_message_enter_container(m, type, contents);
         if (r < 0)
                 return r;
