@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/load-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/gate-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -18,6 +19,7 @@ typedef struct Waiting Waiting;
 struct Waiting {
         struct cds_list_head link; /* in Gate.line */
         sd_bus_message *m;
+        Load load;
         uint32_t uid;       /* whose call it is */
         bool is_on_its_way; /* among the connection's messages read */
 };
@@ -143,19 +145,38 @@ static void waiting_free(Gate *gate, Waiting *waiting) {
         free(waiting);
 }
 
-static int check_room(const Gate *gate, uint32_t uid, Detail *detail) {
-        static const Share share = {
-                .what = "wait for a long one to end",
-                .max = GATE_LINE_MAX,
-                .reserved = GATE_LINE_RESERVED,
-                .user_max = GATE_LINE_USER_MAX,
-        };
-        const Waiting *other;
-        size_t n = 0;
+/* What is counted of calls in line. */
+enum { CALLS, BYTES, DESCRIPTORS, N_COUNTS };
 
-        cds_list_for_each_entry(other, &gate->line, link)
-                n += other->uid == uid;
-        return share_check(&share, gate->service->vm, gate->n_line, uid, n, detail);
+#define WAIT "wait for a long one to end"
+
+static const Share shares[N_COUNTS] = {
+        [CALLS] = {WAIT, NULL, GATE_LINE_MAX, GATE_LINE_RESERVED, GATE_LINE_USER_MAX},
+        [BYTES] = {WAIT, "bytes of calls", GATE_BYTES_MAX, GATE_BYTES_RESERVED,
+                   GATE_BYTES_USER_MAX},
+        [DESCRIPTORS] = {WAIT, "descriptors of calls", GATE_DESCRIPTORS_MAX,
+                         GATE_DESCRIPTORS_RESERVED, GATE_DESCRIPTORS_USER_MAX},
+};
+
+static void count(size_t counts[static N_COUNTS], const Waiting *waiting) {
+        counts[CALLS]++;
+        counts[BYTES] += waiting->load.bytes;
+        counts[DESCRIPTORS] += waiting->load.descriptors;
+}
+
+static int check_room(const Gate *gate, uint32_t uid, Detail *detail) {
+        size_t all[N_COUNTS] = {}, user[N_COUNTS] = {};
+        const Waiting *other;
+        int r = 0;
+
+        cds_list_for_each_entry(other, &gate->line, link) {
+                count(all, other);
+                if (other->uid == uid)
+                        count(user, other);
+        }
+        for (size_t i = 0; r == 0 && i < N_COUNTS; i++)
+                r = share_check(&shares[i], gate->service->vm, all[i], uid, user[i], detail);
+        return r;
 }
 
 /* What cannot be played back is refused: its caller is not to wait for ever. */
@@ -173,15 +194,20 @@ static void play(Gate *gate, Waiting *waiting) {
 static int join_line(Gate *gate, sd_bus_message *m, Detail *detail) {
         uint32_t uid = service_caller_uid(gate->service, m);
         Waiting *waiting;
+        Load load;
         int r;
 
         r = is_private(m) ? 0 : check_room(gate, uid, detail);
         if (r != 0)
                 return r;
+        r = load_measure(&load, m);
+        if (r < 0)
+                return r;
         waiting = calloc(1, sizeof(*waiting));
         if (!waiting)
                 return -ENOMEM;
         waiting->m = sd_bus_message_ref(m);
+        waiting->load = load;
         waiting->uid = uid;
         cds_list_add_tail(&waiting->link, &gate->line);
         gate->n_line++;
@@ -193,6 +219,7 @@ static int join_line(Gate *gate, sd_bus_message *m, Detail *detail) {
 
 int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail) {
         Waiting *waiting;
+        int r;
 
         *ret_held = false;
         if (!gate->is_lent && gate->n_line == 0)

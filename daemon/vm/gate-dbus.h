@@ -14,7 +14,8 @@
  * I1: while the tree is lent, nothing on the loop looks at it: calls are held here; the departure
  *     of callers is a call; transactions do not time out, objects are not told of.
  * I2: calls of one caller are handled in the order in which they were sent.
- * I3: the line is bounded, also for each user, and some of it is kept for the owner and root.
+ * I3: the line is bounded, also for each user, and some of it is kept for the owner and root:
+ *     calls, and what they have brought. Beyond a bound none is added: one call can go past it.
  */
 
 #include <stdbool.h>
@@ -32,6 +33,14 @@ enum {
         GATE_LINE_MAX = 4096,      /* calls in line */
         GATE_LINE_RESERVED = 1024, /* of these only for the VM's owner and root */
         GATE_LINE_USER_MAX = 1024, /* of any other uid */
+
+        GATE_BYTES_MAX = 64 << 20, /* in calls in line, about */
+        GATE_BYTES_RESERVED = 32 << 20,
+        GATE_BYTES_USER_MAX = 16 << 20,
+
+        GATE_DESCRIPTORS_MAX = 1024, /* in calls in line */
+        GATE_DESCRIPTORS_RESERVED = 512,
+        GATE_DESCRIPTORS_USER_MAX = 256,
 };
 
 struct Gate {

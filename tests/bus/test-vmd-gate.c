@@ -296,6 +296,65 @@ static void test_limits(void **state) {
         rig_free(rig);
 }
 
+/* Lists regions whose name begins with a text of that many bytes: there is none. */
+static void list(Rig *rig, size_t n) {
+        char *prefix = malloc(n + 1);
+
+        assert_non_null(prefix);
+        memset(prefix, 'x', n);
+        prefix[n] = '\0';
+        rig_send(rig, RIG_VM, "VM.ListRegions", "su", prefix, 0);
+        free(prefix);
+}
+
+/* A call is taken while there is room for any: the last one goes beyond it. */
+static void test_bytes_in_line(void **state) {
+        Rig *rig = rig_new_lent();
+
+        rig->sender = STRANGER;
+        list(rig, GATE_BYTES_USER_MAX - 1000);
+        list(rig, 1000);
+        assert_int_equal(n_waiting(rig), 2);
+        list(rig, 0);
+        assert_int_equal(n_waiting(rig), 2);
+        assert_non_null(strstr(rig->text, "bytes of calls of uid 4711 wait for a long one to end, "
+                                          "the limit is 16777216"));
+        rig->sender = OTHER;
+        for (size_t i = 3; i <= 5; i++) {
+                list(rig, GATE_BYTES_USER_MAX);
+                assert_int_equal(n_waiting(rig), i);
+        }
+        list(rig, 0);
+        assert_int_equal(n_waiting(rig), 5);
+        assert_non_null(strstr(rig->text, "bytes of calls wait for a long one to end, the limit is "
+                                          "67108864"));
+        take_back(rig);
+        assert_int_equal(n_waiting(rig), 0);
+        assert_string_equal(rig->text, "2 [] false");
+        rig_free(rig);
+}
+
+static void test_descriptors_in_line(void **state) {
+        Rig *rig = rig_new_lent();
+
+        rig->sender = STRANGER;
+        for (int i = 0; i < GATE_DESCRIPTORS_USER_MAX / 4; i++)
+                rig_send(rig, RIG_VM, "VM.GetLayout", "hhhh", 0, 0, 0, 0);
+        assert_int_equal(n_waiting(rig), GATE_DESCRIPTORS_USER_MAX / 4);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0),
+                            "QuotaExceeded: VM \"test\": 256 descriptors of calls of uid 4711 wait "
+                            "for a long one to end, the limit is 256");
+        rig->sender = OTHER;
+        while (n_waiting(rig) < GATE_DESCRIPTORS_MAX / 4)
+                rig_send(rig, RIG_VM, "VM.GetLayout", "hhhh", 0, 0, 0, 0);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0),
+                            "QuotaExceeded: VM \"test\": 1024 descriptors of calls wait for a long "
+                            "one to end, the limit is 1024");
+        take_back(rig);
+        assert_int_equal(n_waiting(rig), 0);
+        rig_free(rig);
+}
+
 /* The end does not wait for the tree: whoever has it gives it back. */
 static void test_quit(void **state) {
         Rig *rig = rig_new_lent();
@@ -316,4 +375,5 @@ UNIT_TESTS(cmocka_unit_test(test_published_is_told), cmocka_unit_test(test_tree_
            cmocka_unit_test(test_callers_own_order), cmocka_unit_test(test_lent_again),
            cmocka_unit_test(test_each_once), cmocka_unit_test(test_caller_leaves),
            cmocka_unit_test(test_connection_ends), cmocka_unit_test(test_idle_transaction),
-           cmocka_unit_test(test_limits), cmocka_unit_test(test_quit));
+           cmocka_unit_test(test_limits), cmocka_unit_test(test_bytes_in_line),
+           cmocka_unit_test(test_descriptors_in_line), cmocka_unit_test(test_quit));
