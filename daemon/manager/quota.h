@@ -7,7 +7,8 @@
  * What anybody can make guestmapd or a VM's process keep is bounded. The bounds are the
  * configuration's (config.h), are shown by the Limits property, and each is named by whoever
  * refuses what goes beyond it. guestmapd counts what it sees itself: VMs, callers, messages. The
- * bounds of a VM's contents are handed to its process at Setup, which enforces them.
+ * bounds of a VM's contents, and of a call that it gets from others, are handed to its process at
+ * Setup, which enforces them.
  *
  * I1: a new configuration holds for what comes: nothing that is there is taken away, and a VM's
  *     process keeps the bounds that it was given.
@@ -32,13 +33,14 @@ enum Quota {
         QUOTA_BYTES_PER_USER,     /* in these calls, about; beyond it none is added */
         QUOTA_RAM_BYTES_PER_USER, /* of all backings of all VMs of one owner */
         QUOTA_CALLS_PER_CLIENT,   /* of one bus connection: waiting or sent to a VM, not answered */
-        QUOTA_DESCRIPTORS,        /* of one call */
-        QUOTA_MESSAGE_BYTES,      /* of one call, about */
         QUOTA_CALLS_PER_VM,       /* not yet taken from its connection by a VM process */
         QUOTA_BYTES_PER_VM,       /* in these calls, about; beyond it none is added */
         QUOTA_MEMORY_MAX,         /* bytes of a VM's control group, where it is a unit */
 
-        QUOTA_REGIONS, /* from here on: enforced by a VM's process, of that VM */
+        QUOTA_DESCRIPTORS,   /* of one call; from here on: enforced by a VM's process, too */
+        QUOTA_MESSAGE_BYTES, /* of one call, about */
+
+        QUOTA_REGIONS, /* from here on: enforced by a VM's process alone, of that VM */
         QUOTA_ADDRESS_SPACES,
         QUOTA_IOEVENTFDS,
         QUOTA_COALESCED_ZONES,
@@ -50,7 +52,7 @@ enum Quota {
         QUOTA_COUNT,
 };
 
-#define QUOTA_FIRST_OF_PROCESS QUOTA_REGIONS
+#define QUOTA_FIRST_OF_PROCESS QUOTA_DESCRIPTORS
 
 struct Quotas {
         uint64_t limits[QUOTA_COUNT];

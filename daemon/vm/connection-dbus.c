@@ -7,6 +7,7 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
+#include "daemon/common/load-dbus.h"
 #include "daemon/common/log.h"
 #include "daemon/common/rights.h"
 #include "daemon/vm/connection-dbus.h"
@@ -119,17 +120,22 @@ static int check_forwarded(Service *service, sd_bus_message *m, Detail *detail) 
         return detail_set(detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender, path);
 }
 
-static int check_own(const Connection *connection, sd_bus_message *m, Detail *detail) {
-        const char *interface = sd_bus_message_get_interface(m);
-        const char *member = sd_bus_message_get_member(m);
-        uint32_t right = call_right(sd_bus_message_get_path(m), interface, member);
+static int check_unread(const Connection *connection, Detail *detail) {
         uint64_t unread = 0;
 
         (void)sd_bus_get_n_queued_write(connection->bus, &unread);
-        if (unread >= CONNECTION_UNREAD_MAX)
-                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "%" PRIu64 " messages have not been read, the limit is %d",
-                                  unread, CONNECTION_UNREAD_MAX);
+        if (unread < CONNECTION_UNREAD_MAX)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "%" PRIu64 " messages have not been read, the limit is %d", unread,
+                          CONNECTION_UNREAD_MAX);
+}
+
+static int check_right(const Connection *connection, sd_bus_message *m, Detail *detail) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+        uint32_t right = call_right(sd_bus_message_get_path(m), interface, member);
+
         if ((right & ~connection->rights) == 0 || driver_is_called(m))
                 return 0;
         return detail_set(detail, VM_E_ACCESS_DENIED,
@@ -138,27 +144,63 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
                           interface ?: "?", member, connection->uid, right_verb(right));
 }
 
+static int check_size(const VM *vm, const char *limit, size_t size, uint64_t max, Detail *detail) {
+        if (size <= max)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "VM \"%s\": %s: the call has %zu, %" PRIu64 " allowed", vm->name, limit,
+                          size, max);
+}
+
+/* Without a VM there is nothing that a call could wait for. */
+static int check_load(const VM *vm, sd_bus_message *m, Detail *detail) {
+        Load load;
+        int r;
+
+        if (!vm)
+                return 0;
+        r = load_measure(&load, m);
+        if (r < 0)
+                return r;
+        r = check_size(vm, "DescriptorsPerCall", load.descriptors, vm->limits.descriptors, detail);
+        return r != 0 ? r
+                      : check_size(vm, "MessageBytes", load.bytes, vm->limits.message_bytes,
+                                   detail);
+}
+
+static int check_own(const Connection *connection, sd_bus_message *m, Detail *detail) {
+        int r;
+
+        r = check_unread(connection, detail);
+        if (r != 0)
+                return r;
+        r = check_right(connection, m, detail);
+        return r != 0 ? r : check_load(connection->service->vm, m, detail);
+}
+
 /*
  * Calls that guestmapd does not see have their entries in the journal as its audit makes them; here
- * when they are made, with no result but that they were let through or not.
+ * when they are made, with no result but that they were let through, or the error that they were
+ * refused with.
  */
-static void log_call(const Connection *connection, sd_bus_message *m) {
-        const char *interface = sd_bus_message_get_interface(m);
+static void log_call(const Connection *connection, sd_bus_message *m, const sd_bus_error *refused) {
         const char *member = sd_bus_message_get_member(m);
-        uint32_t right = call_right(sd_bus_message_get_path(m), interface, member);
-        bool allowed = (right & ~connection->rights) == 0;
+        uint32_t right =
+                call_right(sd_bus_message_get_path(m), sd_bus_message_get_interface(m), member);
+        bool denied = sd_bus_error_has_name(refused, SD_BUS_ERROR_ACCESS_DENIED);
 
-        if (!log_is_journal() || (right & ~(uint32_t)GUESTMAP_RIGHT_INSPECT) == 0)
+        if (!log_is_journal() || driver_is_called(m) ||
+            (right & ~(uint32_t)GUESTMAP_RIGHT_INSPECT) == 0)
                 return;
-        log_entry(allowed ? LOG_INFO : LOG_NOTICE,
-                  &(const LogFields){.message_id = allowed ? MESSAGE_CALL : MESSAGE_CALL_DENIED,
+        log_entry(denied ? LOG_NOTICE : LOG_INFO,
+                  &(const LogFields){.message_id = denied ? MESSAGE_CALL_DENIED : MESSAGE_CALL,
                                      .caller = name_of(connection->bus),
                                      .member = member,
-                                     .result = allowed ? "called" : SD_BUS_ERROR_ACCESS_DENIED,
+                                     .result = refused->name ?: "called",
                                      .has_uid = true,
                                      .uid = connection->uid},
                   "uid %" PRIu32 ": %s: %s", connection->uid, member,
-                  allowed ? "called" : "denied");
+                  denied ? "denied" : refused->message ?: "called");
 }
 
 /* Who goes on asking while answers lie here unread gets no more of them. */
@@ -168,6 +210,14 @@ static bool is_beyond_hope(const Connection *connection) {
         return !is_of_guestmapd(connection) &&
                sd_bus_get_n_queued_write(connection->bus, &unread) >= 0 &&
                unread >= CONNECTION_UNREAD_END;
+}
+
+/* What has no name in the contract gets one here already, since it is logged. */
+static int refuse(sd_bus_error *error, int outcome, const Detail *detail) {
+        int r;
+
+        r = error_from_outcome(error, outcome, detail);
+        return sd_bus_error_is_set(error) ? r : sd_bus_error_set_errno(error, r);
 }
 
 /* Runs before any object sees the message. */
@@ -191,10 +241,14 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                         : check_own(connection, m, &detail);
         if (r == 0 && !driver_is_called(m))
                 r = gate_hold(&service->gate, m, &held, &detail);
+        if (r != 0) {
+                gate_forget(&service->gate, m);
+                r = refuse(error, r, &detail);
+        }
         if (!is_of_guestmapd(connection) && !held)
-                log_call(connection, m);
+                log_call(connection, m, error);
         if (r != 0)
-                return error_from_outcome(error, r, &detail);
+                return r;
         return held ? 1 : region_take_set(service, m, error);
 }
 

@@ -19,6 +19,8 @@
  *     as with a client of the bus that leaves.
  * I3: what lies here for a peer to be read is bounded: beyond some messages calls are refused, and
  *     who sends them all the same is disconnected.
+ * I4: what a call on a connection of somebody's own brings is bounded, before any object sees it,
+ *     as guestmapd bounds what it forwards.
  */
 
 #include <stdbool.h>

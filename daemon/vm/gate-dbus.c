@@ -227,15 +227,25 @@ int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail) {
         waiting = find_waiting(gate, m);
         if (!waiting && !needs_tree(gate->service, m) && !is_behind_itself(gate, m))
                 return 0;
-        *ret_held = gate->is_lent || !waiting || gate->line.next != &waiting->link;
-        if (!waiting)
-                return join_line(gate, m, detail);
+        if (!waiting) {
+                r = join_line(gate, m, detail);
+                *ret_held = r == 0;
+                return r;
+        }
+        *ret_held = gate->is_lent || gate->line.next != &waiting->link;
         waiting->is_on_its_way = false;
         if (!*ret_held)
                 waiting_free(gate, waiting);
         else if (!gate->is_lent)
                 play(gate, waiting); /* the tree was lent again meanwhile, which has mixed them */
         return 0;
+}
+
+void gate_forget(Gate *gate, sd_bus_message *m) {
+        Waiting *waiting = find_waiting(gate, m);
+
+        if (waiting)
+                waiting_free(gate, waiting);
 }
 
 /* Whose call none is. */

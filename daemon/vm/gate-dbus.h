@@ -65,6 +65,9 @@ static inline bool gate_is_busy(const Gate *gate) {
  */
 int gate_hold(Gate *gate, sd_bus_message *m, bool *ret_held, Detail *detail);
 
+/* A call that may have waited was refused before it came here again. */
+void gate_forget(Gate *gate, sd_bus_message *m);
+
 /* Lends the tree, which is there, to whoever does a call; NULL: it is nobody's call. -ENOMEM. */
 int gate_lend(Gate *gate, sd_bus_message *m);
 /* The tree is back, if it was lent, and the call it was lent for is answered. */

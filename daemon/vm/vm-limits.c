@@ -25,6 +25,8 @@ static const LimitRow limit_table[] = {
         {"Transactions", offsetof(VMLimits, transactions)},
         {"DocumentBytes", offsetof(VMLimits, document_bytes)},
         {"JSONDepth", offsetof(VMLimits, json_depth)},
+        {"DescriptorsPerCall", offsetof(VMLimits, descriptors)},
+        {"MessageBytes", offsetof(VMLimits, message_bytes)},
 };
 
 const VMLimits vm_limits_default = {
@@ -32,6 +34,8 @@ const VMLimits vm_limits_default = {
         .transactions = 64,
         .document_bytes = GUESTMAP_DOCUMENT_FD_MAX,
         .json_depth = GUESTMAP_JSON_DEPTH_MAX,
+        .descriptors = 4,
+        .message_bytes = 16 << 20,
 };
 
 const char *vm_limits_get(const VMLimits *limits, size_t i, uint64_t *ret) {

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What a VM may have
+ * What a VM may have, and a call to it
  *
  * Given once, with Setup, by the names that guestmapd's Limits property has; refusals say these
  * names.
@@ -20,6 +20,8 @@ struct VMLimits {
         uint64_t transactions;   /* open ones of one user */
         uint64_t document_bytes; /* of a document in a file */
         uint64_t json_depth;
+        uint64_t descriptors;   /* of one call that guestmapd does not see */
+        uint64_t message_bytes; /* of one such call, about */
 };
 
 extern const VMLimits vm_limits_default;

@@ -203,11 +203,33 @@ static void test_layouts(void **state) {
         must_create(client, "vm2"); /* which has left no trace */
 }
 
+static sd_bus *open_connection(void) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        sd_bus *bus;
+        int fd;
+
+        reply = call(VM1, GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", 0);
+        assert_true(sd_bus_message_read(reply, "h", &fd) > 0);
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        assert_true(fd >= 0);
+        assert_true(sd_bus_new(&bus) >= 0);
+        assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
+        assert_true(sd_bus_start(bus) >= 0);
+        return bus;
+}
+
+/* By guestmapd, and by the VM's process of whoever has a connection to it. */
 static void test_messages(void **state) {
         static char text[102401];
+        sd_bus *own = open_connection();
 
         memset(text, ' ', sizeof(text) - 1);
         refused(QUOTA, "MessageBytes", VM1, GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", text, 0);
+        must_refuse(own, QUOTA, "MessageBytes", VM1, GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}",
+                    text, 0);
+        must_refuse(own, QUOTA, "DescriptorsPerCall", VM1, GUESTMAP_INTERFACE_MAP, "Apply", "hhhhh",
+                    0, 0, 0, 0, 0);
+        sd_bus_flush_close_unref(own);
 }
 
 typedef struct Answers {

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/private.h"
+#include "daemon/common/log.h"
 #include "tests/bus/rig.h"
 #include "tests/common/unit.h"
 
@@ -323,36 +325,154 @@ static void test_there_are_so_many(void **state) {
         rig_free(rig);
 }
 
+static sd_bus *connect_and_read_nothing(Rig *rig) {
+        sd_bus *own = connect_as(rig, STRANGER, GUESTMAP_RIGHT_INSPECT);
+
+        while (!sd_bus_is_ready(own))
+                assert_true(sd_event_run(rig->event, UINT64_C(10000000)) > 0);
+        sd_bus_detach_event(own);
+        return own;
+}
+
+static void ask(sd_bus *own, const char *path, const char *interface, const char *member,
+                const char *types) {
+        sd_bus_message *m;
+        uint64_t cookie;
+
+        assert_true(sd_bus_message_new_method_call(own, &m, NULL, path, interface, member) >= 0);
+        assert_true(sd_bus_message_append(m, types, 0) >= 0);
+        /* Whoever does not ask for the cookie asks for no reply. */
+        assert_true(sd_bus_send(own, m, &cookie) >= 0);
+        sd_bus_message_unref(m);
+}
+
 /* Answers pile up for a while, then calls are refused, then it is the end. */
 static void test_who_reads_nothing_is_left(void **state) {
         Rig *rig = rig_new_vm();
         unsigned n = 0;
-        uint64_t cookie;
         sd_bus *own;
-        int fd;
 
         rig_add_many(rig, "r", 5000, 0);
-        rig_call(rig, RIG_PRIVATE, "Private.Connect", "uu", STRANGER, GUESTMAP_RIGHT_INSPECT);
-        fd = take_fd(rig);
-        own = join(rig, fd, false);
-        while (!sd_bus_is_ready(own))
-                assert_true(sd_event_run(rig->event, UINT64_C(10000000)) > 0);
-        sd_bus_detach_event(own);
+        own = connect_and_read_nothing(rig);
         for (; n < 100000 && n_connections(rig) == 2; n++) {
-                sd_bus_message *m;
-
-                assert_true(sd_bus_message_new_method_call(own, &m, NULL, RIG_MEMORY,
-                                                           "org.guestmap1.AddressSpace",
-                                                           "GetFlatView") >= 0);
-                /* Whoever does not ask for the cookie asks for no reply. */
-                assert_true(sd_bus_send(own, m, &cookie) >= 0);
-                sd_bus_message_unref(m);
+                ask(own, RIG_MEMORY, "org.guestmap1.AddressSpace", "GetFlatView", "");
                 rig_settle(rig);
         }
         print_message("# it went on for %u calls\n", n);
         assert_int_equal(n_connections(rig), 1);
         assert_true(n >= CONNECTION_UNREAD_END);
         sd_bus_close_unref(own);
+        rig_free(rig);
+}
+
+/* guestmapd sees none of these calls. */
+static void test_a_call_is_no_larger_than_that(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus *own = connect_as(rig, STRANGER, GUESTMAP_RIGHT_INSPECT);
+        sd_bus *guestmapd = use(rig, own);
+        char prefix[2001];
+
+        memset(prefix, 'x', sizeof(prefix) - 1);
+        prefix[sizeof(prefix) - 1] = '\0';
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListRegions", "su", prefix, 0), "1 [] false");
+        rig->service->vm->limits.message_bytes = 2000;
+        rig->service->vm->limits.descriptors = 1;
+        lend(rig, ":1.1");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListRegions", "su", prefix, 0),
+                            "QuotaExceeded: VM \"test\": MessageBytes: the call has 2038, 2000 "
+                            "allowed");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetLayout", "hh", 0, 0),
+                            "QuotaExceeded: VM \"test\": DescriptorsPerCall: the call has 2, 1 "
+                            "allowed");
+        assert_int_equal(rig->service->gate.n_line, 0);
+        rig_send(rig, RIG_VM, "VM.GetLayout", "h", 0);
+        assert_int_equal(rig->service->gate.n_line, 1);
+        gate_take_back(&rig->service->gate);
+        use(rig, guestmapd);
+        leave(rig, own);
+        rig_free(rig);
+}
+
+/* Names of results in the order in which a journal of the test's own has got them. */
+static void take_results(int journal, char *results, size_t size) {
+        const char key[] = "GUESTMAP_RESULT\n";
+        char entry[4096];
+        ssize_t n;
+
+        results[0] = '\0';
+        while ((n = recv(journal, entry, sizeof(entry), MSG_DONTWAIT)) > 0) {
+                /* A length of 8 bytes is before the value, a newline behind it. */
+                const char *value = memmem(entry, (size_t)n, key, strlen(key));
+                size_t used = strlen(results);
+
+                assert_non_null(value);
+                value += strlen(key) + 8;
+                snprintf(results + used, size - used, "%.*s", (int)strcspn(value, "\n") + 1, value);
+        }
+}
+
+static int listen_as_journal(void) {
+        char directory[] = "/tmp/test-vmd-XXXXXX";
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd;
+
+        assert_non_null(mkdtemp(directory));
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", directory);
+        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(log_open_journal(address.sun_path), 0);
+        assert_int_equal(unlink(address.sun_path), 0);
+        assert_int_equal(rmdir(directory), 0);
+        return fd;
+}
+
+/* The journal tells who was refused what from who was let through. The last of all, for good. */
+static void test_refusals_are_logged(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus *own = connect_as(rig, STRANGER, GUESTMAP_RIGHT_MODIFY), *guestmapd = use(rig, own);
+        int journal = listen_as_journal();
+        char results[1024];
+
+        rig_call(rig, RIG_VM, "VM.Pause", "");
+        rig_call(rig, RIG_VM, "VM.Destroy", "a{sv}", 0);
+        rig_call(rig, DRIVER, "DBus.GetNameOwner", "s", "org.guestmap1");
+        rig->service->vm->limits.descriptors = 0;
+        rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", 0, 0);
+        rig->service->vm->limits.descriptors = 1;
+        lend(rig, ":1.1");
+        for (int i = 0; i <= GATE_LINE_USER_MAX; i++)
+                rig_send(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
+        take_results(journal, results, sizeof(results));
+        assert_string_equal(results, "called\n"
+                                     "org.freedesktop.DBus.Error.AccessDenied\n"
+                                     "org.guestmap1.Error.QuotaExceeded\n"
+                                     "org.guestmap1.Error.QuotaExceeded\n");
+        use(rig, guestmapd);
+        leave(rig, own);
+        gate_take_back(&rig->service->gate);
+        safe_close(journal);
+        rig_free(rig);
+}
+
+/* Calls that waited are refused as others are, and keep nobody waiting then. */
+static void test_who_reads_nothing_leaves_the_line(void **state) {
+        Rig *rig = rig_new_vm();
+        sd_bus *own;
+
+        rig_add_many(rig, "r", 5000, 0);
+        own = connect_and_read_nothing(rig);
+        lend(rig, ":1.1");
+        for (int i = 0; i < 2 * CONNECTION_UNREAD_MAX; i++)
+                ask(own, RIG_VM, "org.guestmap1.VM", "GetLayout", "a{sv}");
+        rig_settle(rig);
+        assert_int_equal(rig->service->gate.n_line, 2 * CONNECTION_UNREAD_MAX);
+        gate_take_back(&rig->service->gate);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetRegion", "s", "system"), "/region/system");
+        assert_int_equal(rig->service->gate.n_line, 0);
+        assert_int_equal(n_connections(rig), 2);
+        sd_bus_close_unref(own);
+        rig_settle(rig);
         rig_free(rig);
 }
 
@@ -397,7 +517,10 @@ int main(void) {
                 cmocka_unit_test(test_nonsense_behind_the_greeting_is_the_end),
                 cmocka_unit_test(test_there_are_so_many),
                 cmocka_unit_test(test_who_reads_nothing_is_left),
+                cmocka_unit_test(test_who_reads_nothing_leaves_the_line),
                 cmocka_unit_test(test_the_socket_is_for_others_too),
+                cmocka_unit_test(test_a_call_is_no_larger_than_that),
+                cmocka_unit_test(test_refusals_are_logged),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
