@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/common/load-dbus.h"
 #include "daemon/manager/copy-dbus.h"
 #include "tests/common/unit.h"
 
@@ -112,11 +113,26 @@ static void test_many_rows(void **state) {
         check_copy(*state, m);
 }
 
+/* Of a message that is to be kept, what says nothing takes room, too. */
+static void test_empty_arrays_weigh(void **state) {
+        sd_bus_message *m = message_new(*state);
+        Load load;
+
+        assert_true(sd_bus_message_open_container(m, 'a', "as") >= 0);
+        for (int i = 0; i < 1000; i++)
+                assert_true(sd_bus_message_append(m, "as", 0) >= 0);
+        assert_true(sd_bus_message_close_container(m) >= 0);
+        assert_true(sd_bus_message_seal(m, 1, 0) >= 0);
+        assert_int_equal(load_measure(&load, m), 0);
+        assert_true(load.bytes >= 4000);
+        sd_bus_message_unref(m);
+}
+
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
-                                           cmocka_unit_test(test_numbers),
-                                           cmocka_unit_test(test_others),
-                                           cmocka_unit_test(test_many_rows)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_rows), cmocka_unit_test(test_numbers),
+                cmocka_unit_test(test_others), cmocka_unit_test(test_many_rows),
+                cmocka_unit_test(test_empty_arrays_weigh)};
 
         return cmocka_run_group_tests(tests, setup, teardown);
 }
