@@ -267,10 +267,13 @@ static size_t count_vms_of(Manager *manager, uint32_t owner) {
 
 static int check_room(Manager *manager, const char *name, uint32_t owner, sd_bus_error *error) {
         const Quotas *quotas = &manager->quotas;
+        const VM *other = registry_find(&manager->registry, name);
         Detail detail;
 
-        if (registry_find(&manager->registry, name))
-                return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "there is a VM \"%s\"", name);
+        if (other)
+                return error_set(error, GUESTMAP_ERROR_VM_EXISTS, "there is a VM \"%s\"%s", name,
+                                 other->phase == VM_STOPPED ? ", which is durable, and stopped"
+                                                            : "");
         if (quota_check(quotas, QUOTA_VMS, manager->registry.n, &detail) > 0 ||
             quota_check(quotas, QUOTA_VMS_PER_USER, count_vms_of(manager, owner), &detail) > 0)
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", name,

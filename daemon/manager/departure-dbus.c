@@ -43,7 +43,10 @@ static void finish(VM *vm) {
                 (void)sd_bus_message_send(vm->answer);
         if (vm->announced)
                 vm_announce_removal(vm);
-        vm_free(vm);
+        if (goes_for_good(vm))
+                vm_free(vm);
+        else
+                vm_rest(vm);
         ration_reconsider(manager);
 }
 

@@ -7,7 +7,7 @@
  * Destroyed, or its unit stopped: its process is told to quit, and ended when it does not in time;
  * its units are stopped, and what they have stored is removed; then its socket is removed, the one
  * who asked is answered, and its going is signalled. Of a durable VM that was not destroyed all
- * stays that it needs to come back.
+ * stays that it needs to come back; meanwhile it can be destroyed.
  */
 
 #include <systemd/sd-bus.h>

@@ -8,8 +8,10 @@
 #include "daemon/manager/manager-dbus.h"
 #include "daemon/manager/quota.h"
 
-static int read_vm(Manager *manager, sd_bus_message *m, VM **ret, sd_bus_error *error) {
+static int read_vm(Manager *manager, sd_bus_message *m, bool stopped_too, VM **ret,
+                   sd_bus_error *error) {
         const char *name;
+        bool there;
         VM *vm;
         int r;
 
@@ -17,11 +19,12 @@ static int read_vm(Manager *manager, sd_bus_message *m, VM **ret, sd_bus_error *
         if (r < 0)
                 return r;
         vm = registry_find(&manager->registry, name);
-        if ((!vm || !vm_is_visible(vm)) && manager->n_awaited > 0)
+        there = vm && (vm_is_visible(vm) || (stopped_too && vm->phase == VM_STOPPED));
+        if (!there && manager->n_awaited > 0)
                 return error_set(error, GUESTMAP_ERROR_VM_GONE,
                                  "VM \"%.*s\" was not found again so far; the call had no effect",
                                  error_quotable(name), name);
-        if (!vm || !vm_is_visible(vm))
+        if (!there)
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM \"%.*s\"",
                                  error_quotable(name), name);
         *ret = vm;
@@ -50,7 +53,7 @@ static int destroy_vm(Manager *manager, sd_bus_message *m, sd_bus_error *error) 
         VM *vm;
         int r;
 
-        r = read_vm(manager, m, &vm, error);
+        r = read_vm(manager, m, true, &vm, error);
         if (r < 0)
                 return r;
         if (vm->phase == VM_LEAVING)
@@ -67,7 +70,7 @@ static int method_get_vm(sd_bus_message *m, void *userdata, sd_bus_error *error)
         VM *vm;
         int r;
 
-        r = read_vm(userdata, m, &vm, error);
+        r = read_vm(userdata, m, false, &vm, error);
         if (r < 0)
                 return r;
         return sd_bus_reply_method_return(m, "o", vm->path);

@@ -24,7 +24,7 @@ static bool is_unclear(const VM *vm) {
         const Ration *ration = &vm->ration;
 
         return ration->n_asks > 0 || ((!ration->is_known || !vm->path) && vm->phase != VM_CRASHED &&
-                                      vm->phase != VM_LEAVING);
+                                      vm->phase != VM_LEAVING && vm->phase != VM_STOPPED);
 }
 
 static bool is_user_unclear(const VM *vm) {

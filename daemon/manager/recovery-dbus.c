@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #include "api/private.h"
 #include "daemon/common/log.h"
@@ -362,9 +363,35 @@ static int on_socket(const char *instance, void *userdata) {
         return 0;
 }
 
+/* Somebody else has started the unit of one that was stopped. */
+static int on_socket_made(sd_event_source *source, const struct inotify_event *event,
+                          void *userdata) {
+        Manager *manager = userdata;
+        VM *vm;
+
+        cds_list_for_each_entry(vm, &manager->vms, siblings)
+                if (vm->phase == VM_STOPPED && event->len > 0 &&
+                    strcmp(vm->instance, event->name) == 0) {
+                        vm_set_phase(vm, VM_STARTING);
+                        look_for_process(vm);
+                        break;
+                }
+        return 0;
+}
+
+static int watch_sockets(Manager *manager) {
+        if (!manager->settings.units)
+                return 0;
+        return sd_event_add_inotify(manager->event, NULL, manager->settings.runtime_dir, IN_CREATE,
+                                    on_socket_made, manager);
+}
+
 int recovery_find(Manager *manager) {
         int r;
 
+        r = watch_sockets(manager);
+        if (r < 0)
+                return r;
         r = durable_scan(manager->settings.state_dir, on_durable, manager);
         if (r < 0)
                 return r;

@@ -20,7 +20,10 @@
 
 #include "daemon/manager/vm.h"
 
-/* Finds what an earlier guestmapd left: processes by their sockets, and durable VMs. */
+/*
+ * Finds what an earlier guestmapd left: processes by their sockets, and durable VMs. From then on
+ * those that were stopped are found when they run again.
+ */
 int recovery_find(Manager *manager);
 
 /* A process that served the VM hung up; a process has ended. */

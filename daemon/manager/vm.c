@@ -146,3 +146,18 @@ void vm_set_phase(VM *vm, VMPhase phase) {
         if (phase == VM_LIVING || phase == VM_CRASHED)
                 vm_known(vm);
 }
+
+void vm_rest(VM *vm) {
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        vm->timer = sd_event_source_disable_unref(vm->timer);
+        vm->refresh = sd_event_source_disable_unref(vm->refresh);
+        vm->store = fd_store_free(vm->store);
+        vm_drop_messages(vm);
+        ration_forget(vm);
+        vm->ration = (Ration){};
+        vm->announced = vm->orderly = vm->started = vm->folding = false;
+        vm->attempts = vm->step = 0;
+        vm->regions = 0;
+        vm_set_phase(vm, VM_STOPPED);
+        vm_known(vm);
+}

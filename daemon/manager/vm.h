@@ -7,10 +7,11 @@
  * Its life here, whichever process serves it:
  *
  *   STARTING ─▶ LIVING ◀─▶ RECOVERING ─▶ CRASHED ─▶ LEAVING ─▶ gone
- *       └──────────┴────────────┴───────────────────▲
+ *       └──────────┴────────────┴───────────────────▲ │
+ *       └◀───────────── STOPPED ◀─────────────────────┘ if it is durable and not destroyed
  *
- * I1: clients see a VM, by its object and in lists, unless it is STARTING; then it only keeps its
- *     name from being taken.
+ * I1: clients see a VM, by its object and in lists, unless it is STARTING or STOPPED; then it only
+ *     keeps its name from being taken.
  * I2: `link` is there while the process can be talked to: always when LIVING, never when CRASHED.
  *     While it is RECOVERING there may be one, to ask who is there.
  * I3: the numbers below are the last that the process told. While it lives it is asked instead;
@@ -44,6 +45,7 @@ typedef enum VMPhase {
         VM_RECOVERING,
         VM_CRASHED,
         VM_LEAVING,
+        VM_STOPPED,
 } VMPhase;
 
 struct VM {
@@ -122,7 +124,10 @@ int vm_set_identity(VM *vm, const char *name, const char *id);
 int vm_set_state(VM *vm, const char *state);
 void vm_set_phase(VM *vm, VMPhase phase);
 
+/* A durable one has left: who it is stays. */
+void vm_rest(VM *vm);
+
 /* Whether clients may know of it (I1). */
 static inline bool vm_is_visible(const VM *vm) {
-        return vm->phase != VM_STARTING;
+        return vm->phase != VM_STARTING && vm->phase != VM_STOPPED;
 }

@@ -472,21 +472,28 @@ static void test_durable(void **state) {
         assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* SIGTERM ends a durable VM for a while only. */
-static void test_durable_leaves(void **state) {
-        Ask asked;
-
-        create(true);
+static void stop_durable(void) {
         kill(pid_of_vm(), SIGTERM);
         for (unsigned waited = 0; count_vms() > 0; waited += STEP) {
                 assert_true(waited < PATIENCE);
                 usleep(STEP);
         }
+}
+
+/* SIGTERM ends a durable VM for a while only; it can be destroyed meanwhile. */
+static void test_durable_leaves(void **state) {
+        Ask asked;
+
+        create(true);
+        stop_durable();
         ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm", 0);
         await(&asked);
         assert_non_null(strstr(asked.error, "VMExists"));
         restart_daemon(SIGTERM);
         expect_state("running");
+        stop_durable();
+        destroy();
+        create(false);
 }
 
 /* A process that is stopped keeps nobody waiting; when it goes on it is there again. */

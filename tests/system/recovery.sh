@@ -199,8 +199,16 @@ test_a_durable_vm_leaves_and_is_destroyed() {
         not create brief
         systemctl restart guestmapd.service
         eventually is_running brief
+        systemctl stop guestmap-vm@brief.service
+        eventually not listed brief
+        systemctl start guestmap-vm@brief.service
+        eventually is_running brief
+        systemctl stop guestmap-vm@brief.service
+        eventually not listed brief
         destroy brief
         eventually not test -e /var/lib/guestmap-vm/brief
+        create brief
+        destroy brief
         systemctl restart guestmapd.service
         not listed brief
 }
