@@ -27,6 +27,7 @@ const OptionInfo option_info[OPTION_N] = {
                            "Give the new VM this layout; - reads it from input"},
         [OPTION_MEMORY_SPACE] = {"memory-space", 0, "SPACE",
                                  "Address space that the memory slots follow"},
+        [OPTION_DURABLE] = {"durable", 0, NULL, "Have the new VM come back after a reboot"},
         [OPTION_PRIORITY] = {"priority", 0, "N", "Priority among siblings, may be negative; 0"},
         [OPTION_DISABLED] = {"disabled", 0, NULL, "Add it disabled"},
         [OPTION_READONLY] = {"readonly", 0, NULL, "The guest must not write to it"},

@@ -31,6 +31,7 @@ typedef enum Option {
         OPTION_ACCELERATOR = OPTION_GLOBAL_END,
         OPTION_LAYOUT,
         OPTION_MEMORY_SPACE,
+        OPTION_DURABLE,
         OPTION_PRIORITY,
         OPTION_DISABLED,
         OPTION_READONLY,

@@ -35,6 +35,7 @@ static const Property properties[] = {
         {"ID", "id"},
         {"State", "state"},
         {"Owner", "owner"},
+        {"Durable", "durable"},
         {"Accelerator", "accelerator"},
         {"Generation", "generation"},
         {"SlotsUsed", "slots-used"},

@@ -12,7 +12,7 @@
          OPTION_BIT(OPTION_NONVOLATILE) | OPTION_BIT(OPTION_UNMERGEABLE))
 #define CREATE_OPTIONS                                                                             \
         (OPTION_BIT(OPTION_ACCELERATOR) | OPTION_BIT(OPTION_LAYOUT) |                              \
-         OPTION_BIT(OPTION_MEMORY_SPACE))
+         OPTION_BIT(OPTION_MEMORY_SPACE) | OPTION_BIT(OPTION_DURABLE))
 #define APPLY_OPTIONS (EDIT_OPTIONS | OPTION_BIT(OPTION_KEEP_MEMORY))
 
 const Verb verbs[] = {

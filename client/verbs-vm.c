@@ -97,6 +97,11 @@ static int append_create_options(const Client *client, sd_bus_message *message) 
         r = append_text_option(client, message, OPTION_MEMORY_SPACE);
         if (r < 0)
                 return r;
+        if (client_given(client, OPTION_DURABLE)) {
+                r = sd_bus_message_append(message, "{sv}", "durable", "b", true);
+                if (r < 0)
+                        return client_cannot_ask(r);
+        }
         r = append_layout(client, message);
         if (r < 0)
                 return r;

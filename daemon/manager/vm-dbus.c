@@ -28,6 +28,7 @@ static const VMProperty vm_properties[] = {
         {"ID", 's', offsetof(VM, id), true},
         {"State", 's', offsetof(VM, state), true},
         {"Owner", 'u', offsetof(VM, owner), true},
+        {"Durable", 'b', offsetof(VM, durable), true},
         {"Accelerator", 's', offsetof(VM, accelerator), true},
         {"Generation", 't', offsetof(VM, generation)},
         {"SlotsUsed", 'u', offsetof(VM, slots_used)},
@@ -63,7 +64,8 @@ VM *vm_from_path(Manager *manager, const char *path) {
 /* Its identity is guestmapd's word, and stays what it was whatever a process says. */
 static bool is_read(const VMProperty *property) {
         return property->offset != offsetof(VM, name) && property->offset != offsetof(VM, id) &&
-               property->offset != offsetof(VM, owner);
+               property->offset != offsetof(VM, owner) &&
+               property->offset != offsetof(VM, durable);
 }
 
 static int read_words(char ***words, sd_bus_message *m) {
@@ -213,6 +215,7 @@ static int append_property(VM *vm, const VMProperty *property, sd_bus_message *m
                 return append_list(property, field, m);
         case 's':
                 return sd_bus_message_append(m, "{sv}", property->name, signature, *(char **)field);
+        case 'b':
         case 'u':
                 return sd_bus_message_append(m, "{sv}", property->name, signature,
                                              *(uint32_t *)field);
@@ -242,10 +245,11 @@ static int append_properties(VM *vm, sd_bus_message *m) {
 
 static int reply_property(VM *vm, const VMProperty *property, sd_bus_message *m) {
         char *field = (char *)vm + property->offset;
+        char signature[] = {property->type, '\0'};
 
         if (property->type == 's')
-                return sd_bus_reply_method_return(m, "v", "s", *(char **)field);
-        return sd_bus_reply_method_return(m, "v", "u", *(uint32_t *)field);
+                return sd_bus_reply_method_return(m, "v", signature, *(char **)field);
+        return sd_bus_reply_method_return(m, "v", signature, *(uint32_t *)field);
 }
 
 int vm_get_property(VM *vm, sd_bus_message *m) {
@@ -392,6 +396,7 @@ static const sd_bus_vtable unserved_vtable[] = {
         SD_BUS_PROPERTY("State", "s", NULL, offsetof(VM, state),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Owner", "u", NULL, offsetof(VM, owner), CONST),
+        SD_BUS_PROPERTY("Durable", "b", NULL, offsetof(VM, durable), CONST),
         SD_BUS_PROPERTY("Accelerator", "s", NULL, offsetof(VM, accelerator), CONST),
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(VM, generation), 0),
         SD_BUS_PROPERTY("SlotsUsed", "u", NULL, offsetof(VM, slots_used), 0),

@@ -61,7 +61,7 @@ struct VM {
         char *instance; /* of its units, and the file name of its socket */
         char *id;       /* 32 hexadecimal digits */
         uint32_t owner;
-        bool durable; /* it outlives its process' end by order, durable.h */
+        int durable;  /* a boolean of D-Bus: it outlives its process' end by order, durable.h */
         bool unmade;  /* durable, but not known to have been set up */
 
         Process *process; /* NULL: a unit, a process not known by pid, or none any more */

@@ -365,6 +365,13 @@ static int get_directory(sd_bus *bus, const char *path, const char *interface,
         return sd_bus_message_append(reply, "s", directory);
 }
 
+static int get_durable(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Record *record = ((const Service *)userdata)->vm->record;
+
+        return sd_bus_message_append(reply, "b", record && record->journal->durable);
+}
+
 static int get_slot_stats(sd_bus *bus, const char *path, const char *interface,
                           const char *property, sd_bus_message *reply, void *userdata,
                           sd_bus_error *error) {
@@ -444,6 +451,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Lost", "as", get_lost, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Directory", "s", get_directory, 0, CONST),
         SD_BUS_PROPERTY("Owner", "u", get_number32, 0, CONST),
+        SD_BUS_PROPERTY("Durable", "b", get_durable, 0, CONST),
         SD_BUS_PROPERTY("Accelerator", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("Generation", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("SlotsUsed", "u", get_number32, 0, 0),

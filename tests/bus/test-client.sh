@@ -179,6 +179,10 @@ END
         refuses "destroy again" "NoSuchVM: *spare*" destroy spare
         refuses "verbs on no VM" "NoSuchVM: *spare*" tree spare
         json "show" 'd["name"] == "pc" and d["accelerator"] == "none" and d["generation"] == 1 and d["ram-bytes"] == 0 and len(d["id"]) == 32' show pc
+        does "create a durable VM" create lasting --accelerator=none --durable
+        json "a durable VM" 'd["durable"] is True' show lasting
+        does "destroy a durable VM" destroy lasting
+        json "not a durable VM" 'd["durable"] is False' show pc
         run show pc
         [[ $out == *"Accelerator: none"* && $out == *"State: running"* ]] &&
                 verdict "show for people" yes || verdict "show for people" no

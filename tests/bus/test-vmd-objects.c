@@ -31,7 +31,8 @@ static void test_setup(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM, "Properties.GetAll", "s", "org.guestmap1.VM"),
                             "{Name: test, ID: " ID
                             ", State: running, Lost: [], Directory: , Owner: 1000, "
-                            "Accelerator: none, Generation: 1, SlotsUsed: 0, SlotsMax: 32764, "
+                            "Durable: false, Accelerator: none, "
+                            "Generation: 1, SlotsUsed: 0, SlotsMax: 32764, "
                             "SlotStats: {delete: 0, move: 0, flags: 0, create: 0, "
                             "bytes-remapped: 0, bytes-unchanged-remapped: 0}, "
                             "Regions: 2, RAMBytes: 0, TrappedBytes: 0, "
