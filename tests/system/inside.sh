@@ -275,7 +275,7 @@ test_a_client_that_leaves_gets_no_vm() {
 test_a_unit_that_does_not_answer_ends_its_creation() {
         not create slow 2>/tmp/error
         grep -q 'VM "slow": its unit guestmap-vm@slow.service: does not answer' /tmp/error
-        not has_units slow
+        eventually not has_units slow
         unit_is_sound slow
         create slow
         destroy slow
