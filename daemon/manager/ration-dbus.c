@@ -114,13 +114,13 @@ static void ask_others(VM *vm) {
                         (void)ask(other);
 }
 
-/* Answers the request if it can be answered now. */
+/* Answers the request, which there is, if it can be answered now. */
 static void consider(VM *vm) {
         uint64_t limit = limit_of(vm->manager), others = held_by_others(vm);
         Ration *ration = &vm->ration;
         bool fits = others <= limit && ration->wanted <= limit - others;
 
-        if (!ration->request || !vm->link || (limit != QUOTA_INFINITY && is_user_unclear(vm)))
+        if (limit != QUOTA_INFINITY && is_user_unclear(vm))
                 return;
         if (!fits && !ration->others_asked) {
                 ask_others(vm);
@@ -138,8 +138,10 @@ static void consider(VM *vm) {
 void ration_reconsider(Manager *manager) {
         VM *vm;
 
+        /* Few ask, and each asks all others. */
         cds_list_for_each_entry(vm, &manager->vms, siblings)
-                consider(vm);
+                if (vm->ration.request && vm->link)
+                        consider(vm);
 }
 
 static int on_reserve(sd_bus_message *m, void *userdata, sd_bus_error *error) {
