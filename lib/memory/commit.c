@@ -247,6 +247,11 @@ static int plan_regions(Commit *commit) {
         return r == 0 ? plan_logs(commit) : r;
 }
 
+/* Where the views stay what was written may yet be for a handler that goes. */
+static bool concerns_listeners(const Commit *commit) {
+        return commit->n_changes > 0 || commit->plan->rehandled.n > 0;
+}
+
 int commit_new(Commit **ret, Map *map, Detail *detail) {
         _cleanup_(commit_freep) Commit *commit = NULL;
         int r;
@@ -266,7 +271,7 @@ int commit_new(Commit **ret, Map *map, Detail *detail) {
                 r = plan_snapshot(commit);
         if (r == 0)
                 r = plan_regions(commit);
-        if (r == 0 && commit->n_changes > 0)
+        if (r == 0 && concerns_listeners(commit))
                 r = listeners_prepare(commit, &commit->plan->n_prepared, detail);
         if (r != 0)
                 return r;
@@ -352,7 +357,7 @@ int commit_apply(Commit *commit, Detail *detail) {
         Map *map = commit->map;
         int r;
 
-        if (commit->n_changes > 0) {
+        if (concerns_listeners(commit)) {
                 r = listeners_apply(commit, detail);
                 if (r != 0)
                         return r;
@@ -362,7 +367,7 @@ int commit_apply(Commit *commit, Detail *detail) {
         } else {
                 settle_logs(commit);
                 publish(commit);
-                if (commit->n_changes > 0)
+                if (concerns_listeners(commit))
                         listeners_published(commit);
                 follow_up(commit);
         }

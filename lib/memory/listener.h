@@ -13,6 +13,7 @@
  *   published  all have applied, and readers have just been given the new views: what was held up
  *              while the two differed goes on; cannot fail. Not called when registering.
  *   settle     after the last of the above, applied or not: forget what prepare() remembered.
+ * In commits that change a view or whose handlers change: then there may be no change of a view.
  *
  * Being told, once the commit is in force; these cannot fail. Order within one commit:
  *   1. begin, ascending priority.

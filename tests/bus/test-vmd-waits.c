@@ -215,6 +215,20 @@ static void test_commit(void **state) {
         assert_string_equal(rig_get(rig, DEVICE, "org.guestmap1.Region", "HandlerWrites"), "1");
 }
 
+/* The region stays, and its next handler gets nothing of it. */
+static void test_next_handler(void **state) {
+        World *world = *state;
+        Rig *rig = world->rig;
+
+        start_write_on(world);
+        rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "device", "latch", 0);
+        assert_false(sd_bus_message_is_method_error(rig->reply, NULL));
+        assert_request(world, 0x10c, 0x1234);
+        answer(world, 0);
+        assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
+        assert_string_equal(rig_get(rig, DEVICE, "org.guestmap1.Region", "HandlerWrites"), "0");
+}
+
 static void test_clear(void **state) {
         World *world = *state;
 
@@ -230,7 +244,7 @@ static void test_clear(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_stop),   TEST(test_destroy), TEST(test_nobody),
-                TEST(test_commit), TEST(test_clear),
+                TEST(test_commit), TEST(test_clear),   TEST(test_next_handler),
         };
 
         if (kvm_probe() < 0) {
