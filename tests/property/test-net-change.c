@@ -11,7 +11,6 @@
  * must have had no room.
  */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "daemon/vm/history.h"
 #include "tests/common/scene.h"
 #include "tests/property/generator.h"
+#include "tests/property/seeds.h"
 
 enum { QUESTIONS = 4, FIRST_EDITS = 60 };
 
@@ -234,24 +234,14 @@ static void run(uint64_t seed, uint64_t steps, Answers *answers) {
 }
 
 int main(int argc, char **argv) {
-        static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                                {"seeds", required_argument, NULL, 'n'},
-                                                {"steps", required_argument, NULL, 't'},
-                                                {}};
-        uint64_t seed = 1, seeds = 40, steps = 1000;
+        Seeds seeds = {.first = 1, .n = 40, .steps = 1000};
         Answers answers = {};
-        int c;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                uint64_t *value = c == 's' ? &seed : c == 'n' ? &seeds : c == 't' ? &steps : NULL;
-
-                if (!value)
-                        return EXIT_FAILURE;
-                *value = strtoull(optarg, NULL, 0);
-        }
+        if (!seeds_parse(&seeds, argc, argv))
+                return EXIT_FAILURE;
         rcu_register();
-        for (uint64_t i = 0; i < seeds; i++)
-                run(seed + i, steps, &answers);
+        for (uint64_t i = 0; i < seeds.n; i++)
+                run(seeds.first + i, seeds.steps, &answers);
         rcu_unregister();
         printf("1..1\n# %" PRIu64 " answers with %" PRIu64 " rows, %" PRIu64 " forgotten\n",
                answers.n_known, answers.n_rows, answers.n_forgotten);

@@ -11,7 +11,6 @@
  * the one that was there: regions and the order of siblings, views, generation.
  */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "daemon/vm/equip.h"
 #include "tests/common/home.h"
 #include "tests/property/generator.h"
+#include "tests/property/seeds.h"
 
 typedef struct Counts {
         uint64_t n_commits;
@@ -187,24 +187,14 @@ static void run(uint64_t seed, uint64_t steps, Counts *counts) {
 }
 
 int main(int argc, char **argv) {
-        static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                                {"seeds", required_argument, NULL, 'n'},
-                                                {"steps", required_argument, NULL, 't'},
-                                                {}};
-        uint64_t seed = 1, seeds = 12, steps = 300;
+        Seeds seeds = {.first = 1, .n = 12, .steps = 300};
         Counts counts = {};
-        int c;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                uint64_t *value = c == 's' ? &seed : c == 'n' ? &seeds : c == 't' ? &steps : NULL;
-
-                if (!value)
-                        return EXIT_FAILURE;
-                *value = strtoull(optarg, NULL, 0);
-        }
+        if (!seeds_parse(&seeds, argc, argv))
+                return EXIT_FAILURE;
         rcu_register();
-        for (uint64_t i = 0; i < seeds; i++)
-                run(seed + i, steps, &counts);
+        for (uint64_t i = 0; i < seeds.n; i++)
+                run(seeds.first + i, seeds.steps, &counts);
         rcu_unregister();
         printf("1..1\n# %" PRIu64 " commits, %" PRIu64 " refused, %" PRIu64 " compactions, %" PRIu64
                " restarts\n",
