@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The page that --help prints, made from the tables of verbs and options
+ * The pages that --help prints, made from the tables of verbs and options
  */
 
 #include <stdio.h>
@@ -16,17 +16,17 @@ enum {
 };
 
 /* Words from the column where the line stands, broken before HELP_WIDTH. */
-static void print_wrapped(const char *text) {
-        size_t column = HELP_COLUMN;
+static void print_wrapped(const char *text, size_t indent) {
+        size_t column = indent;
 
         while (*text) {
                 size_t length = strcspn(text, " ");
 
-                if (column > HELP_COLUMN && column + 1 + length > HELP_WIDTH) {
-                        printf("\n%*s", HELP_COLUMN, "");
-                        column = HELP_COLUMN;
+                if (column > indent && column + 1 + length > HELP_WIDTH) {
+                        printf("\n%*s", (int)indent, "");
+                        column = indent;
                 }
-                column += printf("%s%.*s", column > HELP_COLUMN ? " " : "", (int)length, text);
+                column += printf("%s%.*s", column > indent ? " " : "", (int)length, text);
                 text += length;
                 text += *text == ' ';
         }
@@ -39,7 +39,7 @@ static void print_entry(const char *entry, const char *text) {
                 printf("%s\n%*s", entry, HELP_COLUMN, "");
         else
                 printf("%-*s", HELP_COLUMN, entry);
-        print_wrapped(text);
+        print_wrapped(text, HELP_COLUMN);
 }
 
 static void print_verbs(const Output *output) {
@@ -70,7 +70,8 @@ static void append_takers(char *text, size_t size, Option option) {
         snprintf(text + strlen(text), size - strlen(text), " (%s)", n > HELP_FEW ? "edits" : names);
 }
 
-static void print_option(Option option) {
+/* Options that only some verbs have tell which, but not on the page of one. */
+static void print_option(Option option, const Verb *verb) {
         const OptionInfo *info = &option_info[option];
         char entry[64], text[256];
 
@@ -79,7 +80,7 @@ static void print_option(Option option) {
                  info->name ? info->name : "", info->argument ? "=" : "",
                  info->argument ? info->argument : "");
         snprintf(text, sizeof(text), "%s", info->help);
-        if (option >= OPTION_GLOBAL_END)
+        if (option >= OPTION_GLOBAL_END && !verb)
                 append_takers(text, sizeof(text), option);
         print_entry(entry, text);
 }
@@ -88,11 +89,11 @@ static void print_options(const Output *output) {
         putchar('\n');
         print_line(output, PAINT_HEADER, "Options");
         for (Option option = 0; option < OPTION_GLOBAL_END; option++)
-                print_option(option);
+                print_option(option, NULL);
         putchar('\n');
         print_line(output, PAINT_HEADER, "Options of some verbs");
         for (Option option = OPTION_GLOBAL_END; option < OPTION_N; option++)
-                print_option(option);
+                print_option(option, NULL);
 }
 
 static void print_rest(const Output *output) {
@@ -121,10 +122,62 @@ static void print_rest(const Output *output) {
              "shows.");
 }
 
-void verb_print_help(const Output *output) {
+void help_print(const Output *output) {
         puts("guestmapctl [OPTIONS] VERB ...\n\n"
-             "Look at and change the memory maps of virtual machines.");
+             "Look at and change the memory maps of virtual machines. Each verb has a page of its\n"
+             "own: guestmapctl VERB --help");
         print_verbs(output);
         print_options(output);
         print_rest(output);
+}
+
+static void print_verb_options(const Output *output, const Verb *verb) {
+        if (!verb->options)
+                return;
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Options, beside those that guestmapctl --help tells");
+        for (Option option = OPTION_GLOBAL_END; option < OPTION_N; option++)
+                if (verb->options & OPTION_BIT(option))
+                        print_option(option, verb);
+}
+
+static void print_verb_statuses(const Output *output, const Verb *verb) {
+        bool any = false;
+
+        for (int status = 0; status < EXIT_STATUSES; status++) {
+                if (!verb->statuses[status])
+                        continue;
+                if (!any)
+                        putchar('\n');
+                if (!any)
+                        print_line(output, PAINT_HEADER, "Exit status");
+                any = true;
+                printf("  %d  %s\n", status, verb->statuses[status]);
+        }
+}
+
+static void print_verb_example(const Output *output, const Verb *verb) {
+        const char *line = verb->example;
+
+        putchar('\n');
+        print_line(output, PAINT_HEADER, "Example");
+        while (line && *line) {
+                int length = (int)strcspn(line, "\n");
+
+                printf("  %.*s\n", length, line);
+                line += length + (line[length] == '\n');
+        }
+}
+
+void help_print_verb(const Output *output, const Verb *verb) {
+        char text[512];
+
+        printf("guestmapctl [OPTIONS] %s%s%s\n\n", verb->name, *verb->arguments ? " " : "",
+               verb->arguments);
+        snprintf(text, sizeof(text), "%s.%s%s", verb->help, verb->more ? " " : "",
+                 verb->more ? verb->more : "");
+        print_wrapped(text, 0);
+        print_verb_options(output, verb);
+        print_verb_statuses(output, verb);
+        print_verb_example(output, verb);
 }

@@ -40,10 +40,21 @@ static int output_init(Client *client) {
         return 0;
 }
 
-static int run_help(const Client *client) {
-        pid_t pager = client_given(client, OPTION_NO_PAGER) ? 0 : pager_open();
+/* Of the verb that the words begin with, if there is a word. */
+static int run_help(const Client *client, char **words) {
+        const Verb *verb;
+        char **arguments;
+        pid_t pager;
+        int r;
 
-        verb_print_help(&client->output);
+        if (words[0]) {
+                r = verb_find(words, &verb, &arguments);
+                if (r >= 0)
+                        help_print_verb(&client->output, verb);
+                return r;
+        }
+        pager = client_given(client, OPTION_NO_PAGER) ? 0 : pager_open();
+        help_print(&client->output);
         pager_close(pager);
         return 0;
 }
@@ -55,6 +66,9 @@ static int run_verb(Client *client, char **words) {
         int r;
 
         r = verb_find(words, &verb, &arguments);
+        if (r < 0)
+                return r;
+        r = verb_check_arguments(verb, arguments);
         if (r < 0)
                 return r;
         r = verb_check_options(verb, client);
@@ -77,8 +91,10 @@ static int run(Client *client, int argc, char **argv) {
         r = output_init(client);
         if (r < 0)
                 return r;
-        if (client_given(client, OPTION_HELP) || (words[0] && strcmp(words[0], "help") == 0))
-                return run_help(client);
+        if (words[0] && strcmp(words[0], "help") == 0)
+                return run_help(client, words + 1);
+        if (client_given(client, OPTION_HELP))
+                return run_help(client, words);
         if (client_given(client, OPTION_VERSION)) {
                 puts("guestmapctl " GUESTMAP_VERSION);
                 return 0;

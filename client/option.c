@@ -8,7 +8,7 @@
 #include "lib/util/cleanup.h"
 
 const OptionInfo option_info[OPTION_N] = {
-        [OPTION_HELP] = {"help", 'h', NULL, "Show this page"},
+        [OPTION_HELP] = {"help", 'h', NULL, "Show this page, or that of the verb"},
         [OPTION_VERSION] = {"version", 0, NULL, "Show the version"},
         [OPTION_SYSTEM] = {"system", 0, NULL, "Use the system bus (the default)"},
         [OPTION_USER] = {"user", 0, NULL, "Use the session bus"},

@@ -15,99 +15,156 @@
          OPTION_BIT(OPTION_MEMORY_SPACE) | OPTION_BIT(OPTION_DURABLE))
 #define APPLY_OPTIONS (EDIT_OPTIONS | OPTION_BIT(OPTION_KEEP_MEMORY))
 
+#define COMPARISON_STATUSES                                                                        \
+        { [EXIT_WOULD_CHANGE] = "Something would change" }
+
 const Verb verbs[] = {
         {.help = "Virtual machines"},
-        {"list", "", "List VMs", .run = verb_list, .paged = true},
-        {"create", "NAME", "Create a VM", CREATE_OPTIONS, .run = verb_create},
-        {"destroy", "VM", "Destroy a VM and its memory", .run = verb_destroy},
-        {"show", "VM [REGION]", "Show the properties of a VM or region", .run = verb_show},
-        {"fsck", "VM|DIR", "Check the journal that a VM could be made of again",
-         .run = verb_fsck},
+        {"list", "", "List VMs", .run = verb_list, .paged = true, .example = "guestmapctl list"},
+        {"create", "NAME", "Create a VM", CREATE_OPTIONS, .run = verb_create,
+         .more = "Without a layout it has the containers system and io, as roots of the address "
+                 "spaces memory and io.",
+         .example = "guestmapctl create pc --layout=pc.json"},
+        {"destroy", "VM", "Destroy a VM and its memory", .run = verb_destroy,
+         .example = "guestmapctl destroy pc"},
+        {"show", "VM [REGION]", "Show the properties of a VM or region", .run = verb_show,
+         .example = "guestmapctl show pc dimm0"},
+        {"fsck", "VM|DIR", "Check the journal that a VM could be made of again", .run = verb_fsck,
+         .more = "A name with a slash is that of a directory.",
+         .statuses = {[1] = "Failed, or the last record is torn", [2] = "There is damage"},
+         .example = "guestmapctl fsck pc"},
 
         {.help = "What the guest sees"},
-        {"tree", "VM", "Show the regions as a tree", .run = verb_tree, .paged = true},
+        {"tree", "VM", "Show the regions as a tree", .run = verb_tree, .paged = true,
+         .example = "guestmapctl tree pc"},
         {"flat", "VM [SPACE]", "Show the sections of address spaces", .run = verb_flat,
-         .paged = true},
-        {"find", "VM SPACE ADDRESS", "Show what answers at an address", .run = verb_find_address},
-        {"slots", "VM", "Show the accelerator's memory slots", .run = verb_slots, .paged = true},
-        {"monitor", "[VM]", "Print each commit as it happens", .run = verb_monitor},
+         .paged = true, .example = "guestmapctl flat pc memory"},
+        {"find", "VM SPACE ADDRESS", "Show what answers at an address", .run = verb_find_address,
+         .more = "Prints region and offset, then the section.",
+         .example = "guestmapctl find pc memory 4GiB"},
+        {"slots", "VM", "Show the accelerator's memory slots", .run = verb_slots, .paged = true,
+         .example = "guestmapctl slots pc"},
+        {"monitor", "[VM]", "Print each commit as it happens", .run = verb_monitor,
+         .more = "Of one VM or all, until interrupted; on the system bus for root and the group "
+                 "guestmap-watch.",
+         .example = "guestmapctl monitor pc"},
 
         {.help = "Memory"},
         {"read", "VM SPACE ADDRESS LENGTH", "Show what is in memory, as hexdump -C does",
-         OPTION_BIT(OPTION_OUT), .run = verb_read, .paged = true},
+         OPTION_BIT(OPTION_OUT), .run = verb_read,
+         .more = "A * stands for lines that repeat the one before.", .paged = true,
+         .example = "guestmapctl read pc memory 4GiB 256"},
         {"write", "VM SPACE ADDRESS [BYTES]...",
          "Put bytes in hexadecimal, or else a file or standard input, into memory",
-         OPTION_BIT(OPTION_IN), .run = verb_write},
+         OPTION_BIT(OPTION_IN), .run = verb_write, .more = "More than 1 MiB goes in pieces.",
+         .example = "guestmapctl write pc memory 4GiB 48 65 6c 6c 6f"},
         {"dirty", "VM REGION", "Show which pages have been written since its dirty log was started",
-         OPTION_BIT(OPTION_CLEAR) | OPTION_BIT(OPTION_WATCH), .run = verb_dirty},
+         OPTION_BIT(OPTION_CLEAR) | OPTION_BIT(OPTION_WATCH), .run = verb_dirty,
+         .more = "Started by add with --dirty-log, set with dirty-log=yes, or --watch.",
+         .example = "guestmapctl dirty pc dimm0 --clear"},
 
         {.help = "Virtual CPUs"},
         {"vcpu add", "VM INDEX [MODE [PAGE-TABLES]]",
-         "Add one: in mode real, flat or, with page tables at an address in RAM, long",
-         .run = verb_vcpu_add},
-        {"vcpu remove", "VM INDEX", "Remove one that does not run", .run = verb_vcpu_remove},
-        {"vcpu list", "VM", "List them with their states", .run = verb_vcpu_list},
-        {"vcpu registers", "VM INDEX [REGISTER=VALUE]...", "Show the registers, or set some",
-         .run = verb_vcpu_registers, .paged = true},
-        {"vcpu start", "VM INDEX", "Let the guest run", .run = verb_vcpu_start},
+         "Add a vCPU in mode real, flat or, with page tables at an address in RAM, long",
+         .run = verb_vcpu_add, .example = "guestmapctl vcpu add pc 0 long 1MiB"},
+        {"vcpu remove", "VM INDEX", "Remove a vCPU that does not run", .run = verb_vcpu_remove,
+         .example = "guestmapctl vcpu remove pc 0"},
+        {"vcpu list", "VM", "List the vCPUs with their states", .run = verb_vcpu_list,
+         .example = "guestmapctl vcpu list pc"},
+        {"vcpu registers", "VM INDEX [REGISTER=VALUE]...",
+         "Show the registers of a vCPU, or set some", .run = verb_vcpu_registers, .paged = true,
+         .example = "guestmapctl vcpu registers pc 0 rip=0x1000 rax=1"},
+        {"vcpu start", "VM INDEX", "Let a vCPU run", .run = verb_vcpu_start,
+         .example = "guestmapctl vcpu start pc 0"},
         {"vcpu step", "VM INDEX [EXITS]",
-         "Let it run until it has left KVM so many times, once by default", .run = verb_vcpu_step},
-        {"vcpu stop", "VM INDEX", "Stop it", .run = verb_vcpu_stop},
-        {"pause", "VM", "Keep all of them from running", .run = verb_pause},
-        {"resume", "VM", "Let them go on", .run = verb_resume},
+         "Let a vCPU run until it has left KVM so many times, once by default",
+         .run = verb_vcpu_step, .more = "Prints the address where that ended, and why.",
+         .example = "guestmapctl vcpu step pc 0 10"},
+        {"vcpu stop", "VM INDEX", "Stop a vCPU", .run = verb_vcpu_stop,
+         .example = "guestmapctl vcpu stop pc 0"},
+        {"pause", "VM", "Keep all vCPUs of a VM from running", .run = verb_pause,
+         .example = "guestmapctl pause pc"},
+        {"resume", "VM", "Let the vCPUs of a paused VM go on", .run = verb_resume,
+         .example = "guestmapctl resume pc"},
 
         {.help = "Edits"},
         {"add", "VM NAME KIND SIZE [PARENT [OFFSET]]", "Add a region",
-         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG), .run = verb_add},
+         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG), .run = verb_add,
+         .more = "It is placed if a parent is given. KIND is container, ram, rom, romd, mmio or "
+                 "reserved.",
+         .example = "guestmapctl add pc dimm0 ram 1GiB system 4GiB"},
         {"alias", "VM NAME TARGET TARGET-OFFSET SIZE [PARENT [OFFSET]]",
-         "Add a window onto another region", NEW_OPTIONS, .run = verb_alias},
+         "Add a window onto another region", NEW_OPTIONS, .run = verb_alias,
+         .more = "It is placed if a parent is given.",
+         .example = "guestmapctl alias pc low ram 0 640KiB system 0 --priority=1"},
         {"remove", "VM REGION", "Remove a region that nothing uses", EDIT_OPTIONS,
-         .run = verb_remove},
-        {"enable", "VM REGION", "Let a region be seen", EDIT_OPTIONS, .run = verb_enable},
+         .run = verb_remove, .more = "It must have no children and no aliases, and be no root.",
+         .example = "guestmapctl remove pc dimm0"},
+        {"enable", "VM REGION", "Let a region be seen", EDIT_OPTIONS, .run = verb_enable,
+         .example = "guestmapctl enable pc dimm0"},
         {"disable", "VM REGION", "Hide a region and what is below it", EDIT_OPTIONS,
-         .run = verb_disable},
+         .run = verb_disable, .example = "guestmapctl disable pc dimm0"},
         {"move", "VM REGION PARENT [OFFSET]",
          "Place a region, on top of its equals (PARENT \"\": take it out)", PLACE_OPTIONS,
-         .run = verb_move},
+         .run = verb_move, .example = "guestmapctl move pc dimm0 system 8GiB"},
         {"set", "VM REGION PROPERTY=VALUE...",
          "Set properties, all or none: size, offset, priority, enabled, readonly, nonvolatile, "
          "unmergeable, target-offset, romd, dirty-log",
-         EDIT_OPTIONS, .run = verb_set},
+         EDIT_OPTIONS, .run = verb_set,
+         .example = "guestmapctl set pc dimm0 offset=8GiB readonly=yes"},
         {"space add", "VM NAME ROOT", "Add an address space that shows region ROOT", EDIT_OPTIONS,
-         .run = verb_space_add},
+         .run = verb_space_add, .example = "guestmapctl space add pc dma system"},
         {"space remove", "VM NAME", "Remove an address space", EDIT_OPTIONS,
-         .run = verb_space_remove},
+         .run = verb_space_remove, .example = "guestmapctl space remove pc dma"},
         {"ioeventfd add", "VM REGION OFFSET LENGTH [DATA]",
          "Signal an eventfd when the guest writes there (DATA: this value only; LENGTH 0: any)",
-         EDIT_OPTIONS, .run = verb_ioeventfd_add},
-        {"ioeventfd remove", "VM REGION OFFSET LENGTH [DATA]", "Take it back", EDIT_OPTIONS,
-         .run = verb_ioeventfd_remove},
-        {"ioeventfd list", "VM REGION", "List a region's ioeventfds", .run = verb_ioeventfd_list},
+         EDIT_OPTIONS, .run = verb_ioeventfd_add,
+         .example = "guestmapctl ioeventfd add pc uart 0 4 1"},
+        {"ioeventfd remove", "VM REGION OFFSET LENGTH [DATA]", "Take an ioeventfd back",
+         EDIT_OPTIONS, .run = verb_ioeventfd_remove,
+         .example = "guestmapctl ioeventfd remove pc uart 0 4 1"},
+        {"ioeventfd list", "VM REGION", "List a region's ioeventfds", .run = verb_ioeventfd_list,
+         .example = "guestmapctl ioeventfd list pc uart"},
         {"ioeventfd wait", "VM REGION OFFSET LENGTH [DATA]",
          "Wait until the guest writes there, print how often it did since last asked",
-         OPTION_BIT(OPTION_TIMEOUT), .run = verb_ioeventfd_wait},
+         OPTION_BIT(OPTION_TIMEOUT), .run = verb_ioeventfd_wait,
+         .statuses = {[EXIT_NOTHING_CAME] = "Nothing came in time"},
+         .example = "guestmapctl ioeventfd wait pc uart 0 4 1 --timeout=10s"},
         {"coalesced add", "VM REGION OFFSET SIZE", "Collect writes there, deliver them later",
-         EDIT_OPTIONS, .run = verb_coalesced_add},
+         EDIT_OPTIONS, .run = verb_coalesced_add,
+         .example = "guestmapctl coalesced add pc vga 0 64KiB"},
         {"coalesced clear", "VM REGION", "Deliver each of a region's writes again", EDIT_OPTIONS,
-         .run = verb_coalesced_clear},
+         .run = verb_coalesced_clear, .example = "guestmapctl coalesced clear pc vga"},
         {"handler", "VM REGION HANDLER [VALUE]",
          "Let registers be answered by none, constant, latch or log", EDIT_OPTIONS,
-         .run = verb_handler},
+         .run = verb_handler, .example = "guestmapctl handler pc uart constant 0x60"},
 
         {.help = "Whole maps (FILE - is standard input)"},
         {"export", "VM", "Print the layout document that recreates the map", .run = verb_export,
-         .paged = true},
+         .more = "apply takes it.", .paged = true, .example = "guestmapctl export pc >pc.json"},
         {"apply", "VM FILE", "Make the map what a layout says, or do a patch's edits",
-         APPLY_OPTIONS | OPTION_BIT(OPTION_DRY_RUN), .run = verb_apply},
-        {"diff", "VM FILE", "Tell what apply would change", APPLY_OPTIONS, .run = verb_diff},
+         APPLY_OPTIONS | OPTION_BIT(OPTION_DRY_RUN), .run = verb_apply,
+         .more = "All edits are made in one commit, or none.",
+         .statuses = {[EXIT_WOULD_CHANGE] = "With --dry-run: something would change"},
+         .example = "guestmapctl apply pc pc.json --dry-run"},
+        {"diff", "VM FILE", "Tell what apply would change", APPLY_OPTIONS, .run = verb_diff,
+         .statuses = COMPARISON_STATUSES, .example = "guestmapctl diff pc pc.json"},
 
         {.help = "Transactions: edits with --transaction=ID become visible together, or never"},
         {"begin", "VM", "Open a transaction and print its ID", OPTION_BIT(OPTION_TIMEOUT),
-         .run = verb_begin},
-        {"preview", "VM ID", "Tell what commit would change", .run = verb_preview},
-        {"commit", "VM ID", "Make the edits", .run = verb_commit},
-        {"abort", "VM ID", "Forget the edits", .run = verb_abort},
-        {"transactions", "VM", "List open transactions", .run = verb_transactions},
+         .run = verb_begin,
+         .more = "It outlives the command, until it is committed, aborted or idle for too long.",
+         .example = "id=$(guestmapctl begin pc --timeout=1min)"},
+        {"preview", "VM ID", "Tell what commit would change", .run = verb_preview,
+         .statuses = COMPARISON_STATUSES, .example = "guestmapctl preview pc $id"},
+        {"commit", "VM ID", "Make the edits of a transaction", .run = verb_commit,
+         .example = "id=$(guestmapctl begin pc)\n"
+                    "guestmapctl remove pc dimm0 --transaction=$id\n"
+                    "guestmapctl commit pc $id"},
+        {"abort", "VM ID", "Forget the edits of a transaction", .run = verb_abort,
+         .example = "guestmapctl abort pc $id"},
+        {"transactions", "VM", "List open transactions", .run = verb_transactions,
+         .example = "guestmapctl transactions pc"},
         {},
 };
 
@@ -141,7 +198,7 @@ static int refuse_verb(const char *word) {
 }
 
 /* Goes through the synopsis and the arguments together. */
-static int check_arguments(const Verb *verb, char **arguments) {
+int verb_check_arguments(const Verb *verb, char **arguments) {
         const char *synopsis = verb->arguments;
         bool repeated = false;
 
@@ -164,16 +221,11 @@ static int check_arguments(const Verb *verb, char **arguments) {
 }
 
 int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments) {
-        int r;
-
         for (const Verb *verb = verbs; verb->help; verb++) {
                 size_t n = verb->name ? match_name(verb, words) : 0;
 
                 if (n == 0)
                         continue;
-                r = check_arguments(verb, words + n);
-                if (r < 0)
-                        return r;
                 *ret_verb = verb;
                 *ret_arguments = words + n;
                 return 0;

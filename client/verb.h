@@ -22,6 +22,7 @@ typedef struct Verb Verb;
 enum {
         EXIT_WOULD_CHANGE = 2, /* a comparison or dry run found something to change */
         EXIT_NOTHING_CAME = 2, /* until the timeout */
+        EXIT_STATUSES,
 };
 
 struct Verb {
@@ -31,16 +32,25 @@ struct Verb {
         uint64_t options; /* OPTION_BIT()s that it takes beside the global ones */
         bool paged;       /* may print more than a terminal shows */
         int (*run)(Client *client, char **arguments);
+
+        /* For the page of the verb, which has to fit a terminal's 24 lines. */
+        const char *more;                    /* a sentence behind `help`, which says the rest */
+        const char *statuses[EXIT_STATUSES]; /* where they do not mean done and failed */
+        const char *example;                 /* lines for a shell; every verb has one */
 };
 
 /* The table ends with an entry without help. */
 extern const Verb verbs[];
 
-/* Finds the verb that the words begin with and checks the number of arguments behind it. */
+/* Finds the verb that the words begin with; its arguments are what is behind. */
 int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments);
+/* Refuses too few or too many. */
+int verb_check_arguments(const Verb *verb, char **arguments);
 /* Refuses options that the verb does not take. */
 int verb_check_options(const Verb *verb, const Client *client);
-void verb_print_help(const Output *output);
+/* The page of one verb, and that of all. */
+void help_print_verb(const Output *output, const Verb *verb);
+void help_print(const Output *output);
 
 int verb_list(Client *client, char **arguments);
 int verb_create(Client *client, char **arguments);
