@@ -14,151 +14,65 @@
 #include "client/number.h"
 #include "client/section.h"
 #include "client/verb.h"
-#include "lib/util/range.h"
+#include "client/view.h"
 
-/* A view while its pages arrive: in the form that is wanted, the other one stays empty. */
-typedef struct Listing {
-        bool for_people;
-        uint64_t generation;
-        uint64_t next; /* where the next page begins */
-        size_t n;
-        Table *table;
-        json_object *sections;
-} Listing;
+static Table *view_table(const View *view) {
+        Table *table = table_new(section_columns, SECTION_N_COLUMNS);
 
-static void listing_init(Listing *listing, const Output *output) {
-        *listing = (Listing){
-                .for_people = output->json == JSON_OFF,
-                .table = table_new(section_columns, SECTION_N_COLUMNS),
-                .sections = json_new_array(),
-        };
+        for (size_t i = 0; i < view->n; i++)
+                section_row(&view->sections[i], table);
+        return table;
 }
 
-static void listing_deinit(Listing *listing) {
-        table_free(listing->table);
-        json_object_put(listing->sections);
+static json_object *view_json(const View *view) {
+        json_object *object = json_new_object(), *sections = json_new_array();
+
+        json_add_count(object, "generation", view->generation);
+        json_add(object, "sections", sections);
+        for (size_t i = 0; i < view->n; i++)
+                json_append(sections, section_json(&view->sections[i]));
+        return object;
 }
 
-static void listing_add(Listing *listing, const Section *section) {
-        if (listing->for_people)
-                section_row(section, listing->table);
-        else
-                json_append(listing->sections, section_json(section));
-        listing->next = section->last + 1;
-        listing->n++;
-}
+static void view_print(const View *view, const Output *output) {
+        _cleanup_(table_freep) Table *table = view_table(view);
 
-/* One reply of GetFlatViewFrom(). A generation other than that of the pages before: -EAGAIN. */
-static int listing_read_page(Listing *listing, sd_bus_message *reply, bool *ret_more) {
-        uint64_t generation;
-        Section section;
-        int more, r;
-
-        r = sd_bus_message_read(reply, "t", &generation);
-        if (r < 0)
-                return r;
-        if (listing->n > 0 && generation != listing->generation)
-                return -EAGAIN;
-        listing->generation = generation;
-        r = sd_bus_message_enter_container(reply, 'a', "(ttstsu)");
-        if (r < 0)
-                return r;
-        while ((r = section_read(reply, &section)) > 0)
-                listing_add(listing, &section);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_exit_container(reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "b", &more);
-        if (r < 0)
-                return r;
-        *ret_more = more;
-        return 0;
-}
-
-static int listing_fetch_pages(Listing *listing, Client *client, const char *space_path) {
-        bool more = true;
-        int r;
-
-        while (more) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-
-                r = client_method(client, &reply, space_path, GUESTMAP_INTERFACE_ADDRESS_SPACE,
-                                  "GetFlatViewFrom", "tu", listing->next, GUESTMAP_PAGE_MAX);
-                if (r < 0)
-                        return r;
-                r = listing_read_page(listing, reply, &more);
-                if (r == -EAGAIN)
-                        return r;
-                if (r < 0)
-                        return client_cannot_read(r);
-        }
-        return 0;
-}
-
-/*
- * The whole view of one moment. A view of many pages on a map that never rests cannot be had this
- * way; after a few attempts that is said.
- */
-static int listing_fetch(Listing *ret, Client *client, const char *vm_path, const char *space) {
-        _cleanup_(freep) char *path = NULL;
-        int r;
-
-        r = client_find_space(client, vm_path, space, &path);
-        if (r < 0)
-                return r;
-        for (int attempt = 0; attempt < 10; attempt++) {
-                listing_init(ret, &client->output);
-                r = listing_fetch_pages(ret, client, path);
-                if (r >= 0)
-                        return 0;
-                listing_deinit(ret);
-                if (r != -EAGAIN)
-                        return r;
-        }
-        return fail("address space \"%s\" changes faster than its %u-section pages can be read",
-                    space, GUESTMAP_PAGE_MAX);
-}
-
-static json_object *listing_json(const Listing *listing) {
-        json_object *view = json_new_object();
-
-        json_add_count(view, "generation", listing->generation);
-        json_add(view, "sections", json_object_get(listing->sections));
-        return view;
+        table_print(table, output);
 }
 
 static int flat_one(Client *client, const char *vm_path, const char *space) {
-        _cleanup_(json_putp) json_object *view = NULL;
-        Listing listing;
+        _cleanup_(json_putp) json_object *object = NULL;
+        _cleanup_(view_deinit) View view = {};
         int r;
 
-        r = listing_fetch(&listing, client, vm_path, space);
+        r = view_fetch(&view, client, vm_path, space);
         if (r < 0)
                 return r;
-        view = listing_json(&listing);
-        output_print(&client->output, listing.table, view);
-        listing_deinit(&listing);
+        if (client->output.json == JSON_OFF) {
+                view_print(&view, &client->output);
+                return 0;
+        }
+        object = view_json(&view);
+        json_print(&client->output, object);
         return 0;
 }
 
 /* One of several: under a heading, or as a member of `views`. */
-static int flat_member(Client *client, const char *vm_path, const char *space, json_object *views) {
-        Listing listing;
+static int flat_member(Client *client, const char *vm_path, const char *space, bool first,
+                       json_object *views) {
+        _cleanup_(view_deinit) View view = {};
         int r;
 
-        r = listing_fetch(&listing, client, vm_path, space);
+        r = view_fetch(&view, client, vm_path, space);
         if (r < 0)
                 return r;
-        if (listing.for_people) {
-                printf("%s%s (generation %" PRIu64 ", %zu section%s)\n",
-                       json_object_object_length(views) ? "\n" : "", space, listing.generation,
-                       listing.n, PLURAL(listing.n));
-                table_print(listing.table, &client->output);
+        if (client->output.json == JSON_OFF) {
+                printf("%s%s (generation %" PRIu64 ", %zu section%s)\n", first ? "" : "\n", space,
+                       view.generation, view.n, PLURAL(view.n));
+                view_print(&view, &client->output);
+        } else {
+                json_add(views, space, view_json(&view));
         }
-        json_add(views, space, listing_json(&listing));
-        listing_deinit(&listing);
         return 0;
 }
 
@@ -175,7 +89,7 @@ static int flat_all(Client *client, const char *vm_path) {
         for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
 
-                r = flat_member(client, vm_path, json_get_text(space, "name"), views);
+                r = flat_member(client, vm_path, json_get_text(space, "name"), i == 0, views);
                 if (r < 0)
                         return r;
         }

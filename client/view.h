@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * View: the sections of an address space at one generation
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/client.h"
+#include "client/section.h"
+
+typedef struct View View;
+
+struct View {
+        uint64_t generation;
+        Section *sections; /* in address order; their text is the pages' */
+        size_t n;
+        size_t n_allocated;
+        sd_bus_message **pages;
+        size_t n_pages;
+};
+
+/*
+ * Fetches all of it. A view of many pages on a map that never rests cannot be had this way; after a
+ * few attempts that is said. *ret is to be deinitialized whatever comes.
+ */
+int view_fetch(View *ret, Client *client, const char *vm_path, const char *space);
+void view_deinit(View *view);
