@@ -10,7 +10,7 @@ static int compare_names(const void *a, const void *b) {
         return strcmp((*(RegionNode *const *)a)->name, (*(RegionNode *const *)b)->name);
 }
 
-/* What loses comes first, here and below, so that putting each before its siblings ends in order. */
+/* The last comes first, here and below: putting each before its siblings leaves them in order. */
 static int compare_ranks(const void *a, const void *b) {
         const RegionNode *x = *(RegionNode *const *)a, *y = *(RegionNode *const *)b;
 
