@@ -39,6 +39,7 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_VM, "GetSlots", "", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "GetRegion", "s", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace", "s", GUESTMAP_RIGHT_INSPECT},
+        {GUESTMAP_INTERFACE_VM, "ListAddressSpaces", "", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "ListTransactions", "", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "ListIOEventFDs", "s", GUESTMAP_RIGHT_INSPECT},
         {GUESTMAP_INTERFACE_VM, "GetBacking", "tb", GUESTMAP_RIGHT_ACCESS_MEMORY},

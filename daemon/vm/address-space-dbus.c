@@ -50,6 +50,41 @@ int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userd
         return 0;
 }
 
+static int append_spaces(sd_bus_message *reply, const Snapshot *snapshot) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sst)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < snapshot->n_spaces; i++) {
+                const AddressSpace *space = snapshot->spaces[i].space;
+
+                r = sd_bus_message_append(reply, "(sst)", space->name, space->view->root->name,
+                                          space->generation);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+int method_list_address_spaces(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Service *service = userdata;
+        const Snapshot *snapshot = map_snapshot(service->vm->map);
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "t", snapshot->generation);
+        if (r < 0)
+                return r;
+        r = append_spaces(reply, snapshot);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
 static uint64_t vm_generation(sd_bus_message *m) {
         return service_current(sd_bus_message_get_bus(m))->vm->map->generation;
 }

@@ -14,3 +14,6 @@ int address_space_object_find(sd_bus *bus, const char *path, const char *interfa
                               void **ret_found, sd_bus_error *error);
 int address_space_objects_enumerate(sd_bus *bus, const char *prefix, void *userdata,
                                     char ***ret_nodes, sd_bus_error *error);
+
+/* VM.ListAddressSpaces. */
+int method_list_address_spaces(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/address-space-dbus.h"
 #include "daemon/vm/dirty-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/error-dbus.h"
@@ -413,6 +414,9 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetAddressSpace", SD_BUS_ARGS("s", name),
                                 SD_BUS_RESULT("o", space), method_get_address_space,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListAddressSpaces", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("t", generation, "a(sst)", spaces),
+                                method_list_address_spaces, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListTransactions", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(otu)", transactions), method_list_transactions,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -84,6 +84,25 @@ static void test_quiet_space(void **state) {
         rig_free(rig);
 }
 
+/* The number that each has is the last since which GetChanges has something to say. */
+static void test_which_spaces_changed(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "a", "mmio", 0x1000, "system", 0);
+        rig_add(rig, RIG_VM, "empty", "container", 0x1000, "", 0);
+        rig_call(rig, RIG_VM, "Map.AddAddressSpace", "ssa{sv}", "dma", "empty", 0);
+        rig_call(rig, RIG_VM, "Map.AddAddressSpace", "ssa{sv}", "smm", "system", 0);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListAddressSpaces", ""),
+                            "5 [(dma empty 4), (io io 1), (memory system 2), (smm system 5)]");
+        rig_enable(rig, RIG_VM, "a", false);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListAddressSpaces", ""),
+                            "6 [(dma empty 4), (io io 1), (memory system 6), (smm system 6)]");
+        rig_call(rig, RIG_VM, "Map.RemoveAddressSpace", "sa{sv}", "memory", 0);
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.ListAddressSpaces", ""),
+                            "7 [(dma empty 4), (io io 1), (smm system 6)]");
+        rig_free(rig);
+}
+
 static void test_truncated(void **state) {
         Rig *rig = rig_new_vm();
         char *log;
@@ -454,7 +473,9 @@ static void test_folded(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_net_change), cmocka_unit_test(test_beyond_history),
-           cmocka_unit_test(test_quiet_space), cmocka_unit_test(test_same_name_other_memory),
+           cmocka_unit_test(test_quiet_space),
+           cmocka_unit_test(test_which_spaces_changed),
+           cmocka_unit_test(test_same_name_other_memory),
            cmocka_unit_test(test_truncated), cmocka_unit_test(test_caps),
            cmocka_unit_test(test_memory_table), cmocka_unit_test(test_wait),
            cmocka_unit_test(test_wait_time_limit), cmocka_unit_test(test_wait_ends_otherwise),

@@ -83,6 +83,8 @@ static void test_published_is_told(void **state) {
         assert_string_equal(rig_get(rig, RIG_MEMORY, "org.guestmap1.AddressSpace", "Sections"),
                             "1");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetAddressSpace", "s", "io"), "/space/io");
+        assert_int_equal(strncmp(rig_call(rig, RIG_VM, "VM.ListAddressSpaces", ""), "2 [(io ", 7),
+                         0);
         assert_string_equal(rig_call(rig, RIG_VM, "VM.Dump", "sa{sv}", "flat", 0), "fd");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 0 4095 0 1 0)]");
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Generation"), "2");
