@@ -12,8 +12,10 @@ static int on_turn(sd_event_source *source, void *userdata) {
 
         cds_list_del(&place->siblings);
         cds_list_add_tail(&place->siblings, &rota->callers);
-        if (!caller_play_next(caller))
+        if (!caller_play_next(caller)) {
                 rota_leave(caller);
+                place->n_calls = 0;
+        }
         return 0;
 }
 
@@ -55,7 +57,7 @@ void rota_leave(Caller *caller) {
         if (!caller->place.is_taken)
                 return;
         cds_list_del(&caller->place.siblings);
-        caller->place = (RotaPlace){};
+        caller->place.is_taken = false;
         if (cds_list_empty(&rota->callers))
                 (void)sd_event_source_set_enabled(rota->turn, SD_EVENT_OFF);
 }

@@ -28,7 +28,7 @@ struct Rota {
 
 struct RotaPlace {
         struct cds_list_head siblings;
-        unsigned n_calls; /* handled since it was in the rota last */
+        unsigned n_calls; /* handled since its line was last at its end */
         bool is_taken;    /* it is in the rota */
 };
 
@@ -37,5 +37,8 @@ void rota_deinit(Manager *manager);
 
 /* Whether a call may be handled at once; otherwise the caller is in the rota. */
 bool rota_pass(Caller *caller);
-/* It has left, or its line stands still. Accepts a caller that is in no rota. */
+/*
+ * It has left, or its line stands still, after which it is where it was: what it may do as it comes
+ * is no more than before. Accepts a caller that is in no rota.
+ */
 void rota_leave(Caller *caller);

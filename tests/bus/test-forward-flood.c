@@ -35,6 +35,7 @@ static OwnBus own;
 static Asked asked[1024];
 static size_t n_asked, n_ended, n_taken_back;
 static bool root_is_answered;
+static bool polkit_is_quick, is_flooding;
 
 static unsigned uid_of(const char *unique) {
         return (unsigned)strtoul(unique + strlen(":1."), NULL, 10);
@@ -43,6 +44,8 @@ static unsigned uid_of(const char *unique) {
 static int on_question(sd_bus_message *m) {
         const char *unique;
 
+        if (polkit_is_quick)
+                return sd_bus_reply_method_return(m, "(bba{ss})", 1, 0, 0);
         assert_true(sd_bus_message_read(m, "(sa{sv})", NULL, 1, NULL, "s", &unique) > 0);
         assert_true(n_asked < ELEMENTS_OF(asked));
         asked[n_asked++] = (Asked){.question = sd_bus_message_ref(m), .uid = uid_of(unique)};
@@ -83,11 +86,15 @@ static void answer_one(unsigned uid) {
         asked[i].question = sd_bus_message_unref(asked[i].question);
 }
 
+static void inspect(unsigned uid, unsigned client);
+
 static int on_end(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         assert_null(sd_bus_message_get_error(m));
         n_ended++;
         if (userdata)
                 root_is_answered = true;
+        else if (is_flooding)
+                inspect(FLOODER, 0);
         return 1;
 }
 
@@ -223,6 +230,29 @@ static void test_who_leaves_leaves_no_place(void **state) {
         assert_int_equal(n_ended, 1);
 }
 
+/* What is counted is how many calls of a flood, each with a question of its own, go before one. */
+static void test_questions_win_no_turns(void **state) {
+        enum { IN_FLIGHT = 400, CALLS = 64, MOST = 16 };
+        size_t before;
+
+        polkit_is_quick = is_flooding = true;
+        for (unsigned i = 0; i < IN_FLIGHT; i++)
+                inspect(FLOODER, 0);
+        settle();
+        for (unsigned i = 0; i < CALLS; i++) {
+                before = n_ended;
+                root_is_answered = false;
+                call_as(0, 1, VM1, GUESTMAP_INTERFACE_VM, "GetSlots", NULL);
+                own_bus_run_until(&own, &root_is_answered);
+                assert_in_range(n_ended - before, 1, MOST);
+        }
+        is_flooding = false;
+        before = n_ended;
+        while (n_ended < before + IN_FLIGHT)
+                settle();
+        polkit_is_quick = false;
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
@@ -230,6 +260,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_one_uid_asks_so_much_at_a_time),
                 TEST(test_uids_take_turns),
                 TEST(test_who_leaves_leaves_no_place),
+                TEST(test_questions_win_no_turns),
         };
 
         if (argc != 2)
