@@ -31,6 +31,7 @@ const MethodRight method_rights[] = {
         {GUESTMAP_INTERFACE_MAP, "SetHandler", "ssa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_MAP, "ApplyFD", "ha{sv}", GUESTMAP_RIGHT_MODIFY},
+        {GUESTMAP_INTERFACE_MAP, "FindFree", "stttt", GUESTMAP_RIGHT_INSPECT},
 
         {GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", GUESTMAP_RIGHT_MODIFY},
         {GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", GUESTMAP_RIGHT_INSPECT},

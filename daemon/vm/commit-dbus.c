@@ -12,8 +12,6 @@
 
 typedef struct CommitCall CommitCall;
 
-enum { IN_PLACE_EDITS_MAX = 4096 };
-
 /* One call, from its message to its answer. */
 struct CommitCall {
         Service *service;
@@ -131,7 +129,7 @@ static int start(sd_bus_message *m, OpenTransaction *open, bool is_preview) {
         r = begin(call);
         if (r != 0)
                 done(r, call);
-        else if (open->staged->n_edits > IN_PLACE_EDITS_MAX)
+        else if (open_transaction_is_large(open))
                 gate_run(&open->service->gate, m, true, work_and_record, done, call, &call->detail);
         else
                 commit_in_place(call);

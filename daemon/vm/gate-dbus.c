@@ -63,6 +63,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read"},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges"},
         {GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write"},
+        {GUESTMAP_INTERFACE_MAP, "FindFree"},
         {GUESTMAP_INTERFACE_VCPU, NULL},
         {GUESTMAP_INTERFACE_VM, "AddVCPU"},
         {GUESTMAP_INTERFACE_VM, "Destroy"},

@@ -9,6 +9,7 @@
 #include "daemon/vm/apply-dbus.h"
 #include "daemon/vm/equip.h"
 #include "daemon/vm/error-dbus.h"
+#include "daemon/vm/find-free-dbus.h"
 #include "daemon/vm/handler-spec.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -413,5 +414,8 @@ const sd_bus_vtable map_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ApplyFD", SD_BUS_ARGS("h", document, "a{sv}", options),
                                 SD_BUS_RESULT("t", generation, "s", report), method_apply_fd,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "FindFree", SD_BUS_ARGS("s", space, "t", size, "t", align, "t", first, "t", last),
+                SD_BUS_RESULT("t", address), method_find_free, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

@@ -9,7 +9,10 @@
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
 
-enum { IDS_RESERVED = 1000 };
+enum {
+        IDS_RESERVED = 1000,
+        IN_PLACE_EDITS_MAX = 4096,
+};
 
 OpenTransaction *open_transaction_free(OpenTransaction *open) {
         if (!open)
@@ -157,6 +160,10 @@ void open_transactions_drop(Service *service) {
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 if (open->is_abandoned)
                         open_transaction_free(open);
+}
+
+bool open_transaction_is_large(const OpenTransaction *open) {
+        return open->staged->n_edits > IN_PLACE_EDITS_MAX;
 }
 
 int open_transaction_prepare(OpenTransaction *open, Change *change, Detail *detail) {

@@ -58,5 +58,7 @@ int open_transaction_touch(OpenTransaction *open);
 void open_transactions_abandon(Service *service, const char *caller);
 void open_transactions_drop(Service *service);
 
+/* Whether preparing it takes longer than other calls do, and is a job. */
+bool open_transaction_is_large(const OpenTransaction *open);
 /* Begins and prepares a change of all staged edits. Any outcome of transaction_prepare(). */
 int open_transaction_prepare(OpenTransaction *open, Change *change, Detail *detail);

@@ -30,5 +30,6 @@ enum MapError {
         MAP_E_TOO_LARGE,
         MAP_E_IOEVENTFD_EXISTS,
         MAP_E_NO_SUCH_IOEVENTFD,
+        MAP_E_NO_FREE_RANGE,
         MAP_E_N, /* outcomes of other layers start here */
 };

@@ -80,6 +80,10 @@ static void test_published_is_told(void **state) {
                             "2 true [] []");
         assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", ""),
                             "2 [(0 4095 1 0 0)]");
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.FindFree", "stttt", "memory", UINT64_C(1),
+                                     UINT64_C(0), UINT64_C(0), UINT64_MAX),
+                            "4096");
+        assert_true(rig->service->gate.is_lent);
         assert_string_equal(rig_get(rig, RIG_MEMORY, "org.guestmap1.AddressSpace", "Sections"),
                             "1");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetAddressSpace", "s", "io"), "/space/io");
