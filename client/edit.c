@@ -2,22 +2,40 @@
 
 #include <stdarg.h>
 
+#include "api/errors.h"
 #include "api/names.h"
 #include "client/edit.h"
 #include "client/json-print.h"
 
-int edit_open(Client *client, const char *vm, const char *member, sd_bus_message **ret) {
+int edit_path(Client *client, const char *vm, char **ret) {
         const char *transaction = client->options[OPTION_TRANSACTION];
+
+        return transaction ? client_transaction_path(vm, transaction, ret)
+                           : client_find_vm(client, vm, ret);
+}
+
+int edit_open(Client *client, const char *vm, const char *member, sd_bus_message **ret) {
         _cleanup_(freep) char *path = NULL;
         int r;
 
-        if (transaction)
-                r = client_transaction_path(vm, transaction, &path);
-        else
-                r = client_find_vm(client, vm, &path);
+        r = edit_path(client, vm, &path);
         if (r < 0)
                 return r;
         return client_request(client, ret, path, GUESTMAP_INTERFACE_MAP, member);
+}
+
+static int open_options(sd_bus_message *message) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
+static int append_expected(sd_bus_message *message, uint64_t generation) {
+        int r;
+
+        r = sd_bus_message_append(message, "{sv}", "expect-generation", "t", generation);
+        return r < 0 ? client_cannot_ask(r) : 0;
 }
 
 int edit_options(Client *client, sd_bus_message *message) {
@@ -25,16 +43,55 @@ int edit_options(Client *client, sd_bus_message *message) {
         uint64_t generation;
         int r;
 
-        r = sd_bus_message_open_container(message, 'a', "{sv}");
-        if (r < 0)
-                return client_cannot_ask(r);
-        if (!expected)
-                return 0;
-        r = client_number(expected, "generation", &generation);
-        if (r < 0)
+        r = open_options(message);
+        if (r < 0 || !expected)
                 return r;
-        r = sd_bus_message_append(message, "{sv}", "expect-generation", "t", generation);
-        return r < 0 ? client_cannot_ask(r) : 0;
+        r = client_number(expected, "generation", &generation);
+        return r < 0 ? r : append_expected(message, generation);
+}
+
+/* Neither a generation nor a transaction is given: what the edit follows from is our business. */
+static bool is_ours(const Client *client) {
+        return !client_given(client, OPTION_EXPECT_GENERATION) &&
+               !client_given(client, OPTION_TRANSACTION);
+}
+
+int edit_options_at(Client *client, sd_bus_message *message, uint64_t generation) {
+        int r;
+
+        if (!is_ours(client))
+                return edit_options(client, message);
+        r = open_options(message);
+        return r < 0 ? r : append_expected(message, generation);
+}
+
+bool edit_was_overtaken(const Client *client, const sd_bus_error *error) {
+        return is_ours(client) &&
+               sd_bus_error_has_name(error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_CONFLICT);
+}
+
+int edit_region_options(const Client *client, sd_bus_message *message) {
+        static const struct {
+                Option option;
+                const char *name;
+                int value;
+        } flags[] = {
+                {OPTION_DISABLED, "enabled", false},
+                {OPTION_READONLY, "readonly", true},
+                {OPTION_NONVOLATILE, "nonvolatile", true},
+                {OPTION_UNMERGEABLE, "unmergeable", true},
+                {OPTION_DIRTY_LOG, "dirty-log", true},
+        };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTS_OF(flags); i++) {
+                if (!client_given(client, flags[i].option))
+                        continue;
+                r = sd_bus_message_append(message, "{sv}", flags[i].name, "b", flags[i].value);
+                if (r < 0)
+                        return client_cannot_ask(r);
+        }
+        return 0;
 }
 
 int edit_print_generation(const Client *client, sd_bus_message *reply) {

@@ -11,9 +11,20 @@
 
 #include "client/client.h"
 
+/* The path that edits go to. */
+int edit_path(Client *client, const char *vm, char **ret);
 int edit_open(Client *client, const char *vm, const char *member, sd_bus_message **ret);
 int edit_options(Client *client, sd_bus_message *message);
+/* Behind it, the options of a new region. */
+int edit_region_options(const Client *client, sd_bus_message *message);
 int edit_close(Client *client, sd_bus_message *message);
+/*
+ * In place of edit_options(), for an edit that follows from what was read of the map at
+ * `generation`: unless another or a transaction is given, it holds for that only.
+ */
+int edit_options_at(Client *client, sd_bus_message *message, uint64_t generation);
+/* Whether it failed because somebody has committed since: all is to be done again. */
+bool edit_was_overtaken(const Client *client, const sd_bus_error *error);
 /* Ends a call that answers with a generation: prints it as JSON, if that is wanted. */
 int edit_print_generation(const Client *client, sd_bus_message *reply);
 /* The three in one, for an edit without options of its own. */

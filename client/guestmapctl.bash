@@ -56,7 +56,7 @@ _guestmapctl_words() {
         2,apply | 2,diff)
                 compgen -f -- "$current"
                 ;;
-        2,show | 2,remove | 2,enable | 2,disable | 2,move | 2,set | 2,ioeventfd* | 2,coalesced* | 2,handler | 2,dirty | \
+        2,show | 2,remove | 2,unplug | 2,enable | 2,disable | 2,move | 2,set | 2,ioeventfd* | 2,coalesced* | 2,handler | 2,dirty | \
                 3,move | 3,alias | "3,space add" | 5,add | 6,alias)
                 _guestmapctl_regions "${bus[@]}" tree "$1"
                 ;;

@@ -10,6 +10,11 @@
 #define NEW_OPTIONS                                                                                \
         (PLACE_OPTIONS | OPTION_BIT(OPTION_DISABLED) | OPTION_BIT(OPTION_READONLY) |               \
          OPTION_BIT(OPTION_NONVOLATILE) | OPTION_BIT(OPTION_UNMERGEABLE))
+#define PLUG_OPTIONS                                                                               \
+        (PLACE_OPTIONS | OPTION_BIT(OPTION_SIZE) | OPTION_BIT(OPTION_ALIGN) |                      \
+         OPTION_BIT(OPTION_WINDOW) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_SPACE) |          \
+         OPTION_BIT(OPTION_PARENT) | OPTION_BIT(OPTION_NONVOLATILE) |                              \
+         OPTION_BIT(OPTION_UNMERGEABLE) | OPTION_BIT(OPTION_DIRTY_LOG))
 #define CREATE_OPTIONS                                                                             \
         (OPTION_BIT(OPTION_ACCELERATOR) | OPTION_BIT(OPTION_LAYOUT) |                              \
          OPTION_BIT(OPTION_MEMORY_SPACE) | OPTION_BIT(OPTION_DURABLE))
@@ -139,6 +144,13 @@ const Verb verbs[] = {
          "Let registers be answered by none, constant, latch or log", EDIT_OPTIONS,
          .run = verb_handler, .example = "guestmapctl handler pc uart constant 0x60"},
 
+        {.help = "RAM that comes and goes"},
+        {"plug", "VM", "Find room and add RAM there; print its name and address", PLUG_OPTIONS,
+         .run = verb_plug, .more = "Takes the lowest place at which nothing answers. Needs --size.",
+         .example = "guestmapctl plug pc --size=1GiB"},
+        {"unplug", "VM REGION", "Take RAM out and remove it with what it holds", EDIT_OPTIONS,
+         .run = verb_unplug, .example = "guestmapctl unplug pc dimm0"},
+
         {.help = "Whole maps (FILE - is standard input)"},
         {"export", "VM", "Print the layout document that recreates the map", .run = verb_export,
          .more = "apply takes it.", .paged = true, .example = "guestmapctl export pc >pc.json"},
@@ -157,7 +169,8 @@ const Verb verbs[] = {
          .example = "id=$(guestmapctl begin pc --timeout=1min)"},
         {"preview", "VM ID", "Tell what commit would change", .run = verb_preview,
          .statuses = COMPARISON_STATUSES, .example = "guestmapctl preview pc $id"},
-        {"commit", "VM ID", "Make the edits of a transaction", .run = verb_commit,
+        {"commit", "VM ID", "Make the edits of a transaction", OPTION_BIT(OPTION_EXPECT_GENERATION),
+         .run = verb_commit,
          .example = "id=$(guestmapctl begin pc)\n"
                     "guestmapctl remove pc dimm0 --transaction=$id\n"
                     "guestmapctl commit pc $id"},

@@ -67,6 +67,9 @@ int verb_set(Client *client, char **arguments);
 int verb_space_add(Client *client, char **arguments);
 int verb_space_remove(Client *client, char **arguments);
 
+int verb_plug(Client *client, char **arguments);
+int verb_unplug(Client *client, char **arguments);
+
 int verb_ioeventfd_add(Client *client, char **arguments);
 int verb_ioeventfd_remove(Client *client, char **arguments);
 int verb_ioeventfd_list(Client *client, char **arguments);

@@ -41,38 +41,13 @@ static int parse_place(const Client *client, char **words, Place *ret) {
         return 0;
 }
 
-/* The options of a new region that are flags. */
-static int append_flags(const Client *client, sd_bus_message *message) {
-        static const struct {
-                Option option;
-                const char *name;
-                int value;
-        } flags[] = {
-                {OPTION_DISABLED, "enabled", false},
-                {OPTION_READONLY, "readonly", true},
-                {OPTION_NONVOLATILE, "nonvolatile", true},
-                {OPTION_UNMERGEABLE, "unmergeable", true},
-                {OPTION_DIRTY_LOG, "dirty-log", true},
-        };
-        int r;
-
-        for (size_t i = 0; i < ELEMENTS_OF(flags); i++) {
-                if (!client_given(client, flags[i].option))
-                        continue;
-                r = sd_bus_message_append(message, "{sv}", flags[i].name, "b", flags[i].value);
-                if (r < 0)
-                        return client_cannot_ask(r);
-        }
-        return 0;
-}
-
 static int finish_region(Client *client, sd_bus_message *message) {
         int r;
 
         r = edit_options(client, message);
         if (r < 0)
                 return r;
-        r = append_flags(client, message);
+        r = edit_region_options(client, message);
         if (r < 0)
                 return r;
         return edit_close(client, message);

@@ -74,16 +74,17 @@ int verb_begin(Client *client, char **arguments) {
 }
 
 int verb_commit(Client *client, char **arguments) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
 
         r = client_transaction_path(arguments[0], arguments[1], &path);
-        if (r < 0)
-                return r;
-        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}",
-                          0);
-        return r < 0 ? r : edit_print_generation(client, reply);
+        if (r == 0)
+                r = client_request(client, &request, path, GUESTMAP_INTERFACE_TRANSACTION,
+                                   "Commit");
+        if (r == 0)
+                r = edit_options(client, request);
+        return r < 0 ? r : edit_close(client, request);
 }
 
 int verb_abort(Client *client, char **arguments) {

@@ -427,6 +427,94 @@ END
         does "remove its region" remove pc doorbell
 }
 
+# plugs NAME TEXT ARGUMENT...: what plug prints.
+plugs() {
+        prints "$1" plug hot "${@:3}" <<<"$2"
+}
+
+# A map that somebody else changes while DIMMs are plugged: each has a place and a name of its own.
+test_plug_race() {
+        local plugging=() i
+        for i in {1..8}; do
+                for _ in {1..3}; do ctl plug hot --size=1MiB --window=1TiB-2TiB; done \
+                        >>"$directory/plugged" 2>&1 &
+                plugging+=($!)
+        done
+        wait "${plugging[@]}"
+        [[ $(sort -u "$directory/plugged" | wc -l) == 24 &&
+                $(cut -d ' ' -f 2 "$directory/plugged" | sort -u | tail -1) == 0x100b8000000 ]] &&
+                verdict "plug at the same time" yes ||
+                verdict "plug at the same time" no "$(<"$directory/plugged")"
+        json "they are all there" 'sum(s["kind"] == "ram" for s in d["sections"]) == 24' \
+                flat hot memory
+}
+
+test_plug() {
+        local id
+        ctl create hot --accelerator=none
+        test_plug_race
+        ctl destroy hot
+        ctl create hot --accelerator=none
+        plugs "plug" "dimm0 0x100000000" --size=1GiB
+        plugs "plug another" "dimm1 0x140000000" --size=1MiB
+        plugs "plug aligned" "dimm2 0x180000000" --size=1MiB --align=1GiB
+        plugs "plug behind it" "dimm3 0x140100000" --size=1MiB --align=4KiB --dirty-log
+        json "with a dirty log" 'd["dirty-log"] and d["kind"] == "ram"' show hot dimm3
+        json "plug as JSON" 'd == {"name": "low", "address": "0x0", "size": "0x100000", \
+                "generation": 6}' plug hot --size=1MiB --window=0-1GiB --name=low
+        refuses "plug a name again" 'RegionExists: *"low"*' plug hot --size=1MiB --name=low
+        refuses "plug where nothing fits" "NoFreeRange: *largest place is 0x8000000-0xfffffff" \
+                plug hot --size=256MiB --window=0-0xfffffff
+        refuses "plug nothing" "plug: how much? --size=SIZE is missing" plug hot
+        refuses "plug size 0" "InvalidRange: *" plug hot --size=0
+        refuses "plug at odd places" "InvalidArgs: *0x3000 is not a power*" \
+                plug hot --size=1MiB --align=0x3000
+        refuses "half a window" 'window "4GiB" is not FIRST-LAST' plug hot --size=1MiB --window=4GiB
+        refuses "no window" 'window "2-1" ends before it begins' plug hot --size=1MiB --window=2-1
+        refuses "plug in no space" "NoSuchAddressSpace: *" plug hot --size=1MiB --space=dma
+        refuses "plug at another generation" "Conflict: *" \
+                plug hot --size=1MiB --expect-generation=3
+
+        # Parents have a place of their own, and show what fits into them.
+        ctl add hot bus container 1GiB system 0x8000000000
+        ctl add hot bridge container 256MiB bus 0x20000000
+        plugs "plug below" "dimm4 0x8020000000" --size=128MiB --parent=bridge
+        json "in its parent" 'd["parent"] == "bridge" and d["offset"] == "0x0"' show hot dimm4
+        plugs "fill it" "dimm5 0x8028000000" --size=128MiB --parent=bridge
+        refuses "it is full" "NoFreeRange: *" plug hot --size=1MiB --parent=bridge
+        refuses "it lies elsewhere" \
+                'region "bridge", at 0x8020000000-0x802fffffff, has no part in window 0x0-0x1' \
+                plug hot --size=1 --parent=bridge --window=0-1
+        ctl disable hot bus
+        refuses "nobody would see it" 'nothing that is placed in region "bus" would be seen' \
+                plug hot --size=1MiB --parent=bridge
+        ctl add hot loose container 1GiB
+        refuses "a parent that is placed nowhere" \
+                'region "loose" is not below "system", the root of the address space' \
+                plug hot --size=1MiB --parent=loose
+
+        id=$(ctl begin hot)
+        plugs "stage" "dimm6 0x148000000" --size=1MiB -T "$id"
+        plugs "stage another" "dimm7 0x150000000" --size=1MiB -T "$id"
+        refuses "others have changed it" "Conflict: *" commit hot "$id" --expect-generation=1
+        does "commit both" commit hot "$id" --expect-generation=12
+        json "both are there" 'd["mapped-at"] == [{"space": "memory", "address": "0x150000000"}]' \
+                show hot dimm7
+
+        does "unplug" unplug hot dimm0
+        refuses "unplug again" 'NoSuchRegion: *"dimm0"' unplug hot dimm0
+        plugs "its name and place are free" "dimm0 0x100000000" --size=1GiB
+        refuses "unplug a container" 'region "bus" is not plugged RAM: its kind is container' \
+                unplug hot bus
+        ctl add hot ram0 ram 1MiB
+        refuses "unplug what is not plugged" 'region "ram0" is not plugged RAM: it is placed *' \
+                unplug hot ram0
+        ctl alias hot shadow dimm1 0 4KiB
+        refuses "unplug what is in use" 'InUse: *"dimm1"*' unplug hot dimm1
+        refuses "unplug from nowhere" "NoSuchVM: *" unplug cold dimm0
+        does "destroy what is plugged" destroy hot
+}
+
 # Where there is no KVM there are no virtual CPUs.
 test_vcpus() {
         if ! [[ -w /dev/kvm ]]; then
@@ -726,6 +814,7 @@ test_completion() {
         completes "complete a VM" "guestmapctl tree " pc
         completes "complete a region" "guestmapctl enable pc b" bios
         completes "complete a space" "guestmapctl flat pc m" memory
+        completes "complete a region to unplug" "guestmapctl unplug pc bi" bios
         completes "complete a kind" "guestmapctl add pc x re" reserved
         completes "complete an option" "guestmapctl --dry" --dry-run
 }
@@ -739,6 +828,7 @@ test_sticky_slots
 test_memory
 test_dirty
 test_devices
+test_plug
 test_vcpus
 test_documents
 test_large_documents
