@@ -22,7 +22,9 @@
  *       of CreateVM; limits a{st}, of Manager.Limits those that are a process' to enforce. Answers
  *       when the layout is in force. Fails with the contract's errors; the process exits then.
  *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
- *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered.
+ *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered. State
+ *       "crashed": the process could not make the VM again, serves VM.GetBacking and no more, and
+ *       ends by Quit; who it was is said as far as that is known.
  *   Caller(s unique, u uid)
  *       Before the first call forwarded for that sender: who it is. What it may do guestmapd has
  *       checked for each call. A call from a sender that was not announced is refused; one without
@@ -44,10 +46,9 @@
  *       configuration has changed, and before the VM of another process is refused.
  *   Quit()
  *       Answers, then the process ends: the VM is destroyed.
- *   signal Leaving()
- *       The last message of a process that ends in order without a Quit (SIGTERM): one that
- *       guestmapd runs itself is not run again. Of a unit systemd knows whether it is stopped or
- *       restarted. A connection that ends without it means a crash.
+ *   signal Destroyed()
+ *       The last message of a process whose VM was destroyed by somebody else, who has the socket.
+ *       One that ends without it, or Quit, is followed by another.
  *
  * None of them but Setup and Offer waits for anything.
  *
@@ -62,12 +63,6 @@
 #include "api/names.h"
 
 #define GUESTMAP_PATH_PRIVATE GUESTMAP_PATH "/private"
-
-/*
- * The exit status of a process that can't restore its VM from its journal: to start it again would
- * not help. Units know the number, too (RestartPreventExitStatus=).
- */
-enum { GUESTMAP_EXIT_DAMAGED = 65 };
 
 /* What a caller may do: classes of methods. */
 enum {

@@ -84,6 +84,13 @@ int notify_send(Notify *notify, const char *message, int fd) {
         return r < 0 ? r : send_connected(notify, message, fd);
 }
 
+unsigned notify_fds_max(void) {
+        const char *text = getenv("FDSTORE");
+        unsigned long n = text && getenv("NOTIFY_SOCKET") ? strtoul(text, NULL, 10) : 0;
+
+        return n > UINT32_MAX ? 0 : (unsigned)n;
+}
+
 uint64_t notify_deadline(uint64_t usec) {
         struct timespec now;
 

@@ -29,6 +29,9 @@ void notify_deinit(Notify *notify);
  */
 int notify_send(Notify *notify, const char *message, int fd);
 
+/* How many descriptors it keeps: it says so from version 254 on, for older ones the unit does. */
+unsigned notify_fds_max(void);
+
 /* What CLOCK_MONOTONIC will say in so many microseconds. */
 uint64_t notify_deadline(uint64_t usec);
 /* After -EAGAIN: waits until there may be room. -ETIMEDOUT. */

@@ -365,6 +365,8 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         case VM_CRASHED:
                 if (is_left_by_crash(vm, m))
                         return 0;
+                if (vm->link && is_vm_call(vm, m, "GetBacking"))
+                        return forward(vm, m, error);
                 return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" has crashed", vm->name);
         default:
                 return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" is being destroyed",

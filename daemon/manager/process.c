@@ -25,29 +25,23 @@ struct Process {
  * Reaps it, too, if it is a child. Without WNOHANG, since a process whose other threads are still
  * on their way out may be said to have ended a moment before it can be waited for.
  */
-static int wait_for(int pidfd, char *how, size_t size) {
+static void wait_for(int pidfd, char *how, size_t size) {
         siginfo_t info = {};
 
-        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0) {
+        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
                 snprintf(how, size, "how is not known");
-                return -1;
-        }
-        if (info.si_code != CLD_EXITED) {
-                snprintf(how, size, "signal %d", info.si_status);
-                return -1;
-        }
-        snprintf(how, size, "exit status %d", info.si_status);
-        return info.si_status;
+        else
+                snprintf(how, size, "%s %d",
+                         info.si_code == CLD_EXITED ? "exit status" : "signal", info.si_status);
 }
 
 static int on_pidfd(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Process *process = userdata;
         char how[64];
-        int status;
 
-        status = wait_for(fd, how, sizeof(how));
+        wait_for(fd, how, sizeof(how));
         (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        process->ended(process->userdata, status, how);
+        process->ended(process->userdata, how);
         return 0;
 }
 

@@ -29,11 +29,8 @@ struct ProcessStart {
         const char *state_directory; /* NULL: none */
 };
 
-/*
- * `how` says how it ended ("exit status 1", "signal 9"), as far as that can be known; `status` is
- * the exit status if it has one, else negative.
- */
-typedef void (*ProcessEnded)(void *userdata, int status, const char *how);
+/* `how` says how it ended ("exit status 1", "signal 9"), as far as that can be known. */
+typedef void (*ProcessEnded)(void *userdata, const char *how);
 
 int process_spawn(Process **ret, sd_event *event, const ProcessStart *start, ProcessEnded ended,
                   void *userdata);

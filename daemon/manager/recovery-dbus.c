@@ -23,6 +23,7 @@
 #define RETRY_DOUBLED 6 /* times, to a bit more than a second */
 
 static void look(VM *vm);
+static void on_description(VM *vm, sd_bus_message *reply, void *userdata);
 
 static void signal_state(VM *vm) {
         if (vm->manager->bus && vm->phase != VM_STARTING)
@@ -61,6 +62,16 @@ static void give_up(VM *vm, const char *why) {
         vm_free(vm);
 }
 
+static void settle_as_crashed(VM *vm, const char *why) {
+        log_entry(LOG_ERR, &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
+                  "%s", why);
+        (void)vm_set_state(vm, "crashed");
+        vm_set_phase(vm, VM_CRASHED);
+        signal_state(vm);
+        held_refuse(vm, "it has crashed");
+        ration_reconsider(vm->manager);
+}
+
 /* It does not come back. */
 static void crash(VM *vm, const char *why) {
         vm->link = link_free(vm->link);
@@ -71,15 +82,9 @@ static void crash(VM *vm, const char *why) {
                 give_up(vm, why);
                 return;
         }
-        log_entry(LOG_ERR, &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
-                  "%s", why);
         if (vm->manager->settings.units)
                 unit_drop(vm, "socket"); /* or whoever connects starts it again */
-        (void)vm_set_state(vm, "crashed");
-        vm_set_phase(vm, VM_CRASHED);
-        signal_state(vm);
-        held_refuse(vm, "it has crashed");
-        ration_reconsider(vm->manager);
+        settle_as_crashed(vm, why);
 }
 
 /* Who asked for it was not told, but it is there. */
@@ -131,6 +136,11 @@ static void ask_properties(VM *vm) {
                 look_again(vm);
 }
 
+static void ask_who(VM *vm) {
+        if (vm_ask_description(vm, LINK_NEVER, on_description) < 0)
+                look_again(vm);
+}
+
 static void on_offered(VM *vm, sd_bus_message *reply, void *userdata) {
         if (!reply)
                 return;
@@ -138,7 +148,7 @@ static void on_offered(VM *vm, sd_bus_message *reply, void *userdata) {
                 log_vm(LOG_WARNING, vm->name, "its process does not offer what it has stored: %s",
                        sd_bus_message_get_error(reply)->message);
         vm->unoffered = false;
-        ask_properties(vm);
+        ask_who(vm);
 }
 
 /* Before anybody is told that it is there: from then on it is to survive its process. */
@@ -153,9 +163,21 @@ static void ask_offer(VM *vm) {
                 look_again(vm);
 }
 
+/* Nobody could say so far which VM of its name it is (read_salvaged()). */
+static bool learn_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
+        char *copy = strcmp(vm->name, name) == 0 ? strdup(id) : NULL;
+
+        if (!copy)
+                return false;
+        free(vm->id);
+        vm->id = copy;
+        vm->owner = owner;
+        return true;
+}
+
 static bool read_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
         if (vm->path)
-                return strcmp(vm->id, id) == 0;
+                return vm->id[0] ? strcmp(vm->id, id) == 0 : learn_identity(vm, name, id, owner);
         vm->owner = owner;
         return vm_name_is_valid(name) && vm_set_identity(vm, name, id) >= 0;
 }
@@ -170,15 +192,39 @@ static void on_empty(VM *vm) {
         departure_begin(vm, NULL);
 }
 
+/* Its process can say that it is there, and no more: so it is root's, until it is mended. */
+static bool read_salvaged(VM *vm, const char *name, const char *id, uint32_t owner) {
+        if (name[0])
+                return read_identity(vm, name, id, owner);
+        return vm->path || read_identity(vm, vm->instance, "", 0);
+}
+
+/* Its process stays for the memory that it has, salvage-dbus.h. */
+static void on_salvaged(VM *vm) {
+        bool is_news = !vm->announced && vm->manager->settled;
+
+        if (vm->unoffered) {
+                ask_offer(vm);
+                return;
+        }
+        vm->attempts = 0;
+        vm->announced = true;
+        settle_as_crashed(vm, "its process can't restore it, and has its memory");
+        if (is_news)
+                vm_announce(vm);
+}
+
 static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
-        const char *name, *id;
+        const char *name, *id, *state;
         uint32_t owner;
 
         if (!reply)
                 return;
         if (sd_bus_message_is_method_error(reply, NULL) ||
-            sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, NULL, NULL) < 0)
+            sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, &state, NULL) < 0)
                 crash(vm, "what serves its socket does not say which VM it is");
+        else if (strcmp(state, "crashed") == 0 && read_salvaged(vm, name, id, owner))
+                on_salvaged(vm);
         else if (name[0] == '\0')
                 on_empty(vm);
         else if (!read_identity(vm, name, id, owner))
@@ -277,7 +323,6 @@ static void lose(VM *vm) {
 
 void recovery_link_closed(VM *vm) {
         bool created = vm->phase == VM_STARTING && vm->request;
-        bool leaves = vm->orderly && !vm->manager->settings.units;
 
         vm->link = link_free(vm->link);
         callers_forget_vm(vm);
@@ -285,15 +330,15 @@ void recovery_link_closed(VM *vm) {
                 departure_continue(vm);
         else if (created)
                 creation_failed(vm, NULL);
-        else if (leaves)
+        else if (vm->destroyed)
                 departure_begin(vm, NULL);
-        else if (vm->phase == VM_LIVING)
+        else if (vm->phase == VM_LIVING || vm->phase == VM_CRASHED)
                 lose(vm);
         else
                 look_later(vm);
 }
 
-void recovery_process_ended(void *userdata, int status, const char *how) {
+void recovery_process_ended(void *userdata, const char *how) {
         VM *vm = userdata;
 
         vm->process = process_free(vm->process);
@@ -302,8 +347,6 @@ void recovery_process_ended(void *userdata, int status, const char *how) {
                 return;
         }
         log_vm(LOG_NOTICE, vm->name, "its process ended: %s", how);
-        if (status == GUESTMAP_EXIT_DAMAGED && vm->phase != VM_CRASHED)
-                crash(vm, "its process can't restore it");
 }
 
 /* Clients know of it, unless it may not have been made. */

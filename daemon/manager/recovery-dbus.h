@@ -12,8 +12,9 @@
  *    ▲──────────┴─────────────┴───────────┴───────────────────┘ after a while
  *
  * Meanwhile the VM's State is "recovering", and calls are held (held-dbus.h). There is no limit to
- * how often it is tried: it ends when systemd says that the unit has ended, or the process that it
- * cannot go on.
+ * how often it is tried: it ends when systemd says that the unit has ended. A process that cannot
+ * make the VM again says so when it is asked who it is, and stays for the memory that it has: the
+ * VM is CRASHED then, and when that process is gone it is tried again.
  *
  * I1: what comes back has the ID of what was lost. A process that says otherwise is not its.
  */
@@ -28,7 +29,7 @@ int recovery_find(Manager *manager);
 
 /* A process that served the VM hung up; a process has ended. */
 void recovery_link_closed(VM *vm);
-void recovery_process_ended(void *vm, int status, const char *how);
+void recovery_process_ended(void *vm, const char *how);
 
 /* Gives it a link to whatever listens at its socket. */
 int recovery_connect(VM *vm);

@@ -134,8 +134,8 @@ void relay_signal(VM *vm, sd_bus_message *m) {
         const char *path = sd_bus_message_get_path(m);
         bool own;
 
-        if (sd_bus_message_is_signal(m, GUESTMAP_INTERFACE_PRIVATE, "Leaving")) {
-                vm->orderly = true;
+        if (sd_bus_message_is_signal(m, GUESTMAP_INTERFACE_PRIVATE, "Destroyed")) {
+                vm->destroyed = true;
                 return;
         }
         if (!vm->path || !is_of(vm, path))

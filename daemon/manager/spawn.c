@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <limits.h>
-
 #include "daemon/manager/directory.h"
 #include "daemon/manager/link-dbus.h"
 #include "daemon/manager/manager.h"
@@ -91,6 +89,13 @@ int spawn_adopt(VM *vm) {
         r = process_adopt(&vm->process, vm->manager->event, link_fd(vm->link),
                           recovery_process_ended, vm);
         return r == -ESRCH ? 0 : r;
+}
+
+void spawn_directory(const VM *vm, char path[static PATH_MAX]) {
+        Places places;
+
+        find_places(vm, &places);
+        snprintf(path, PATH_MAX, "%s", vm->durable ? places.state : places.directory);
 }
 
 void spawn_remove(VM *vm) {

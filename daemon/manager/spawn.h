@@ -11,6 +11,8 @@
  * I1: a process is started only when nobody listens at the socket any more.
  */
 
+#include <limits.h>
+
 #include "daemon/manager/vm.h"
 
 /* A new process, which is given what the VM's last one stored. */
@@ -21,6 +23,9 @@ int spawn_start(VM *vm);
  * descriptors from now on, and watches it as far as that can be.
  */
 int spawn_adopt(VM *vm);
+
+/* Where its journal is. */
+void spawn_directory(const VM *vm, char path[static PATH_MAX]);
 
 /* Removes its socket and its directory. */
 void spawn_remove(VM *vm);

@@ -100,6 +100,11 @@ void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]) 
         snprintf(unit, UNIT_NAME_MAX, "guestmap-vm@%s.%s", vm->instance, type);
 }
 
+void unit_directory(const VM *vm, char path[static PATH_MAX]) {
+        snprintf(path, PATH_MAX, "%s/guestmap-vm/%s", vm->durable ? "/var/lib" : "/run",
+                 vm->instance);
+}
+
 static int unit_job_new(UnitJob **ret, VM *vm, UnitDone done) {
         UnitJob *job;
 

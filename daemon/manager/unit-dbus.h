@@ -9,6 +9,8 @@
  * guestmap-vm@INSTANCE.service, which that brings up. To end a VM both are stopped.
  */
 
+#include <limits.h>
+
 #include "daemon/manager/vm.h"
 
 #define UNIT_NAME_MAX 64
@@ -17,6 +19,9 @@ void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]);
 
 /* `result` is systemd's word for how the job went, "done" if well. Called once. */
 typedef void (*UnitDone)(VM *vm, const char *result);
+
+/* Where its service has its journal. */
+void unit_directory(const VM *vm, char path[static PATH_MAX]);
 
 /* The VM must stay until `done` was called. On failure it is not called. */
 int unit_start(VM *vm, const char *type, UnitDone done);

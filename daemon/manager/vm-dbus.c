@@ -8,6 +8,8 @@
 #include "daemon/common/log.h"
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/manager.h"
+#include "daemon/manager/spawn.h"
+#include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
 #define LABEL_MAX    (3 * VM_NAME_MAX) /* each byte may be escaped */
@@ -385,6 +387,16 @@ static int get_counts(sd_bus *bus, const char *path, const char *interface, cons
         return counts_append(userdata, reply);
 }
 
+static int get_directory(sd_bus *bus, const char *path, const char *interface,
+                         const char *property, sd_bus_message *reply, void *userdata,
+                         sd_bus_error *error) {
+        const VM *vm = userdata;
+        char directory[PATH_MAX];
+
+        (vm->manager->settings.units ? unit_directory : spawn_directory)(vm, directory);
+        return sd_bus_message_append(reply, "s", directory);
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 
 static const sd_bus_vtable unserved_vtable[] = {
@@ -395,6 +407,7 @@ static const sd_bus_vtable unserved_vtable[] = {
         SD_BUS_PROPERTY("ID", "s", NULL, offsetof(VM, id), CONST),
         SD_BUS_PROPERTY("State", "s", NULL, offsetof(VM, state),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Directory", "s", get_directory, 0, CONST),
         SD_BUS_PROPERTY("Owner", "u", NULL, offsetof(VM, owner), CONST),
         SD_BUS_PROPERTY("Durable", "b", NULL, offsetof(VM, durable), CONST),
         SD_BUS_PROPERTY("Accelerator", "s", NULL, offsetof(VM, accelerator), CONST),

@@ -155,7 +155,7 @@ void vm_rest(VM *vm) {
         vm_drop_messages(vm);
         ration_forget(vm);
         vm->ration = (Ration){};
-        vm->announced = vm->orderly = vm->started = vm->folding = false;
+        vm->announced = vm->started = vm->folding = false;
         vm->attempts = vm->step = 0;
         vm->regions = 0;
         vm_set_phase(vm, VM_STOPPED);

@@ -12,8 +12,9 @@
  *
  * I1: clients see a VM, by its object and in lists, unless it is STARTING or STOPPED; then it only
  *     keeps its name from being taken.
- * I2: `link` is there while the process can be talked to: always when LIVING, never when CRASHED.
- *     While it is RECOVERING there may be one, to ask who is there.
+ * I2: `link` is there while the process can be talked to: always when LIVING. While it is
+ *     RECOVERING there may be one, to ask who is there; when CRASHED, to a process that has the
+ *     memory.
  * I3: the numbers below are the last that the process told. While it lives it is asked instead;
  *     they stand for it when it has died.
  */
@@ -69,7 +70,6 @@ struct VM {
         bool unoffered;   /* the store is newer than the process, which is to fill it again */
         Link *link;
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
-        bool orderly;                       /* the process has said that it leaves */
 
         Ration ration;
         HeldCalls held;         /* RECOVERING */
@@ -82,7 +82,7 @@ struct VM {
         sd_event_source *timer;  /* STARTING, LEAVING: how long its process may take for that */
         unsigned jobs;           /* LEAVING: what systemd is doing for it */
         unsigned step;           /* LEAVING: how far that has come */
-        bool destroyed;          /* LEAVING: by a client; what is durable of it goes, too */
+        bool destroyed;          /* by a client: what is durable of it goes, too */
 
         char *state;
         char *accelerator;

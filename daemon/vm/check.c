@@ -52,13 +52,23 @@ static const char *word_of(CheckStatus status) {
         return words[status];
 }
 
+/* What a process that cannot make the VM again has its memory by. */
+static void print_memory(const Map *map) {
+        Region *region;
+
+        RB_FOREACH(region, RegionsByName, (struct RegionsByName *)&map->regions)
+                if (region->backing)
+                        printf("  backing %" PRIu64 ": region \"%s\", %" PRIu64 " bytes\n",
+                               region->backing->stored, region->name, region->backing->size);
+}
+
 static void print_words(const Checked *checked) {
         const Replay *replay = &checked->replay;
         const VM *vm = replay->vm;
 
         printf("%s/%s: %s%s%s\n", checked->directory, JOURNAL_NAME, word_of(checked->status),
                checked->why.text[0] ? ": " : "", checked->why.text);
-        if (checked->status >= CHECK_DAMAGED)
+        if (!vm)
                 return;
         printf("  VM \"%s\", ID %s, of uid %" PRIu32 "%s\n", vm->name, vm->id, vm->owner,
                replay->durable ? ", durable" : "");
@@ -68,6 +78,8 @@ static void print_words(const Checked *checked) {
                " ioeventfds\n",
                replay->now.generation, vm->map->n_regions, vm->map->n_spaces,
                vm->map->n_ioeventfds);
+        if (checked->status == CHECK_DAMAGED)
+                print_memory(vm->map);
 }
 
 static void write_number(JSONWriter *writer, const char *key, uint64_t number) {
@@ -96,6 +108,17 @@ static void write_vm(JSONWriter *writer, const Replay *replay) {
         write_number(writer, "ioeventfds", vm->map->n_ioeventfds);
 }
 
+static void write_memory(JSONWriter *writer, const Map *map) {
+        Region *region;
+
+        json_key(writer, "backings");
+        json_open(writer, '{');
+        RB_FOREACH(region, RegionsByName, (struct RegionsByName *)&map->regions)
+                if (region->backing)
+                        write_number(writer, region->name, region->backing->stored);
+        json_close(writer, '}');
+}
+
 static void print_json(const Checked *checked) {
         _cleanup_(json_writer_deinit) JSONWriter writer;
         _cleanup_(freep) char *text = NULL;
@@ -107,8 +130,10 @@ static void print_json(const Checked *checked) {
         write_string(&writer, "detail", checked->why.text);
         write_number(&writer, "bytes", checked->length);
         write_number(&writer, "whole-bytes", checked->replay.now.end);
-        if (checked->status < CHECK_DAMAGED)
+        if (checked->replay.vm)
                 write_vm(&writer, &checked->replay);
+        if (checked->replay.vm && checked->status == CHECK_DAMAGED)
+                write_memory(&writer, checked->replay.vm->map);
         json_close(&writer, '}');
         if (json_writer_take(&writer, &text) == 0)
                 fputs(text, stdout);

@@ -264,6 +264,8 @@ static int add_objects(Connection *connection) {
                 if (r < 0)
                         return r;
         }
+        if (service->salvage)
+                return salvage_add(service, connection->bus);
         return service->vm ? objects_add(service, connection->bus) : 0;
 }
 

@@ -251,16 +251,6 @@ static bool kernel_compares(void) {
         return false;
 }
 
-/* How many the manager keeps: it says so from version 254 on, for older ones its unit does. */
-static unsigned read_maximum(void) {
-        const char *text = getenv("FDSTORE");
-        unsigned long n = text ? strtoul(text, NULL, 10) : 0;
-
-        if (!getenv("NOTIFY_SOCKET") || n == 0 || n > UINT32_MAX || !kernel_compares())
-                return 0;
-        return (unsigned)n;
-}
-
 int fd_store_new(FDStore **ret) {
         _cleanup_(fd_store_freep) FDStore *store = calloc(1, sizeof(*store));
         int r;
@@ -275,7 +265,9 @@ int fd_store_new(FDStore **ret) {
         CDS_INIT_LIST_HEAD(&store->sent);
         CDS_INIT_LIST_HEAD(&store->settled);
         CDS_INIT_LIST_HEAD(&store->leaving);
-        store->n_max = read_maximum();
+        store->n_max = notify_fds_max();
+        if (store->n_max > 0 && !kernel_compares())
+                store->n_max = 0;
         store->is_recovering = true;
         store->socket = -1;
         store->room = epoll_create1(EPOLL_CLOEXEC);
@@ -331,6 +323,18 @@ int fd_store_find(FDStore *store, const char *kind, uint64_t number) {
         entry = find_name(store, name);
         pthread_mutex_unlock(&store->lock);
         return entry ? entry->fd : -1;
+}
+
+void fd_store_list(FDStore *store, const char *kind,
+                   void (*found)(uint64_t number, int fd, void *userdata), void *userdata) {
+        size_t length = strlen(kind);
+        Entry *entry;
+
+        pthread_mutex_lock(&store->lock);
+        RB_FOREACH(entry, EntriesByName, &store->by_name)
+                if (strncmp(entry->name, kind, length) == 0 && entry->name[length] == '-')
+                        found(entry->kept.number, entry->fd, userdata);
+        pthread_mutex_unlock(&store->lock);
 }
 
 void fd_store_end_recovery(FDStore *store) {

@@ -51,6 +51,9 @@ void fd_store_flush(FDStore *store);
 
 /* What was kept as KIND-NUMBER, by this process or an earlier one, still the store's; -1. */
 int fd_store_find(FDStore *store, const char *kind, uint64_t number);
+/* All that was kept of a kind. `found` may not call the store. */
+void fd_store_list(FDStore *store, const char *kind,
+                   void (*found)(uint64_t number, int fd, void *userdata), void *userdata);
 /* What was passed and nobody has kept again goes. */
 void fd_store_end_recovery(FDStore *store);
 /* The process ends, its objects go, and the manager keeps what it has. */

@@ -4,8 +4,8 @@
  * guestmap-vmd: one VM and its map, served on a socket
  *
  * The socket is handed over by whoever starts it (systemd's way, LISTEN_FDS), or made by itself.
- * Any number of connections, of which one is guestmapd's (connection-dbus.h). The VM lives
- * until Quit, SIGTERM or SIGINT.
+ * Any number of connections, of which one is guestmapd's (connection-dbus.h). The VM lives until it
+ * is destroyed, by Quit mostly; a process that ends otherwise is followed by another.
  */
 
 #include <errno.h>
@@ -31,7 +31,7 @@
 
 enum {
         RETRY_USEC = 1000000,
-        EXIT_DAMAGED = 65, /* as <sysexits.h> has it: no restart will help */
+        EXIT_UNTIL_LATER = 75, /* EX_TEMPFAIL of <sysexits.h>: the VM was not destroyed */
 };
 
 typedef struct Arguments Arguments;
@@ -117,10 +117,13 @@ static void save_vcpus(Service *service) {
                 log_error("vCPUs are not saved: %s", r < 0 ? strerror(-r) : detail.text);
 }
 
+/*
+ * Who sent it is not known, nor what for. It is the service manager's to know: the status has it
+ * start another process unless it was told to stop the service.
+ */
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         save_vcpus(userdata);
-        private_tell_leaving(userdata);
-        return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
+        return sd_event_exit(sd_event_source_get_event(source), EXIT_UNTIL_LATER);
 }
 
 static int socket_new(const char *path, int *ret) {
@@ -197,16 +200,6 @@ static int serve_recovered(Service *service, VM *vm) {
         return r;
 }
 
-/* No process after this one will do better. */
-static int give_up(const Places *places) {
-        int r;
-
-        r = recovery_set_aside(places);
-        if (r < 0)
-                log_error("what is left of it is not kept: %s", strerror(-r));
-        return EXIT_DAMAGED;
-}
-
 /* The VM of a process before this one, if it has left any. Positive: the status to exit with. */
 static int recover_vm(Service *service) {
         Recovered recovered;
@@ -216,7 +209,9 @@ static int recover_vm(Service *service) {
         r = recover(&recovered, &service->places, service->store, &detail);
         if (r > 0) {
                 log_error("cannot recover: %s", detail.text);
-                return r == VM_E_DAMAGED ? give_up(&service->places) : EXIT_FAILURE;
+                return r == VM_E_DAMAGED ? salvage_new(&service->salvage, service, recovered.vm,
+                                                       &detail)
+                                         : EXIT_FAILURE;
         }
         if (r == 0 && recovered.vm) {
                 tell_recovered(&recovered);
@@ -255,7 +250,8 @@ static int run(int fd, FDStore *store, const Places *places) {
         r = recover_vm(service);
         if (r != 0)
                 return r;
-        fd_store_end_recovery(store);
+        if (!service->salvage)
+                fd_store_end_recovery(store);
         r = sd_event_add_io(event, NULL, fd_store_room(store), EPOLLIN, on_room, store);
         if (r < 0)
                 return r;

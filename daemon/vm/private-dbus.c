@@ -12,14 +12,13 @@
 
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Service *service = userdata;
-        const VM *vm = service->vm;
+        const VM *vm = service->salvage ? service->salvage->vm : service->vm;
+        const char *state = service->salvage ? "crashed" : vm ? vm_state(vm) : "starting";
 
         if (!vm)
-                return sd_bus_reply_method_return(m, "ssusst", "", "", 0, "", "starting",
-                                                  UINT64_C(0));
+                return sd_bus_reply_method_return(m, "ssusst", "", "", 0, "", state, UINT64_C(0));
         return sd_bus_reply_method_return(m, "ssusst", vm->name, vm->id, vm->owner,
-                                          vm->accelerator->ops->name, vm_state(vm),
-                                          vm->map->generation);
+                                          vm->accelerator->ops->name, state, vm->map->generation);
 }
 
 static int method_caller(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -81,7 +80,7 @@ static const sd_bus_vtable private_vtable[] = {
                                 method_limit_ram, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Quit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_quit,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS("Leaving", SD_BUS_NO_ARGS, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Destroyed", SD_BUS_NO_ARGS, 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -90,13 +89,13 @@ int private_add(Service *service, sd_bus *bus) {
                                         GUESTMAP_INTERFACE_PRIVATE, private_vtable, service);
 }
 
-void private_tell_leaving(Service *service) {
+void private_tell_destroyed(Service *service) {
         int r;
 
         if (!service->bus)
                 return;
         r = sd_bus_emit_signal(service->bus, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                               "Leaving", NULL);
+                               "Destroyed", NULL);
         if (r < 0)
-                log_warning("cannot say that this process ends in order: %s", strerror(-r));
+                log_warning("cannot say that the VM is destroyed: %s", strerror(-r));
 }

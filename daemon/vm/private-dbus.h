@@ -11,5 +11,5 @@ typedef struct Service Service;
 
 /* Puts the private object on a connection. */
 int private_add(Service *service, sd_bus *bus);
-/* Says on the connection, if there is one, that the process ends in order. */
-void private_tell_leaving(Service *service);
+/* Says on the connection, if there is one, that somebody else has destroyed the VM. */
+void private_tell_destroyed(Service *service);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include "daemon/vm/equip.h"
 #include "daemon/vm/fd-store.h"
@@ -16,8 +14,6 @@
 #include "daemon/vm/recovery.h"
 #include "daemon/vm/vcpus.h"
 #include "lib/memory/handler-socket.h"
-
-#define COPY_BYTES (1 << 30) /* at once */
 
 static int find_memory(VM *vm, const Region *region, Detail *detail) {
         Backing *backing = region->backing;
@@ -162,12 +158,12 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
                 r = continue_journal(&replay, directory);
         if (r > 0)
                 detail_prefix(detail, "%s/journal: ", directory);
-        if (r != 0)
+        if (r != 0 && r != VM_E_DAMAGED)
                 return r;
         ret->torn = replay.torn;
         ret->where = replay.where;
         ret->vm = TAKE_PTR(replay.vm);
-        return 0;
+        return r;
 }
 
 /* What is no commit, as it was. */
@@ -206,9 +202,9 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_from(ret, places->runtime, store, detail);
         if (r == 0 && ret->vm)
                 r = recover_facts(ret->vm, places->runtime, detail);
-        if (r != 0)
+        if (r != 0 && r != VM_E_DAMAGED)
                 ret->vm = vm_free(ret->vm);
-        else if (ret->vm)
+        else if (r == 0 && ret->vm)
                 mark_memory(ret->vm);
         return r;
 }
@@ -229,45 +225,4 @@ void recovery_forget(const Places *places) {
                 remove_files(places->state);
         if (places->runtime)
                 remove_files(places->runtime);
-}
-
-static int copy_file(int from, int to, const char *name) {
-        _cleanup_(closep) int source = openat(from, name, O_RDONLY | O_CLOEXEC);
-        _cleanup_(closep) int target = -1;
-        ssize_t n;
-
-        if (source < 0)
-                return errno == ENOENT ? 0 : -errno;
-        target = openat(to, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (target < 0)
-                return -errno;
-        do
-                n = sendfile(target, source, NULL, COPY_BYTES);
-        while (n > 0);
-        return n < 0 ? -errno : 0;
-}
-
-static int copy_files(const char *from, const char *to) {
-        _cleanup_(closep) int source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_(closep) int target = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = 0;
-
-        if (source < 0 || target < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTS_OF(files) && r == 0; i++)
-                r = copy_file(source, target, files[i]);
-        return r;
-}
-
-int recovery_set_aside(const Places *places) {
-        _cleanup_(freep) char *directory = NULL;
-
-        if (!places->runtime || !places->state)
-                return 0;
-        if (asprintf(&directory, "%s/" RECOVERY_DAMAGED, places->state) < 0)
-                return -ENOMEM;
-        if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        remove_files(directory); /* of an earlier VM of the name */
-        return copy_files(places->runtime, directory);
 }

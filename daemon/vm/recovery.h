@@ -13,8 +13,6 @@
 
 #include "daemon/vm/journal-replay.h"
 
-#define RECOVERY_DAMAGED "damaged"
-
 typedef struct Places Places;
 typedef struct Recovered Recovered;
 
@@ -36,10 +34,7 @@ struct Recovered {
 void recovery_forget(const Places *places);
 
 /*
- * Copies what is in the runtime directory, which goes with a service that has failed, to where it
- * stays: RECOVERY_DAMAGED in the state directory. Nothing is done where one of the two is missing.
+ * VM_E_DAMAGED: `vm` is there as far as it could be read, if it could, and good for nothing but to
+ * say which one it was. Whatever forbids a commit; -errno.
  */
-int recovery_set_aside(const Places *places);
-
-/* VM_E_DAMAGED; whatever forbids a commit; -errno. */
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail);

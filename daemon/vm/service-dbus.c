@@ -20,9 +20,12 @@
 static void print_status(char *text, size_t size, void *userdata) {
         const Service *service = userdata;
         const VM *vm = service->vm;
-
         const Snapshot *snapshot;
 
+        if (service->salvage) {
+                snprintf(text, size, "cannot recover: %s", service->salvage->why.text);
+                return;
+        }
         if (!vm) {
                 snprintf(text, size, "no VM yet");
                 return;
@@ -85,6 +88,7 @@ Service *service_free(Service *service) {
         access_teller_deinit(&service->access_teller);
         log_set_vm(NULL);
         vm_free(service->vm);
+        salvage_free(service->salvage);
         ration_asker_deinit(&service->ration);
         free(service->vcpu_prefix);
         free(service->region_prefix);

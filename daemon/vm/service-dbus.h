@@ -32,6 +32,7 @@
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/ration-dbus.h"
 #include "daemon/vm/recovery.h"
+#include "daemon/vm/salvage-dbus.h"
 #include "daemon/vm/vm.h"
 #include "daemon/vm/watch-dbus.h"
 
@@ -44,6 +45,7 @@ struct Service {
         uint64_t last_connection;
         sd_bus *bus; /* guestmapd's connection; NULL: it is not connected */
         VM *vm;      /* NULL until Setup is done */
+        Salvage *salvage; /* in place of a VM that could not be recovered; else NULL */
         Status status;
         bool is_setting_up;
         bool is_destroyed; /* the VM ends with the process, for good */

@@ -304,7 +304,7 @@ static int method_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (r < 0)
                 return r;
         service->is_destroyed = true;
-        private_tell_leaving(service);
+        private_tell_destroyed(service);
         return sd_event_exit(service->event, EXIT_SUCCESS);
 }
 

@@ -528,20 +528,6 @@ static void test_vm_process_dies(void **state) {
         sd_bus_flush_close_unref(watcher);
 }
 
-/* SIGTERM to the process is an order, not a crash. */
-static void test_vm_process_leaves(void **state) {
-        sd_bus *watcher = world_connect(&world);
-
-        listen_on(watcher);
-        create("vm1");
-        expect_signal(watcher, GUESTMAP_PATH, "VMNew");
-        expect_signal(watcher, GUESTMAP_PATH, "InterfacesAdded");
-        kill(world_newest_vm(&world), SIGTERM);
-        expect_signal(watcher, GUESTMAP_PATH, "VMRemoved");
-        refused("NoSuchVM", VM1, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", 0);
-        sd_bus_flush_close_unref(watcher);
-}
-
 /* A process that hangs is ended by force, also by a guestmapd that did not start it. */
 static void test_vm_process_hangs(void **state) {
         pid_t vm;
@@ -773,7 +759,6 @@ int main(int argc, char *argv[]) {
                 TEST(test_no_reply),
                 TEST(test_client_dies_with_transaction),
                 TEST(test_vm_process_dies),
-                TEST(test_vm_process_leaves),
                 TEST(test_vm_process_hangs),
                 TEST(test_daemon_dies),
                 TEST(test_bus_dies),

@@ -254,12 +254,16 @@ static void kill_vm(void) {
         kill(pid_of_vm(), SIGKILL);
 }
 
-/* Returns when it is back. */
-static void replace_vm(void) {
+/* Returns when another process has taken its place. */
+static void replace_process(void) {
         uint64_t before = n_changes;
 
         kill_vm();
         process_until_more_than(&n_changes, before + 1);
+}
+
+static void replace_vm(void) {
+        replace_process();
         assert_true(has_text("State", "running"));
 }
 
@@ -472,28 +476,148 @@ static void test_durable(void **state) {
         assert_int_not_equal(access(path, F_OK), 0);
 }
 
-static void stop_durable(void) {
-        kill(pid_of_vm(), SIGTERM);
-        for (unsigned waited = 0; count_vms() > 0; waited += STEP) {
-                assert_true(waited < PATIENCE);
-                usleep(STEP);
+/* Nobody knows who has sent that, so it is no order to destroy anything. */
+static void test_signals_to_the_process(void **state) {
+        static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+        for (unsigned durable = 0; durable < 2; durable++) {
+                _cleanup_(freep) char *id = NULL;
+
+                create(durable);
+                id = id_of_vm();
+                add_region(VM, "a", 0);
+                poke(0x123, 42);
+                for (size_t i = 0; i < ELEMENTS_OF(signals); i++) {
+                        kill(pid_of_vm(), signals[i]);
+                        if (signals[i] != SIGHUP)
+                                assert_true(world_process_ends(pid_of_vm()));
+                        expect_state("running");
+                        assert_true(has_text("ID", id));
+                        assert_int_equal(peek(0x123), 42);
+                }
+                destroy();
         }
 }
 
-/* SIGTERM ends a durable VM for a while only; it can be destroyed meanwhile. */
-static void test_durable_leaves(void **state) {
-        Ask asked;
+static void path_of(char path[static 128], const char *file) {
+        snprintf(path, 128, "%s/run/vm.d/%s", world.directory, file);
+}
 
-        create(true);
-        stop_durable();
-        ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm", 0);
+/* Changes one byte; a second time, back again. */
+static void flip(const char *file, off_t at) {
+        _cleanup_(closep) int fd = -1;
+        char path[128], byte;
+
+        path_of(path, file);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static void refused(const char *expected, const char *path, const char *interface,
+                    const char *member, const char *types, ...) {
+        Ask asked = {};
+        va_list arguments;
+
+        va_start(arguments, types);
+        assert_true(sd_bus_call_method_asyncv(client, &asked.slot, GUESTMAP_SERVICE, path,
+                                              interface, member, on_answer, &asked, types,
+                                              arguments) >= 0);
+        va_end(arguments);
         await(&asked);
-        assert_non_null(strstr(asked.error, "VMExists"));
-        restart_daemon(SIGTERM);
-        expect_state("running");
-        stop_durable();
-        destroy();
+        if (!strstr(asked.error, expected))
+                fail_msg("%s: \"%s\", not %s", member, asked.error, expected);
+}
+
+/* The first byte of a region's memory, whose number is 1. */
+static void expect_salvaged(char expected) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t size;
+        char byte;
+        int fd;
+
+        reply = call(VM, GUESTMAP_INTERFACE_VM, "GetBacking", "tb", UINT64_C(1), false);
+        assert_true(sd_bus_message_read(reply, "ht", &fd, &size) > 0);
+        assert_int_equal(size, 0x1000);
+        assert_int_equal(pread(fd, &byte, 1, 0), 1);
+        assert_int_equal(byte, expected);
+        assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+}
+
+static void expect_crashed(void) {
+        char directory[128];
+
+        expect_state("crashed");
+        path_of(directory, "");
+        directory[strlen(directory) - 1] = '\0';
+        assert_true(has_text("Directory", directory));
+        expect_salvaged(42);
+        refused("VMGone", VM, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", 0);
+        refused("InvalidRange", VM, GUESTMAP_INTERFACE_VM, "GetBacking", "tb", UINT64_C(7), false);
+        refused("VMExists", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm",
+                0);
+}
+
+/* Of a VM that cannot be made again its memory stays, and its name, whoever dies meanwhile. */
+static void damage(const char *file, off_t at) {
+        _cleanup_(freep) char *id = NULL;
+        uint64_t before, changes = n_changes;
+
         create(false);
+        id = id_of_vm();
+        before = add_region(VM, "a", 0);
+        poke(0, 42);
+        close_door();
+        kill_vm();
+        expect_state("recovering");
+        flip(file, at);
+        open_door();
+        process_until_more_than(&n_changes, changes + 1);
+        expect_crashed();
+        assert_true(has_text("ID", id));
+        assert_int_equal(generation(), before);
+        replace_process();
+        expect_crashed();
+        (void)pid_of_vm();
+        restart_daemon(SIGKILL);
+        expect_crashed();
+
+        /* Somebody has mended it. */
+        flip(file, at);
+        kill_vm();
+        expect_state("running");
+        assert_true(has_text("ID", id));
+        assert_int_equal(generation(), before);
+        assert_int_equal(peek(0), 42);
+        destroy();
+}
+
+static void test_damaged_journal(void **state) {
+        damage("journal", 60); /* who it is; whole records follow */
+}
+
+static void test_damaged_facts(void **state) {
+        damage("facts", 60);
+}
+
+static void test_damaged_and_destroyed(void **state) {
+        pid_t vm;
+
+        create(false);
+        close_door();
+        kill_vm();
+        expect_state("recovering");
+        flip("facts", 60);
+        open_door();
+        expect_state("crashed");
+        vm = pid_of_vm();
+        destroy();
+        assert_true(world_process_ends(vm));
+        assert_int_equal(count_vms(), 0);
+        create(false);
+        assert_true(has_text("State", "running"));
 }
 
 /* A process that is stopped keeps nobody waiting; when it goes on it is there again. */
@@ -528,7 +652,9 @@ int main(int argc, char *argv[]) {
                 TEST(test_signals),         TEST(test_destroyed_meanwhile),
                 TEST(test_daemon_restarts), TEST(test_one_after_the_other),
                 TEST(test_both_die),        TEST(test_durable),
-                TEST(test_durable_leaves),  TEST(test_stopped_process),
+                TEST(test_signals_to_the_process),
+                TEST(test_damaged_journal), TEST(test_damaged_facts),
+                TEST(test_damaged_and_destroyed), TEST(test_stopped_process),
         };
 
         if (argc != 3)

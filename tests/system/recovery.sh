@@ -65,6 +65,16 @@ test_a_restarted_unit_is_an_upgraded_vm() {
         eventually is_running two
 }
 
+# An administrator, or whatever else sends signals, has not stopped the unit.
+test_a_signal_to_the_process_destroys_nothing() {
+        for signal in TERM INT TERM; do
+                pid=$(unit one MainPID)
+                kill -s $signal "$pid"
+                eventually replaced one "$pid"
+                has_byte one 0x1234 42
+        done
+}
+
 # Who asks a unit to reload what it has nothing of.
 test_a_hangup_ends_nothing() {
         pid=$(unit one MainPID)
@@ -169,24 +179,54 @@ test_a_stopped_unit_is_a_destroyed_vm() {
                 RemoveRegion 'sa{sv}' ram 0
 }
 
-# It ends with a status that systemd does not answer with a restart.
-test_what_does_not_come_back_is_crashed() {
-        systemctl kill --signal STOP guestmap-vm@one.service
-        printf 'no journal' | dd of=/run/guestmap-vm/one/journal bs=1 seek=16 conv=notrunc
-        systemctl kill --signal KILL guestmap-vm@one.service
+# salvaged VM BYTE: whether the memory with number 1 begins with that
+salvaged() {
+        python3 -B - "$@" <<'END'
+import os, sys, dbus
+vm = dbus.SystemBus().get_object("org.guestmap1", "/org/guestmap1/vm/" + sys.argv[1])
+fd, size = vm.GetBacking(dbus.UInt64(1), False, dbus_interface="org.guestmap1.VM")
+sys.exit(os.pread(fd.take(), 1, 0)[0] != int(sys.argv[2]))
+END
+}
+
+# edit_journal VM AT TEXT: what is there instead, from the next process on
+edit_journal() {
+        systemctl kill --signal STOP "guestmap-vm@$1.service"
+        printf '%s' "$3" | dd of="/run/guestmap-vm/$1/journal" bs=1 seek="$2" conv=notrunc
+        systemctl kill --signal KILL "guestmap-vm@$1.service"
+}
+
+# Its process stays, since systemd would drop the memory of a unit that has failed.
+test_a_damaged_journal_takes_no_memory_along() {
+        poke one 0 43
+        pid=$(unit one MainPID)
+        was=$(dd if=/run/guestmap-vm/one/journal bs=1 skip=70 count=4)
+        edit_journal one 70 oops
         eventually is_crashed one
         eventually logged GUESTMAP_VM=one MESSAGE_ID=515dc49570b947c4a1ce200540e43960
         is_running two
         not vm one GetLayout 'a{sv}' 0
-        eventually not test -e /run/guestmap/one
-        kept=/var/lib/guestmap-vm/one/damaged
-        grep -q 'no journal' $kept/journal
+        not create one
+        salvaged one 43
+        unit one StatusText | grep -q '^cannot recover: .*/journal: byte 0: '
         status=0
-        guestmapctl fsck $kept/ || status=$?
+        guestmapctl fsck one >/tmp/fsck || status=$?
         [ $status = 2 ]
+        grep -q '^/run/guestmap-vm/one/journal: damaged: byte 0: ' /tmp/fsck
+        systemctl restart guestmapd.service
+        is_crashed one
+        salvaged one 43
+        pid=$(unit one MainPID)
+        edit_journal one 70 "$was"
+        eventually replaced one "$pid"
+        has_byte one 0 43
+}
+
+test_what_does_not_come_back_can_be_destroyed() {
+        edit_journal one 70 oops
+        eventually is_crashed one
         destroy one
         not listed one
-        eventually not test -e /var/lib/guestmap-vm/one
         eventually not has_units one
         create one
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Salvage: what is left of a VM that cannot be made again
+ *
+ * Its journal or its facts are damaged, and nobody guesses what they said. The process does not
+ * end for that: of a service that has failed systemd drops the memory. It stays, says which VM this
+ * was, and hands the memory out by the numbers that the journal has for it, until the VM is
+ * destroyed. A process that takes its place tries again: somebody may have mended the files.
+ */
+
+#include <systemd/sd-bus.h>
+
+#include "daemon/vm/vm.h"
+
+typedef struct Salvage Salvage;
+typedef struct Service Service;
+
+struct Salvage {
+        VM *vm;     /* as far as it could be read, to say who it was; NULL: not even that */
+        Detail why; /* it cannot be made again */
+};
+
+/* Of the service's VM, which has none. `vm` is taken, also on failure. */
+int salvage_new(Salvage **ret, Service *service, VM *vm, const Detail *why);
+Salvage *salvage_free(Salvage *salvage);
+DEFINE_CLEANUP(Salvage *, salvage_free);
+
+/* Objects of a connection; the counterpart of objects_add(). */
+int salvage_add(Service *service, sd_bus *bus);
