@@ -12,7 +12,8 @@
  * Longer than sd-bus' 25 seconds: polkit may be asking a person for a password, and a large
  * document takes its time.
  */
-#define CALL_TIMEOUT_USEC (UINT64_C(600) * 1000000)
+#define CALL_TIMEOUT_USEC       (UINT64_C(600) * 1000000)
+#define UNATTENDED_TIMEOUT_USEC (UINT64_C(5) * 1000000)
 
 static int open_address(const char *address, sd_bus **ret) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
@@ -68,10 +69,11 @@ int client_connect(Client *client) {
         r = open_bus(client, &bus);
         if (r < 0)
                 return fail_errno(r, "cannot connect to %s", bus_name(client));
-        r = sd_bus_set_allow_interactive_authorization(bus, 1);
+        r = sd_bus_set_allow_interactive_authorization(bus, !client->unattended);
         if (r < 0)
                 return fail_errno(r, "cannot set up the connection");
-        r = sd_bus_set_method_call_timeout(bus, CALL_TIMEOUT_USEC);
+        r = sd_bus_set_method_call_timeout(bus, client->unattended ? UNATTENDED_TIMEOUT_USEC
+                                                                   : CALL_TIMEOUT_USEC);
         if (r < 0)
                 return fail_errno(r, "cannot set up the connection");
         client->bus = TAKE_PTR(bus);

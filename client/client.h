@@ -25,6 +25,7 @@ struct Client {
         sd_bus *bus;
         const char *options[OPTION_N]; /* NULL where not given */
         Output output;
+        bool unattended; /* nobody is asked for a password, nothing is waited for long */
 };
 
 /* Closes the connection, if there is one. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/complete.h"
 #include "client/pager.h"
 #include "client/verb.h"
 
@@ -85,6 +86,8 @@ static int run(Client *client, int argc, char **argv) {
         char **words;
         int r;
 
+        if (argc > 1 && strcmp(argv[1], "__complete") == 0)
+                return complete(client, argc - 1, argv + 1);
         r = option_parse(argc, argv, client->options, &words);
         if (r < 0)
                 return r;

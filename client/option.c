@@ -80,6 +80,20 @@ static void fill_getopt(struct option *options, char *letters) {
         *letters = '\0';
 }
 
+Option option_find(const char *word, size_t length) {
+        for (Option option = 0; option < OPTION_N; option++) {
+                const OptionInfo *info = &option_info[option];
+
+                if (length == 2 && word[0] == '-' && info->letter && word[1] == info->letter)
+                        return option;
+                if (length > 2 && strncmp(word, "--", 2) == 0 && info->name &&
+                    strlen(info->name) == length - 2 &&
+                    strncmp(word + 2, info->name, length - 2) == 0)
+                        return option;
+        }
+        return OPTION_N;
+}
+
 static int option_from_getopt(int value) {
         if (value >= LONG_OPTION)
                 return value - LONG_OPTION;

@@ -10,6 +10,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct OptionInfo OptionInfo;
@@ -67,6 +68,9 @@ struct OptionInfo {
 
 /* Indexed by Option. */
 extern const OptionInfo option_info[OPTION_N];
+
+/* The option that is written so, "-T" or "--transaction"; OPTION_N if there is none. */
+Option option_find(const char *word, size_t length);
 
 /*
  * Sorts argv into options (given[]: the argument, "" for those without one, NULL for those not

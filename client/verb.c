@@ -119,7 +119,7 @@ const Verb verbs[] = {
          .example = "guestmapctl set pc dimm0 offset=8GiB readonly=yes"},
         {"space add", "VM NAME ROOT", "Add an address space that shows region ROOT", EDIT_OPTIONS,
          .run = verb_space_add, .example = "guestmapctl space add pc dma system"},
-        {"space remove", "VM NAME", "Remove an address space", EDIT_OPTIONS,
+        {"space remove", "VM SPACE", "Remove an address space", EDIT_OPTIONS,
          .run = verb_space_remove, .example = "guestmapctl space remove pc dma"},
         {"ioeventfd add", "VM REGION OFFSET LENGTH [DATA]",
          "Signal an eventfd when the guest writes there (DATA: this value only; LENGTH 0: any)",
@@ -186,7 +186,7 @@ static size_t match_name(const Verb *verb, char **words) {
         const char *space = strchr(verb->name, ' ');
         size_t length = space ? (size_t)(space - verb->name) : strlen(verb->name);
 
-        if (strlen(words[0]) != length || strncmp(verb->name, words[0], length) != 0)
+        if (!words[0] || strlen(words[0]) != length || strncmp(verb->name, words[0], length) != 0)
                 return 0;
         if (!space)
                 return 1;
@@ -233,17 +233,21 @@ int verb_check_arguments(const Verb *verb, char **arguments) {
         return 0;
 }
 
-int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments) {
+const Verb *verb_match(char **words, char ***ret_arguments) {
         for (const Verb *verb = verbs; verb->help; verb++) {
                 size_t n = verb->name ? match_name(verb, words) : 0;
 
                 if (n == 0)
                         continue;
-                *ret_verb = verb;
                 *ret_arguments = words + n;
-                return 0;
+                return verb;
         }
-        return refuse_verb(words[0]);
+        return NULL;
+}
+
+int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments) {
+        *ret_verb = verb_match(words, ret_arguments);
+        return *ret_verb ? 0 : refuse_verb(words[0]);
 }
 
 int verb_check_options(const Verb *verb, const Client *client) {

@@ -42,7 +42,9 @@ struct Verb {
 /* The table ends with an entry without help. */
 extern const Verb verbs[];
 
-/* Finds the verb that the words begin with; its arguments are what is behind. */
+/* Finds the verb that the words begin with, or NULL; its arguments are what is behind. */
+const Verb *verb_match(char **words, char ***ret_arguments);
+/* The same, but it is said if there is none. */
 int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments);
 /* Refuses too few or too many. */
 int verb_check_arguments(const Verb *verb, char **arguments);

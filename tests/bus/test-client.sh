@@ -3,11 +3,11 @@
 #
 # guestmapctl, every verb of it, against a guestmapd on a bus of its own; TAP on stdout.
 #
-#   test-client.sh GUESTMAPCTL GUESTMAPD GUESTMAP-VMD COMPLETION
+#   test-client.sh GUESTMAPCTL GUESTMAPD GUESTMAP-VMD
 
 set -u
 
-ctl=$(realpath "$1") guestmapd=$(realpath "$2") vmd=$(realpath "$3") completion=$(realpath "$4")
+ctl=$(realpath "$1") guestmapd=$(realpath "$2") vmd=$(realpath "$3")
 directory=$(mktemp -d)
 address=unix:path=$directory/bus
 started=()
@@ -789,36 +789,6 @@ test_missed() {
                 verdict "monitor tells what it missed" no "$(grep -c generation "$directory/monitor")"
 }
 
-# completes NAME LINE WORD...: what the shell would offer at the end of the line.
-completes() {
-        local offered
-        offered=$(
-                guestmapctl() { ctl "$@"; }
-                # shellcheck source=/dev/null
-                . "$completion"
-                COMP_LINE=$2 COMP_POINT=${#2}
-                read -ra COMP_WORDS <<<"$2"
-                [[ $2 == *" " ]] && COMP_WORDS+=("")
-                COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-                _guestmapctl 2>/dev/null
-                echo "${COMPREPLY[*]}"
-        )
-        [[ $offered == "${*:3}" ]] && verdict "$1" yes ||
-                verdict "$1" no "offered: $offered, expected: ${*:3}"
-}
-
-test_completion() {
-        completes "complete a verb" "guestmapctl de" destroy
-        completes "complete a second word" "guestmapctl space " add remove
-        completes "complete another" "guestmapctl ioeventfd " add remove list wait
-        completes "complete a VM" "guestmapctl tree " pc
-        completes "complete a region" "guestmapctl enable pc b" bios
-        completes "complete a space" "guestmapctl flat pc m" memory
-        completes "complete a region to unplug" "guestmapctl unplug pc bi" bios
-        completes "complete a kind" "guestmapctl add pc x re" reserved
-        completes "complete an option" "guestmapctl --dry" --dry-run
-}
-
 start
 test_command_line
 test_vms
@@ -833,7 +803,6 @@ test_vcpus
 test_documents
 test_large_documents
 test_transactions
-test_completion
 test_monitor
 test_missed
 echo "1..$n"

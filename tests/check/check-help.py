@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+import pages
 import tap
 
 LINES, COLUMNS = 24, 80
@@ -28,20 +29,6 @@ id=1
 CONNECTS = "guestmapctl: cannot connect to unix:path=/nonexistent: No such file or directory"
 
 
-def run(client, *words):
-    return subprocess.run([client, *words], check=True, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=20).stdout
-
-
-def verbs(client):
-    """(name, synopsis) from the lines of --help that begin with a verb."""
-    table = run(client, "--help").split("\nOptions\n")[0]
-    synopses = [re.split(r"  +", line.strip())[0]
-                for line in re.findall(r"^  ([a-z].*)$", table, re.MULTILINE)]
-    return [(" ".join(re.findall(r"(?:^| )([a-z]+)(?= |$)", synopsis)), synopsis)
-            for synopsis in synopses]
-
-
 def try_example(client, example):
     with tempfile.TemporaryDirectory() as directory:
         (pathlib.Path(directory) / "pc.json").write_text("{}", encoding="utf-8")
@@ -54,19 +41,19 @@ def try_example(client, example):
         yield "example: asks nothing of the service"
 
 
-def check_verb(client, name, synopsis):
-    page = run(client, *name.split(), "--help")
+def check_verb(client, verb):
+    page = pages.run(client, *verb.words, "--help")
     lines = page.splitlines()
     example = page.partition("\nExample\n")[2]
 
-    if run(client, "help", *name.split()) != page:
-        yield f"help {name} prints something else"
-    if lines[0] != f"guestmapctl [OPTIONS] {synopsis}".rstrip():
+    if pages.run(client, "help", *verb.words) != page:
+        yield f"help {verb.name} prints something else"
+    if lines[0] != f"guestmapctl [OPTIONS] {verb.synopsis}":
         yield f"first line: {lines[0]}"
     if len(lines) > LINES:
         yield f"{len(lines)} lines; a terminal has {LINES}"
     yield from (f"{len(line)} columns: {line}" for line in lines if len(line) > COLUMNS)
-    if not re.search(rf"\bguestmapctl {name}\b", example):
+    if not re.search(rf"\bguestmapctl {verb.name}\b", example):
         yield "no example of the verb: see .example in client/verb.c"
         return
     yield from try_example(client, example)
@@ -74,8 +61,8 @@ def check_verb(client, name, synopsis):
 
 def main(client):
     client = str(pathlib.Path(client).resolve())
-    tap.run([(f"{name} --help", lambda n=name, s=synopsis: check_verb(client, n, s))
-             for name, synopsis in verbs(client)])
+    tap.run([(f"{verb.name} --help", lambda v=verb: check_verb(client, v))
+             for verb in pages.verbs(client)])
 
 
 main(*sys.argv[1:])
