@@ -8,32 +8,64 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/number.h"
 #include "client/pager.h"
 #include "lib/util/cleanup.h"
 
-/* In the child. less leaves at once when all fits on a screen, and starts no shell or editor. */
+static const char *pager_command(void) {
+        const char *command = getenv("SYSTEMD_PAGER");
+
+        return command ? command : getenv("PAGER");
+}
+
+static const char *less_options(void) {
+        const char *options = getenv("SYSTEMD_LESS");
+
+        return options ? options : "FRSXMK";
+}
+
+static bool may_start_programs(void) {
+        const char *secure = getenv("SYSTEMD_PAGERSECURE");
+        bool value;
+
+        return secure && number_parse_bool(secure, &value) >= 0 && !value;
+}
+
+/* In the child. */
 _Noreturn static void run_pager(const char *command, int input) {
+        const char *charset = getenv("SYSTEMD_LESSCHARSET");
+
         dup2(input, STDIN_FILENO);
-        setenv("LESS", "FRSXMK", 0);
-        setenv("LESSSECURE", "1", 1);
+        setenv("LESS", less_options(), 1);
+        if (charset)
+                setenv("LESSCHARSET", charset, 1);
+        if (may_start_programs())
+                unsetenv("LESSSECURE");
+        else
+                setenv("LESSSECURE", "1", 1);
         if (command)
                 execlp("sh", "sh", "-c", command, (char *)NULL);
+        execlp("pager", "pager", (char *)NULL);
         execlp("less", "less", (char *)NULL);
         execlp("more", "more", (char *)NULL);
         execlp("cat", "cat", (char *)NULL);
         _exit(EXIT_FAILURE);
 }
 
+static bool wants_pager(const char *command) {
+        const char *terminal = getenv("TERM");
+
+        if (!isatty(STDOUT_FILENO) || !terminal || strcmp(terminal, "dumb") == 0)
+                return false;
+        return !command || (*command && strcmp(command, "cat") != 0);
+}
+
 pid_t pager_open(void) {
-        const char *command = getenv("PAGER");
+        const char *command = pager_command();
         int ends[2];
         pid_t pid;
 
-        if (!isatty(STDOUT_FILENO))
-                return 0;
-        if (command && (!*command || strcmp(command, "cat") == 0))
-                return 0;
-        if (pipe2(ends, O_CLOEXEC) < 0)
+        if (!wants_pager(command) || pipe2(ends, O_CLOEXEC) < 0)
                 return 0;
         fflush(stdout);
         pid = fork();
@@ -41,6 +73,8 @@ pid_t pager_open(void) {
                 run_pager(command, ends[0]);
         if (pid > 0)
                 dup2(ends[1], STDOUT_FILENO);
+        if (pid > 0 && !strchr(less_options(), 'K'))
+                signal(SIGINT, SIG_IGN); /* less, without K, takes it as the end of a search */
         close(ends[0]);
         close(ends[1]);
         return MAX_OF(pid, 0);
