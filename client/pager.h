@@ -4,9 +4,9 @@
 /*
  * Pager: long output on a terminal goes through one, as that of systemctl does
  *
- * $SYSTEMD_PAGER, else $PAGER is the command; empty or "cat" for none. Without either it is the first
- * of pager, less and more that there is. less gets the options of $SYSTEMD_LESS, FRSXMK if that is
- * not set, and starts no shell and no editor unless $SYSTEMD_PAGERSECURE says that it may.
+ * $SYSTEMD_PAGER, else $PAGER is the command; empty or "cat" for none. Without either it is the
+ * first of pager, less and more that there is. less gets the options of $SYSTEMD_LESS, FRSXMK if
+ * that is not set, and starts no shell and no editor unless $SYSTEMD_PAGERSECURE says that it may.
  */
 
 #include <sys/types.h>
