@@ -139,13 +139,22 @@ static void begin_setup(VM *vm) {
                 failed_errno(vm, r, "can't talk to its process");
 }
 
+static bool is_denial(const char *result) {
+        return strcmp(result, SD_BUS_ERROR_ACCESS_DENIED) == 0 ||
+               strcmp(result, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) == 0;
+}
+
 static void unit_failed(VM *vm, const char *result) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit %s: %s",
-                          vm->name, unit, result);
+        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit %s: %s%s",
+                          vm->name, unit, result,
+                          is_denial(result) ? "; guestmapd may start it by polkit's rule, or as "
+                                              "root where there is no polkit: guestmapd(8), "
+                                              "WITHOUT POLKIT"
+                                            : "");
         creation_failed(vm, &error);
 }
 

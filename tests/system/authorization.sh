@@ -183,4 +183,32 @@ test_a_polkit_that_does_not_start_allows_nothing() {
         destroy one
 }
 
+# As if it were not installed: the bus does not know how to start it.
+test_without_polkit_guestmapd_runs_as_root() {
+        rm /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service
+        systemctl stop polkit.service
+        systemctl reload dbus.service
+        complains 'guestmapd(8), WITHOUT POLKIT' create one
+        eventually not has_units one
+        cp -r /usr/share/doc/guestmap/without-polkit/* /etc/systemd/system
+        systemctl daemon-reload
+        systemctl restart guestmapd.service
+        create one
+        add_region one ram
+        [ "$(stat -c '%U %a' /run/guestmap/one)" = 'root 600' ]
+        [ "$(systemctl show --property User --value guestmapd.service)" = root ]
+        pid=$(systemctl show --property MainPID --value guestmapd.service)
+        grep -q '^CapEff:.0*$' "/proc/$pid/status"
+        systemctl kill --signal KILL guestmap-vm@one.service
+        eventually is_running one
+        inspects as_nobody one
+        complains 'Access denied' modifies as_nobody one
+        complains 'Access denied' creates as_nobody two
+        manager CreateVM 'sa{sv}' theirs 2 accelerator s none owner u "$(id -u games)"
+        modifies as_games theirs
+        destroys as_games theirs
+        destroy one
+        eventually not has_units '*'
+}
+
 run_tests "$@"

@@ -269,7 +269,7 @@ test_a_client_that_leaves_gets_no_vm() {
         eventually has_units slow
         kill $client
         eventually not has_units slow
-        not listed slow
+        eventually not listed slow
 }
 
 test_a_unit_that_does_not_answer_ends_its_creation() {
@@ -286,6 +286,41 @@ test_nothing_is_left_of_a_destroyed_vm() {
         not listed one
         eventually not has_units '*'
         [ -z "$(ls /run/guestmap)" ]
+}
+
+memory_max_is() {
+        [ "$(unit one MemoryMax)" = "$1" ]
+}
+
+# What the kernel is told, where it can be: not under the cgroups of version 1.
+kernel_has() {
+        file=/sys/fs/cgroup$(unit one ControlGroup)/memory.max
+        if [ -e "$file" ]; then
+                [ "$(cat "$file")" = "$1" ]
+        else
+                echo "MemoryMax=: the kernel is not asked, $file is not there" >&3
+        fi
+}
+
+test_a_limit_of_memory_ends_with_its_vm() {
+        mkdir -p /etc/guestmap/guestmapd.conf.d
+        printf '[VM]\nMemoryMax=512M\n' >/etc/guestmap/guestmapd.conf.d/memory.conf
+        systemctl reload guestmapd.service
+        create one
+        memory_max_is 536870912
+        kernel_has 536870912
+        systemctl kill --signal KILL guestmap-vm@one.service
+        systemctl daemon-reload
+        eventually is_running one
+        memory_max_is 536870912
+        destroy one
+        eventually not has_units one
+        not ls /run/systemd/system.control/guestmap-vm@one.service.d
+        rm -r /etc/guestmap/guestmapd.conf.d
+        systemctl reload guestmapd.service
+        create one
+        memory_max_is infinity
+        destroy one
 }
 
 # in_session COMMAND...
