@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * Status: the line that `systemctl status` shows
+ * Status: what whoever started this process as a service is told of it
  *
- * Told to whoever started this process as a service, soon after it has changed, at most once in
- * STATUS_USEC. For others nothing of this happens. Nothing waits for who does not listen: what is
- * not taken is told later, as it is then.
+ * The state that it is in, and the line that `systemctl status` shows, soon after that has changed,
+ * at most once in STATUS_USEC; and that the loop turns, if there is a watchdog. For others nothing
+ * of this happens. Nothing waits for who does not listen: what is not taken is told later, as it is
+ * then.
  */
 
 #include <stddef.h>
@@ -19,10 +20,13 @@ typedef struct Status Status;
 /* Writes the line, without a newline. */
 typedef void (*StatusPrint)(char *text, size_t size, void *userdata);
 
-enum { STATUS_USEC = 500000 };
+enum { STATUS_USEC = 500000, STATUS_STATE_SIZE = 64 };
 
 struct Status {
         sd_event_source *timer; /* armed: a line is due. NULL: nobody wants to know */
+        sd_event_source *watchdog;
+        uint64_t watchdog_usec; /* from one sign of life to the next */
+        char state[STATUS_STATE_SIZE]; /* to be told; empty: it was */
         Notify notify;
         StatusPrint print;
         void *userdata;
@@ -30,5 +34,7 @@ struct Status {
 
 int status_init(Status *status, sd_event *event, StatusPrint print, void *userdata);
 void status_deinit(Status *status);
+/* Lines of sd_notify(3) that say what is going on: "READY=1". At once, in place of earlier ones. */
+void status_say(Status *status, const char *state);
 /* What the line says has changed. */
 void status_changed(Status *status);

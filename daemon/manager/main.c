@@ -212,9 +212,7 @@ static int run(Manager *manager) {
         r = manager_start(manager);
         if (r < 0)
                 return r;
-        r = sd_event_loop(manager->event);
-        (void)sd_notify(0, "STOPPING=1");
-        return r;
+        return sd_event_loop(manager->event);
 }
 
 int main(int argc, char *argv[]) {

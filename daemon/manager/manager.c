@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "daemon/common/log.h"
 #include "daemon/manager/config.h"
@@ -62,9 +60,11 @@ Manager *manager_free(Manager *manager) {
         if (!manager)
                 return NULL;
         manager->settled = true;
-        service_close(manager);
+        status_say(&manager->status, "STOPPING=1");
+        /* While there is a bus: calls under way are answered. */
         cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
                 vm_free(vm);
+        service_close(manager);
         sd_event_source_disable_unref(manager->search);
         sd_event_source_disable_unref(manager->drain);
         sd_event_source_disable_unref(manager->reconnect);
@@ -76,18 +76,18 @@ Manager *manager_free(Manager *manager) {
 }
 
 /* systemd tells one reload from the next by the time. */
-static void notify_reloading(void) {
-        struct timespec now;
+static void say_reloading(Status *status) {
+        char message[64];
 
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-                         (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+        snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                 notify_deadline(0));
+        status_say(status, message);
 }
 
 void manager_reload(Manager *manager) {
         int r;
 
-        notify_reloading();
+        say_reloading(&manager->status);
         r = config_load(&manager->quotas, manager->settings.user, manager->settings.config);
         if (r < 0)
                 log_error("can't read the configuration: %s", strerror(-r));
@@ -95,7 +95,7 @@ void manager_reload(Manager *manager) {
                 manager_tell_limits(manager);
         ration_reload(manager);
         if (manager->named)
-                (void)sd_notify(0, "READY=1");
+                status_say(&manager->status, "READY=1");
 }
 
 void manager_settled(Manager *manager) {

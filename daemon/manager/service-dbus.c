@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <systemd/sd-daemon.h>
 
 #include "api/names.h"
 #include "daemon/common/log.h"
@@ -73,7 +72,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         }
         log_info("serving %zu VMs", manager->registry.n);
         manager->named = true;
-        (void)sd_notify(0, "READY=1");
+        status_say(&manager->status, "READY=1");
         return 1;
 }
 
@@ -149,6 +148,10 @@ static int open_bus(Manager *manager) {
         int r;
 
         r = connect_bus(manager);
+        if (r < 0)
+                return r;
+        /* The end of the loop is not that of the bus: there are calls to be answered. */
+        r = sd_bus_set_close_on_exit(manager->bus, false);
         if (r < 0)
                 return r;
         r = register_all(manager);

@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "daemon/common/log.h"
@@ -262,10 +261,7 @@ static int run(int fd, FDStore *store, const Places *places) {
         r = door_init(&door, event, service, fd);
         if (r < 0)
                 return r;
-        r = sd_event_set_watchdog(event, true);
-        if (r < 0)
-                return r;
-        (void)sd_notify(false, "READY=1");
+        status_say(&service->status, "READY=1");
         return sd_event_loop(event);
 }
 

@@ -381,6 +381,8 @@ static void test_signals(void **state) {
 /* guestmapd's end is none of the VM's business, nor of a transaction that lives by time. */
 static void test_daemon_restarts(void **state) {
         static const int signals[] = {SIGTERM, SIGKILL};
+        static const char *const errors[] = {"VMGone: VM \"vm\": the connection to its process",
+                                             "org.freedesktop.DBus.Error.NoReply"};
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *begun = NULL;
         const char *transaction;
         char name[] = "a";
@@ -400,7 +402,7 @@ static void test_daemon_restarts(void **state) {
                 assert_int_equal(generation(), before);
                 restart_daemon(signals[i]);
                 await(&asked);
-                assert_int_equal(strncmp(asked.error, "org.freedesktop.DBus.Error.NoReply", 34), 0);
+                assert_non_null(strstr(asked.error, errors[i]));
         }
         assert_int_equal(kill(vm, 0), 0);
         ask(&asked, transaction, GUESTMAP_INTERFACE_TRANSACTION, "Commit", "a{sv}", 0);

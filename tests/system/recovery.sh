@@ -90,6 +90,32 @@ test_both_die_and_the_memory_stays() {
         has_byte one 0x1234 42
 }
 
+manager_pid() {
+        systemctl show --property MainPID --value guestmapd.service
+}
+
+manager_replaced() {
+        [ "$(manager_pid)" != "$1" ] && [ "$(manager_pid)" != 0 ]
+}
+
+# It says in time that it is alive; one that does not is replaced.
+test_guestmapd_is_watched() {
+        watched=/run/systemd/system/guestmapd.service.d
+        mkdir -p $watched
+        printf '[Service]\nWatchdogSec=1\n' >$watched/watchdog.conf
+        systemctl daemon-reload
+        systemctl restart guestmapd.service
+        pid=$(manager_pid)
+        sleep 2
+        [ "$(manager_pid)" = "$pid" ]
+        systemctl kill --signal STOP guestmapd.service
+        eventually manager_replaced "$pid"
+        rm -r $watched
+        systemctl daemon-reload
+        systemctl restart guestmapd.service
+        has_byte one 0x1234 42
+}
+
 # A VM may take minutes to be recovered; the others are there meanwhile.
 test_guestmapd_does_not_wait_for_a_vm_to_start() {
         slow=/run/systemd/system/guestmap-vm@slow.service.d
