@@ -77,5 +77,5 @@ void edit_deinit(Edit *edit);
 /* Longest name of a region or an address space, in bytes. */
 enum { MAP_NAME_MAX = 128 };
 
-/* 1 to MAP_NAME_MAX bytes of UTF-8 without control characters. */
+/* 1 to MAP_NAME_MAX bytes of UTF-8 without control characters and noncharacters. */
 bool map_name_is_valid(const char *name);

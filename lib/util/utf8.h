@@ -13,7 +13,9 @@
 
 /*
  * The length of the character that begins at `at`, of which `left` bytes may be looked at; 0 if
- * there is no well-formed one: cut short, overlong, a surrogate, or beyond U+10FFFF.
+ * there is no well-formed one: cut short, overlong, a surrogate, or beyond U+10FFFF; and 0 for a
+ * noncharacter (U+FDD0 to U+FDEF, and the last two of each plane), which no message of sd-bus can
+ * carry.
  */
 static inline size_t utf8_length(const char *at, size_t left) {
         const unsigned char *bytes = (const unsigned char *)at;
@@ -35,6 +37,8 @@ static inline size_t utf8_length(const char *at, size_t left) {
         }
         least = n == 4 ? 0x10000 : n == 3 ? 0x800 : 0x80;
         if (character < least || character > 0x10ffff || (character & 0xfffff800) == 0xd800)
+                return 0;
+        if ((character >= 0xfdd0 && character <= 0xfdef) || (character & 0xfffe) == 0xfffe)
                 return 0;
         return n;
 }

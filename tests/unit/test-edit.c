@@ -60,7 +60,7 @@ static void test_valid_names(void **state) {
                 "\xf0\x9f\x98\x80", /* beyond the BMP */
                 "\xc2\xa0",
                 "\xed\x9f\xbf",
-                "\xf4\x8f\xbf\xbf",
+                "\xf4\x8f\xbf\xbd",
         };
 
         for (size_t i = 0; i < ELEMENTS_OF(names); i++)
@@ -82,6 +82,9 @@ static void test_invalid_names(void **state) {
                 "\xf0\x9f\x98",
                 "\xc0\x80",
                 "\xc1\xbf",
+                "\xef\xb7\x90", /* U+FDD0, a noncharacter, as are the next two */
+                "\xef\xbf\xbe",
+                "\xf4\x8f\xbf\xbf",
                 "\xe0\x80\x80",
                 "\xf0\x80\x80\x80", /* longer than need be */
                 "\xed\xa0\x80",     /* a surrogate */
