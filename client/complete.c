@@ -36,6 +36,8 @@ static const Argument arguments_known[] = {
         {"--accelerator", .words = "kvm none"},
         {"FILE", .shell = "files"},
         {"DIR", .shell = "files"},
+        {"TREE", .shell = "files"},
+        {"FLAT", .shell = "files"},
         {"--host", .shell = "hosts"},
         /* To be thought of by who types. */
         {"ADDRESS"},

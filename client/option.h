@@ -35,6 +35,7 @@ typedef enum Option {
         OPTION_DURABLE,
         OPTION_PRIORITY,
         OPTION_DISABLED,
+        OPTION_MTREE,
         OPTION_READONLY,
         OPTION_NONVOLATILE,
         OPTION_UNMERGEABLE,

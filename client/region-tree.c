@@ -39,6 +39,8 @@ static void node_init(RegionNode *node, json_object *region, size_t index) {
                 .priority = json_get_int(region, "priority"),
                 .enabled = json_get_bool(region, "enabled", true),
                 .readonly = json_get_bool(region, "readonly", false),
+                .nonvolatile = json_get_bool(region, "nonvolatile", false),
+                .romd = json_get_bool(region, "romd", true),
                 .index = index,
         };
 }
@@ -95,4 +97,29 @@ void region_tree_init(RegionTree *tree, json_object *regions) {
 void region_tree_deinit(RegionTree *tree) {
         free(tree->nodes);
         free(tree->by_name);
+}
+
+/* Walks along the links instead of calling itself: nothing bounds the depth of a tree. */
+void region_tree_walk(const RegionNode *root, uint64_t first, RegionVisit *visit, void *context) {
+        const RegionNode *node = root;
+        unsigned depth = 1;
+
+        for (;;) {
+                visit(context, node, depth, first);
+                if (node->child) {
+                        node = node->child;
+                        first += node->offset;
+                        depth++;
+                        continue;
+                }
+                while (node != root && !node->next) {
+                        first -= node->offset;
+                        node = node->parent;
+                        depth--;
+                }
+                if (node == root)
+                        return;
+                first += node->next->offset - node->offset;
+                node = node->next;
+        }
 }

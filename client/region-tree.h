@@ -32,6 +32,8 @@ struct RegionNode {
         int64_t priority;
         bool enabled;
         bool readonly;
+        bool nonvolatile;
+        bool romd; /* of kind romd: in direct-read mode */
         bool marked; /* whoever goes through the tree may set it */
         size_t index;
         RegionNode *parent;
@@ -48,8 +50,13 @@ struct RegionTree {
         size_t n;
 };
 
+/* `first` is the address at which the region begins; it wraps. */
+typedef void RegionVisit(void *context, const RegionNode *node, unsigned depth, uint64_t first);
+
 /* `regions` is the list of a layout. */
 void region_tree_init(RegionTree *tree, json_object *regions);
 void region_tree_deinit(RegionTree *tree);
 /* NULL if there is none of that name. */
 RegionNode *region_tree_find(const RegionTree *tree, const char *name);
+/* A region, at depth 1, and all below it, in depth-first order of addresses. */
+void region_tree_walk(const RegionNode *root, uint64_t first, RegionVisit *visit, void *context);

@@ -11,6 +11,7 @@
 #include "api/names.h"
 #include "client/json-read.h"
 #include "client/layout.h"
+#include "client/mtree-print.h"
 #include "client/region-tree.h"
 #include "client/verb.h"
 #include "lib/util/range.h"
@@ -27,8 +28,8 @@ static void print_window(const RegionNode *node) {
                 printf(" %016" PRIx64 "-%016" PRIx64, window.first, window.last);
 }
 
-static void print_node(const Output *output, const RegionNode *node, unsigned depth,
-                       uint64_t base) {
+static void print_node(void *context, const RegionNode *node, unsigned depth, uint64_t base) {
+        const Output *output = context;
         Paint paint = node->enabled ? PAINT_NONE : PAINT_FAINT;
         Range range;
 
@@ -45,33 +46,8 @@ static void print_node(const Output *output, const RegionNode *node, unsigned de
         putchar('\n');
 }
 
-/*
- * A region and all below it, in depth-first order. Walks along the links instead of calling
- * itself: nothing bounds the depth of a tree.
- */
 static void print_subtree(const Output *output, const RegionNode *root) {
-        const RegionNode *node = root;
-        unsigned depth = 1;
-        uint64_t base = 0;
-
-        for (;;) {
-                print_node(output, node, depth, base);
-                if (node->child) {
-                        node = node->child;
-                        base += node->offset;
-                        depth++;
-                        continue;
-                }
-                while (node != root && !node->next) {
-                        base -= node->offset;
-                        node = node->parent;
-                        depth--;
-                }
-                if (node == root)
-                        return;
-                base += node->next->offset - node->offset;
-                node = node->next;
-        }
+        region_tree_walk(root, 0, print_node, (void *)output);
 }
 
 /* An empty line between two trees. */
@@ -129,6 +105,8 @@ int verb_tree(Client *client, char **arguments) {
         bool begun = false;
         int r;
 
+        if (client_given(client, OPTION_DISABLED) && !client_given(client, OPTION_MTREE))
+                return fail("--disabled goes with --mtree: without it all is shown");
         r = client_find_vm(client, arguments[0], &path);
         if (r < 0)
                 return r;
@@ -137,6 +115,10 @@ int verb_tree(Client *client, char **arguments) {
                 return r;
         if (client->output.json != JSON_OFF) {
                 json_print(&client->output, layout);
+                return 0;
+        }
+        if (client_given(client, OPTION_MTREE)) {
+                mtree_print_tree(&client->output, layout, client_given(client, OPTION_DISABLED));
                 return 0;
         }
         region_tree_init(&tree, json_get_list(layout, "regions"));

@@ -40,10 +40,12 @@ const Verb verbs[] = {
          .example = "guestmapctl fsck pc"},
 
         {.help = "What the guest sees"},
-        {"tree", "VM", "Show the regions as a tree", .run = verb_tree, .paged = true,
+        {"tree", "VM", "Show the regions as a tree",
+         OPTION_BIT(OPTION_MTREE) | OPTION_BIT(OPTION_DISABLED), .run = verb_tree, .paged = true,
+         .more = "--mtree leaves out what is disabled, unless --disabled is given.",
          .example = "guestmapctl tree pc"},
-        {"flat", "VM [SPACE]", "Show the sections of address spaces", .run = verb_flat,
-         .paged = true, .example = "guestmapctl flat pc memory"},
+        {"flat", "VM [SPACE]", "Show the sections of address spaces", OPTION_BIT(OPTION_MTREE),
+         .run = verb_flat, .paged = true, .example = "guestmapctl flat pc memory"},
         {"find", "VM SPACE ADDRESS", "Show what answers at an address", .run = verb_find_address,
          .more = "Prints region and offset, then the section.",
          .example = "guestmapctl find pc memory 4GiB"},
@@ -161,6 +163,14 @@ const Verb verbs[] = {
          .example = "guestmapctl apply pc pc.json --dry-run"},
         {"diff", "VM FILE", "Tell what apply would change", APPLY_OPTIONS, .run = verb_diff,
          .statuses = COMPARISON_STATUSES, .example = "guestmapctl diff pc pc.json"},
+        {"import-mtree", "TREE [FLAT]",
+         "Print the layout of a QEMU, from what its info mtree prints",
+         .run = verb_import_mtree,
+         .more = "TREE is of info mtree -D, FLAT of info mtree -f; what they leave open is told on "
+                 "standard error.",
+         .paged = true,
+         .example = "guestmapctl import-mtree tree.txt flat.txt >pc.json\n"
+                    "guestmapctl create pc --layout=pc.json"},
 
         {.help = "Transactions: edits with --transaction=ID become visible together, or never"},
         {"begin", "VM", "Open a transaction and print its ID", OPTION_BIT(OPTION_TIMEOUT),

@@ -93,6 +93,7 @@ int verb_resume(Client *client, char **arguments);
 int verb_apply(Client *client, char **arguments);
 int verb_diff(Client *client, char **arguments);
 int verb_export(Client *client, char **arguments);
+int verb_import_mtree(Client *client, char **arguments);
 
 int verb_begin(Client *client, char **arguments);
 int verb_commit(Client *client, char **arguments);

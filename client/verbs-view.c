@@ -10,7 +10,9 @@
 #include "client/client.h"
 #include "client/json-print.h"
 #include "client/json-read.h"
+#include "client/edit.h"
 #include "client/layout.h"
+#include "client/mtree-print.h"
 #include "client/number.h"
 #include "client/section.h"
 #include "client/verb.h"
@@ -98,6 +100,60 @@ static int flat_all(Client *client, const char *vm_path) {
         return 0;
 }
 
+/* The views of all spaces of the layout, at one generation: -EAGAIN if they are not. */
+static int fetch_views(Client *client, const char *vm_path, json_object *spaces, View *views,
+                       uint64_t generation) {
+        int r;
+
+        for (size_t i = 0; i < json_length(spaces); i++) {
+                json_object *space = json_object_array_get_idx(spaces, i);
+
+                r = view_fetch(&views[i], client, vm_path, json_get_text(space, "name"));
+                if (r < 0)
+                        return r;
+                if (views[i].generation != generation)
+                        return -EAGAIN;
+        }
+        return 0;
+}
+
+/* Which views are one, and at what priority a section's region is, only the layout tells. */
+static int flat_mtree_once(Client *client, const char *vm, const char *vm_path, const char *space) {
+        _cleanup_(json_putp) json_object *layout = NULL;
+        json_object *spaces;
+        uint64_t generation;
+        View *views;
+        size_t n;
+        int r;
+
+        r = edit_get_generation(client, vm, &generation);
+        if (r < 0)
+                return r;
+        r = layout_fetch(client, vm_path, &layout);
+        if (r < 0)
+                return r;
+        spaces = json_get_list(layout, "address-spaces");
+        n = json_length(spaces);
+        views = must(calloc(n + 1, sizeof(*views)));
+        r = fetch_views(client, vm_path, spaces, views, generation);
+        if (r >= 0)
+                r = mtree_print_flat(&client->output, layout, views, space);
+        for (size_t i = 0; i < n; i++)
+                view_deinit(&views[i]);
+        free(views);
+        return r;
+}
+
+static int flat_mtree(Client *client, const char *vm_path, char **arguments) {
+        for (int attempt = 0; attempt < VIEW_ATTEMPTS_MAX; attempt++) {
+                int r = flat_mtree_once(client, arguments[0], vm_path, arguments[1]);
+
+                if (r != -EAGAIN)
+                        return r;
+        }
+        return fail("VM \"%s\" changes faster than its address spaces can be read", arguments[0]);
+}
+
 int verb_flat(Client *client, char **arguments) {
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -105,6 +161,8 @@ int verb_flat(Client *client, char **arguments) {
         r = client_find_vm(client, arguments[0], &path);
         if (r < 0)
                 return r;
+        if (client_given(client, OPTION_MTREE))
+                return flat_mtree(client, path, arguments);
         return arguments[1] ? flat_one(client, path, arguments[1]) : flat_all(client, path);
 }
 

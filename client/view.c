@@ -5,8 +5,6 @@
 #include "api/names.h"
 #include "client/view.h"
 
-enum { ATTEMPTS_MAX = 10 };
-
 void view_deinit(View *view) {
         for (size_t i = 0; i < view->n_pages; i++)
                 sd_bus_message_unref(view->pages[i]);
@@ -88,7 +86,7 @@ int view_fetch(View *ret, Client *client, const char *vm_path, const char *space
         r = client_find_space(client, vm_path, space, &path);
         if (r < 0)
                 return r;
-        for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        for (int attempt = 0; attempt < VIEW_ATTEMPTS_MAX; attempt++) {
                 view_deinit(ret);
                 r = view_fetch_pages(ret, client, path);
                 if (r != -EAGAIN)

@@ -13,6 +13,9 @@
 
 typedef struct View View;
 
+/* So often is tried to see all of a map at one generation. */
+enum { VIEW_ATTEMPTS_MAX = 10 };
+
 struct View {
         uint64_t generation;
         Section *sections; /* in address order; their text is the pages' */

@@ -789,6 +789,41 @@ test_missed() {
                 verdict "monitor tells what it missed" no "$(grep -c generation "$directory/monitor")"
 }
 
+mtree=$(realpath "$(dirname "$0")")/../golden/mtree/boot-x86_64-microvm
+
+test_mtree() {
+        run import-mtree "$mtree.tree.txt" "$mtree.flat.txt"
+        echo "$out" >"$directory/microvm.json"
+        does "import QEMU's dumps" create micro --accelerator=none \
+                --layout="$directory/microvm.json"
+        run import-mtree - "$mtree.flat.txt" <"$mtree.tree.txt"
+        [[ $status == 0 && $out == "$(<"$directory/microvm.json")" ]] &&
+                verdict "import from standard input" yes || verdict "import from standard input" no
+        json "what is not known, as JSON" \
+                'd["layout"]["guestmap"] == 1 and {u["unknown"]: u["taken"] for u in d["unknown"]}["kind"] == "mmio"' \
+                import-mtree "$mtree.tree.txt"
+        run import-mtree "$mtree.tree.txt"
+        [[ $status == 0 && $err == *"guestmapctl: shown nowhere, taken as mmio; "*": "*ioapic* ]] &&
+                verdict "what is not known, in words" yes ||
+                verdict "what is not known, in words" no
+        run tree micro --mtree --disabled
+        [[ $status == 0 && $out == *"address-space: I/O"$'\n'"  0000000000000000-000000000000ffff (prio 0, i/o): io"* ]] &&
+                verdict "tree as QEMU has it" yes || verdict "tree as QEMU has it" no
+        prints "one view as QEMU has it" flat micro io --mtree < <(
+                sed -n '/AS "I\/O"/,/^$/p' "$mtree.flat.txt" | sed '1i FlatView #0'
+        )
+        refuses "a view of no space" 'NoSuchAddressSpace: *"dma"' flat micro dma --mtree
+        refuses "both from standard input" "only one of the dumps *" import-mtree - -
+        refuses "a dump that is not there" "cannot open /nonexistent: *" import-mtree /nonexistent
+        refuses "the wrong dump" "$mtree.flat.txt:1: this is of \"info mtree -f\", not a tree" \
+                import-mtree "$mtree.flat.txt"
+        refuses "the other wrong dump" "$mtree.tree.txt:1: this is of \"info mtree\", *" \
+                import-mtree "$mtree.tree.txt" "$mtree.tree.txt"
+        refuses "no text" "/dev/zero: *" import-mtree /dev/zero
+        refuses "disabled without mtree" "--disabled goes with --mtree*" tree micro --disabled
+        does "destroy what was imported" destroy micro
+}
+
 start
 test_command_line
 test_vms
@@ -803,6 +838,7 @@ test_vcpus
 test_documents
 test_large_documents
 test_transactions
+test_mtree
 test_monitor
 test_missed
 echo "1..$n"

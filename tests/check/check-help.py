@@ -26,12 +26,19 @@ guestmapctl() {
 }
 id=1
 """
+# What examples read.
+FILES = {
+    "pc.json": "{}",
+    "tree.txt": "address-space: I/O\n  0000-ffff (prio 0, i/o): io\n",
+    "flat.txt": 'FlatView #0\n AS "I/O", root: io\n  0000-ffff (prio 0, i/o): io\n',
+}
 CONNECTS = "guestmapctl: cannot connect to unix:path=/nonexistent: No such file or directory"
 
 
 def try_example(client, example):
     with tempfile.TemporaryDirectory() as directory:
-        (pathlib.Path(directory) / "pc.json").write_text("{}", encoding="utf-8")
+        for name, text in FILES.items():
+            (pathlib.Path(directory) / name).write_text(text, encoding="utf-8")
         result = subprocess.run(["sh", "-c", SHELL + example], cwd=directory, capture_output=True,
                                 text=True, env={"CLIENT": client}, stdin=subprocess.DEVNULL,
                                 timeout=20, check=False)

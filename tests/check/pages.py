@@ -29,7 +29,7 @@ def verbs(client):
     table = run(client, "--help").split("\nOptions\n")[0]
     synopses = [re.split(r"  +", line.strip())[0]
                 for line in re.findall(r"^  ([a-z].*)$", table, re.MULTILINE)]
-    return [Verb(" ".join(re.findall(r"(?:^| )([a-z]+)(?= |$)", synopsis)), synopsis)
+    return [Verb(" ".join(re.findall(r"(?:^| )([a-z-]+)(?= |$)", synopsis)), synopsis)
             for synopsis in synopses]
 
 
