@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/number.h"
 #include "client/print.h"
 
 enum { COLUMNS_MAX = 8 };
@@ -59,10 +60,25 @@ int fail_errno(int r, const char *format, ...) {
         return r;
 }
 
+/* systemd's variable, which overrides all else; false if it is not set, or says nothing. */
+static bool read_systemd_colours(bool *ret) {
+        const char *word = getenv("SYSTEMD_COLORS");
+
+        if (!word)
+                return false;
+        if (number_parse_bool(word, ret) >= 0)
+                return true;
+        *ret = true;
+        return strcmp(word, "16") == 0 || strcmp(word, "256") == 0;
+}
+
 bool print_wants_colour(void) {
         const char *no_colour = getenv("NO_COLOR");
         const char *terminal = getenv("TERM");
+        bool wanted;
 
+        if (read_systemd_colours(&wanted))
+                return wanted;
         if (no_colour && *no_colour)
                 return false;
         return isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;

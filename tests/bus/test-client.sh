@@ -824,6 +824,32 @@ test_mtree() {
         does "destroy what was imported" destroy micro
 }
 
+# colours NAME yes|no VARIABLE=VALUE...: whether a tree on a terminal has some.
+colours() {
+        local found=no
+        out=$(env TERM=xterm PAGER=cat "${@:3}" script -qec \
+                "$ctl --address=$address tree pc" /dev/null 2>&1)
+        status=$?
+        [[ $out == *$'\033['* ]] && found=yes
+        [[ $status == 0 && $out == *"address-space: "* && $found == "$2" ]] && verdict "$1" yes ||
+                verdict "$1" no
+}
+
+test_colours() {
+        colours "colours on a terminal" yes
+        colours "NO_COLOR" no NO_COLOR=1
+        colours "NO_COLOR that is empty" yes NO_COLOR=
+        colours "SYSTEMD_COLORS=0" no SYSTEMD_COLORS=0
+        colours "SYSTEMD_COLORS over NO_COLOR" yes SYSTEMD_COLORS=1 NO_COLOR=1
+        colours "a terminal without colours" no TERM=dumb
+        run tree pc
+        [[ $status == 0 && $out != *$'\033['* ]] && verdict "none in a pipe" yes ||
+                verdict "none in a pipe" no
+        SYSTEMD_COLORS=1 run tree pc
+        [[ $status == 0 && $out == *$'\033['* ]] && verdict "those that are asked for" yes ||
+                verdict "those that are asked for" no
+}
+
 start
 test_command_line
 test_vms
@@ -839,6 +865,7 @@ test_documents
 test_large_documents
 test_transactions
 test_mtree
+test_colours
 test_monitor
 test_missed
 echo "1..$n"
