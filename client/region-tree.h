@@ -33,7 +33,7 @@ struct RegionNode {
         bool enabled;
         bool readonly;
         bool nonvolatile;
-        bool romd; /* of kind romd: in direct-read mode */
+        bool romd;   /* of kind romd: in direct-read mode */
         bool marked; /* whoever goes through the tree may set it */
         size_t index;
         RegionNode *parent;

@@ -164,8 +164,7 @@ const Verb verbs[] = {
         {"diff", "VM FILE", "Tell what apply would change", APPLY_OPTIONS, .run = verb_diff,
          .statuses = COMPARISON_STATUSES, .example = "guestmapctl diff pc pc.json"},
         {"import-mtree", "TREE [FLAT]",
-         "Print the layout of a QEMU, from what its info mtree prints",
-         .run = verb_import_mtree,
+         "Print the layout of a QEMU, from what its info mtree prints", .run = verb_import_mtree,
          .more = "TREE is of info mtree -D, FLAT of info mtree -f; what they leave open is told on "
                  "standard error.",
          .paged = true,
