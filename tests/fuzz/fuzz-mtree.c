@@ -32,6 +32,8 @@ static void check_region(const MtreeRegion *region) {
 static void check_import(MtreeImport *import) {
         _cleanup_(json_putp) json_object *layout = mtree_import_layout(import);
 
+        if (json_object_array_length(json_object_object_get(layout, "regions")) != import->n_order)
+                abort();
         for (size_t i = 0; i < import->n_order; i++)
                 check_region(import->order[i]);
         qsort(import->order, import->n_order, sizeof(*import->order), compare_names);
