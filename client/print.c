@@ -24,6 +24,7 @@ static const char *const paint_on[] = {
         [PAINT_FAINT] = "\033[2m",
         [PAINT_REMOVED] = "\033[31m",
         [PAINT_ADDED] = "\033[32m",
+        [PAINT_CHANGED] = "\033[33m",
 };
 
 _printf_(1, 0) static void print_failure(const char *format, va_list arguments) {

@@ -32,6 +32,7 @@ typedef enum Paint {
         PAINT_FAINT,
         PAINT_REMOVED,
         PAINT_ADDED,
+        PAINT_CHANGED,
 } Paint;
 
 /* What a noun has behind it after a number. */

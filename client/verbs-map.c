@@ -52,25 +52,16 @@ static int call_apply(Client *client, char **arguments, bool dry_run, sd_bus_mes
         return client_call(client, request, ret_reply);
 }
 
-/* A dry run answers with the generation that the map is at; on a transaction, with 0. */
 static int dry_run(Client *client, char **arguments) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint64_t generation;
         const char *report;
         int r;
 
         r = call_apply(client, arguments, true, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_read(reply, "ts", &generation, &report);
-        if (r < 0)
-                return client_cannot_read(r);
-        if (client_given(client, OPTION_TRANSACTION)) {
-                r = edit_get_generation(client, arguments[0], &generation);
-                if (r < 0)
-                        return r;
-        }
-        return report_print_plan(&client->output, report, generation);
+        r = sd_bus_message_read(reply, "ts", NULL, &report);
+        return r < 0 ? client_cannot_read(r) : report_print_plan(&client->output, report);
 }
 
 int verb_apply(Client *client, char **arguments) {

@@ -102,12 +102,8 @@ int verb_preview(Client *client, char **arguments) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(freep) char *path = NULL;
         const char *report;
-        uint64_t generation;
         int r;
 
-        r = edit_get_generation(client, arguments[0], &generation);
-        if (r < 0)
-                return r;
         r = client_transaction_path(arguments[0], arguments[1], &path);
         if (r < 0)
                 return r;
@@ -115,8 +111,7 @@ int verb_preview(Client *client, char **arguments) {
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &report);
-        return r < 0 ? client_cannot_read(r)
-                     : report_print_plan(&client->output, report, generation);
+        return r < 0 ? client_cannot_read(r) : report_print_plan(&client->output, report);
 }
 
 static int show_transaction(const char *path, uint64_t base, uint32_t edits, Table *table,

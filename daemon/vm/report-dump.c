@@ -3,7 +3,7 @@
 #include <linux/kvm.h>
 
 #include "daemon/vm/json-write.h"
-#include "daemon/vm/report-section.h"
+#include "daemon/vm/report-part.h"
 #include "daemon/vm/report.h"
 #include "daemon/vm/section-walk.h"
 #include "lib/memory/flat-view.h"

@@ -4,36 +4,49 @@
 #include <string.h>
 
 #include "daemon/vm/json-region.h"
+#include "daemon/vm/report-part.h"
 #include "daemon/vm/report.h"
 
 /* The flags that a document has to say, and in a dump those that a kind can have. */
-static void report_region_flags(JSONWriter *writer, const Region *region, bool every) {
-        uint32_t usual = region_default_flags(region_reported_kind(region));
-
-        json_region_flags(writer, every ? UINT32_MAX : region->state.flags ^ usual,
-                          region->state.flags);
+static void report_region_flags(JSONWriter *writer, RegionKind kind, uint32_t flags, bool every) {
+        json_region_flags(writer, every ? UINT32_MAX : flags ^ region_default_flags(kind), flags);
 }
 
-static void report_target(JSONWriter *writer, const Region *region) {
+static void report_target(JSONWriter *writer, const Region *region, const RegionState *state) {
         if (!region->target)
                 return;
         json_key(writer, "target");
         json_string(writer, region->target->name);
         json_key(writer, "target-offset");
-        json_hex(writer, region->state.target_offset);
+        json_hex(writer, state->target_offset);
 }
 
-static void report_placement(JSONWriter *writer, const Region *region, bool every) {
-        if (!region->state.parent)
+static void report_placement(JSONWriter *writer, const RegionState *state, bool every) {
+        if (!state->parent)
                 return;
         json_key(writer, "parent");
-        json_string(writer, region->state.parent->name);
+        json_string(writer, state->parent->name);
         json_key(writer, "offset");
-        json_hex(writer, region->state.offset);
-        if (!every && region->state.priority == 0)
+        json_hex(writer, state->offset);
+        if (!every && state->priority == 0)
                 return;
         json_key(writer, "priority");
-        json_signed(writer, region->state.priority);
+        json_signed(writer, state->priority);
+}
+
+void report_region_in(JSONWriter *writer, const Region *region, const RegionState *state,
+                      bool every) {
+        RegionKind kind = region_kind_in(region, state);
+
+        json_key(writer, "name");
+        json_string(writer, region->name);
+        json_key(writer, "kind");
+        json_string(writer, region_kind_to_string(kind));
+        json_key(writer, "size");
+        json_size(writer, state->size);
+        report_target(writer, region, state);
+        report_placement(writer, state, every);
+        report_region_flags(writer, kind, state->flags, every);
 }
 
 static void report_ioeventfds(JSONWriter *writer, const Region *region) {
@@ -94,15 +107,7 @@ static void report_handler(JSONWriter *writer, const Handler *handler) {
 static void report_region(JSONWriter *writer, const Region *region, bool every) {
         json_line(writer, 2);
         json_open(writer, '{');
-        json_key(writer, "name");
-        json_string(writer, region->name);
-        json_key(writer, "kind");
-        json_string(writer, region_kind_to_string(region_reported_kind(region)));
-        json_key(writer, "size");
-        json_size(writer, region->state.size);
-        report_target(writer, region);
-        report_placement(writer, region, every);
-        report_region_flags(writer, region, every);
+        report_region_in(writer, region, &region->state, every);
         report_backing(writer, region, every);
         if (ioeventfds_first(&region->ioeventfds, 0))
                 report_ioeventfds(writer, region);

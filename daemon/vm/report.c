@@ -2,7 +2,7 @@
 
 #include "api/names.h"
 #include "daemon/vm/json-write.h"
-#include "daemon/vm/report-section.h"
+#include "daemon/vm/report-part.h"
 #include "daemon/vm/report.h"
 #include "lib/memory/undo.h"
 
@@ -105,6 +105,11 @@ int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits
         json_number(&writer, commit->generation);
         json_key(&writer, "edits");
         json_number(&writer, n_edits);
+        json_key(&writer, "changed");
+        json_boolean(&writer, commit->tree_changed);
+        json_line(&writer, 1);
+        report_edited(&writer, commit->map);
+        json_line(&writer, 1);
         json_key(&writer, "address-spaces");
         report_changes(&writer, commit);
         json_line(&writer, 1);

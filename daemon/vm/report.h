@@ -22,11 +22,18 @@
 #include "lib/memory/commit.h"
 
 /*
- * What a commit does, for Apply and Preview; the commit must be alive: prepared or applied, not
- * freed. Lists have at most GUESTMAP_SIGNAL_SECTIONS_MAX sections or handlers; counts are of all.
+ * What a commit that is prepared will do, for Apply and Preview. Lists have at most
+ * GUESTMAP_SIGNAL_SECTIONS_MAX regions, sections or handlers; counts are of all.
  *
  *   generation                that the map has then
  *   edits                     how many were made
+ *   changed                   whether the generation is another one than now
+ *   regions                   {"removed": {"count", "regions": [region, …]}, "added": the same,
+ *                             "changed": {"count", "regions": [{"name", "before", "after"}, …]}}: a
+ *                             region as a layout has it, before and after with the properties
+ *                             that differ; none does if it was only placed again, among its equals
+ *   roots                     {"removed": {NAME: ROOT}, "added": {NAME: ROOT}}, of address spaces
+ *   ioeventfds, coalesced     {"removed", "added"}: how many
  *   address-spaces            {NAME: {"removed": {"count", "sections": [section, …]}, "added": the
  *                             same}}, those that change
  *   handlers                  {NAME: KIND}, of regions whose accesses somebody else answers

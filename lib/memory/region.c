@@ -178,10 +178,14 @@ bool region_state_equal(const RegionState *a, const RegionState *b) {
                a->priority == b->priority && a->flags == b->flags;
 }
 
-RegionKind region_reported_kind(const Region *region) {
-        if (region->kind == REGION_RAM && region_is(region, REGION_READONLY))
+RegionKind region_kind_in(const Region *region, const RegionState *state) {
+        if (region->kind == REGION_RAM && state->flags & REGION_READONLY)
                 return REGION_ROM;
         return region->kind;
+}
+
+RegionKind region_reported_kind(const Region *region) {
+        return region_kind_in(region, &region->state);
 }
 
 bool region_is_leaf(const Region *region) {

@@ -115,6 +115,8 @@ bool region_state_equal(const RegionState *a, const RegionState *b);
 
 /* The kind as people see it: RAM with READONLY set is ROM. */
 RegionKind region_reported_kind(const Region *region);
+/* The same for another state than the one it is in. */
+RegionKind region_kind_in(const Region *region, const RegionState *state);
 /* Whether the region itself answers accesses (not container, not alias). */
 bool region_is_leaf(const Region *region);
 /* Whether it is a kind that has host memory behind it. */

@@ -287,12 +287,14 @@ END
         ctl disable sticky window
         prints "opened again" apply sticky "$directory/open.json" <<'END'
 Generation 6, 1 edit
+~ region window: enabled no -> yes
 - memory 0x0-0xfffff ram ram @0x0
 + memory 0x0-0x9ffff ram ram @0x0
 + memory 0xa0000-0xaffff mmio window @0x0
 + memory 0xb0000-0xfffff ram ram @0xb0000
 Slot operations: 1 delete
 Guest memory remapped: 64KiB
+Regions: 0 added, 1 changed, 0 removed
 END
         prints "a slot's history" slots sticky <<'END'
 SLOT   FIRST    LAST   SIZE BACKING  OFFSET FLAGS
@@ -555,11 +557,57 @@ END
         does "destroy" destroy guest
 }
 
+# What is refused names the place, and leaves everything as it was.
+test_wrong_documents() {
+        local before
+        before=$(ctl export pc)
+        wrong() {
+                refuses "$1" "$2" apply pc - <<<"$3"
+                refuses "$1, planned" "$2" diff pc - <<<"$3"
+        }
+        wrong "an unknown key" 'InvalidDocument: regions\[0\].colour: *' \
+                '{"guestmap": 1, "regions": [{"name": "a", "colour": "red"}], "address-spaces": []}'
+        wrong "a wrong type" 'InvalidDocument: regions\[1\].size: *' \
+                '{"guestmap": 1, "regions": [{"name": "a", "kind": "mmio", "size": 1},
+                {"name": "b", "kind": "mmio", "size": []}], "address-spaces": []}'
+        wrong "a wrong edit" 'InvalidKind: edits\[0\].add-region.kind: *' \
+                '{"guestmap": 1, "edits": [{"add-region": {"name": "a", "kind": "tape", "size": 1}}]}'
+        wrong "an edit that fails behind one that does not" \
+                'NoSuchRegion: edit 2: *"nowhere"*' \
+                '{"guestmap": 1, "edits": [{"remove-region": {"name": "low"}},
+                {"enable-region": {"name": "nowhere", "enabled": true}}]}'
+        wrong "no parent" 'NoSuchRegion: regions\[0\].parent: *' \
+                '{"guestmap": 1, "regions": [{"name": "a", "kind": "mmio", "size": 1,
+                "parent": "b", "offset": 0}], "address-spaces": []}'
+        [[ $(ctl export pc) == "$before" ]] && verdict "all is as it was" yes ||
+                verdict "all is as it was" no
+}
+
+# The fewest edits: what stays the same is left alone.
+test_minimal() {
+        ctl create few --accelerator=none
+        ctl add few ram ram 1GiB system
+        ctl add few dev mmio 4KiB system 4GiB
+        ctl add few other mmio 4KiB system 5GiB
+        ctl export few | sed 's/0x100000000/0x180000000/' >"$directory/moved"
+        would "one is moved" 2 "Would make generation 5, 1 edit
+~ region dev: offset 0x100000000 -> 0x180000000
+- memory 0x100000000-0x100000fff mmio dev @0x0
++ memory 0x180000000-0x180000fff mmio dev @0x0
+Regions: 0 to add, 1 to change, 0 to remove" diff few - <"$directory/moved"
+        json "it costs one edit" 'd["edits"] == 1 and d["generation"] == 5' \
+                apply few "$directory/moved"
+        json "and the next time none" 'd["edits"] == 0 and d["generation"] == 5' \
+                apply few "$directory/moved"
+        does "destroy it" destroy few
+}
+
 test_documents() {
         local layout=$directory/layout.json patch=$directory/patch.json
         ctl export pc >"$layout"
         would "diff with itself" 0 "Nothing to change" diff pc "$layout"
-        would "apply itself" 0 "Generation 22, 0 edits" apply pc "$layout"
+        would "apply itself" 0 "Nothing to change" apply pc "$layout"
+        json "and as JSON" 'not d["changed"] and d["edits"] == 0' apply pc "$layout"
         json "export as JSON" 'd["guestmap"] == 1 and [s["name"] for s in d["address-spaces"]] == ["io", "memory"]' export pc
         does "create from it" create copy --accelerator=none --layout="$layout"
         [[ $(ctl export copy) == "$(<"$layout")" ]] && verdict "the copy exports the same" yes ||
@@ -569,19 +617,32 @@ test_documents() {
         echo '{"guestmap": 1, "edits": [{"add-region": {"name": "dimm0", "kind": "ram",
                 "size": "1GiB", "parent": "system", "offset": "4GiB"}}]}' >"$patch"
         would "diff" 2 "Would make generation 23, 1 edit
++ region dimm0: ram, 1GiB, in system @0x100000000
 + memory 0x100000000-0x13fffffff ram dimm0 @0x0
 Slot operations: 1 create
-Guest memory remapped: 1GiB" diff pc "$patch"
-        json "diff as JSON" 'd["edits"] == 1 and d["slot-operations"]["create"] == 1' diff pc "$patch"
+Guest memory remapped: 1GiB
+Regions: 1 to add, 0 to change, 0 to remove" diff pc "$patch"
+        json "diff as JSON" 'd["edits"] == 1 and d["slot-operations"]["create"] == 1 and \
+                d["regions"]["added"]["regions"][0]["name"] == "dimm0"' diff pc "$patch"
+        [[ $status == 2 ]] && verdict "its status is the same" yes ||
+                verdict "its status is the same" no
         would "dry run" 2 "Would make generation 23, 1 edit*" apply pc "$patch" --dry-run
         refuses "a dry run changes nothing" 'NoSuchRegion: *"dimm0"*' show pc dimm0
+        refuses "apply to another generation" "Conflict: *" apply pc "$patch" --expect-generation=21
+        refuses "diff with another generation" "Conflict: *" diff pc "$patch" --expect-generation=21
         would "apply" 0 "Generation 23, 1 edit
-+ memory 0x100000000-*" apply pc - <"$patch"
++ region dimm0: *
++ memory 0x100000000-*
+Regions: 1 added, 0 changed, 0 removed" apply pc - --expect-generation=22 <"$patch"
         json "applied" 'd["size"] == "0x40000000"' show pc dimm0
         refuses "apply again" 'RegionExists: *dimm0*' apply pc "$patch"
         refuses "keep memory" "InUse: *" apply pc "$layout" --keep-memory
-        would "back again" 0 "*Contents of RAM discarded: 1GiB" apply pc "$layout"
+        refuses "keep memory in a plan" "InUse: *dimm0*" diff pc "$layout" --keep-memory
+        would "back again" 0 "*Contents of RAM discarded: 1GiB
+Regions: 0 added, 0 changed, 1 removed" apply pc "$layout"
+        would "and again" 0 "Nothing to change" apply pc - <"$layout"
 
+        test_wrong_documents
         refuses "no file" "cannot open $directory/none: No such file*" apply pc "$directory/none"
         refuses "no JSON" "InvalidDocument: *" apply pc - </dev/null
 }
@@ -636,6 +697,7 @@ test_transactions() {
         echo '{"guestmap": 1, "edits": [{"enable-region": {"name": "bios", "enabled": false}}]}' \
                 >"$directory/patch.json"
         would "diff of a patch to stage" 2 "Would make generation*
+~ region bios: enabled yes -> no
 - memory 0xe0000-0xfffff rom bios @0x0 readonly,unmergeable
 *" diff pc "$directory/patch.json" -T "$id"
         would "nothing is staged by that" 0 "Nothing to change" preview pc "$id"
@@ -862,6 +924,7 @@ test_devices
 test_plug
 test_vcpus
 test_documents
+test_minimal
 test_large_documents
 test_transactions
 test_mtree

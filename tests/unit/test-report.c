@@ -181,10 +181,99 @@ static void test_commit(void **state) {
         assert_text(must_layout(vm), machine);
 }
 
+/* The tree's part of a report, as compact JSON. */
+static char *edited(VM *vm, const char *edits) {
+        static const char *const keys[] = {"changed", "regions", "roots", "ioeventfds",
+                                           "coalesced"};
+        json_object *report, *part = json_object_new_object();
+        char *document, *text;
+
+        assert_true(asprintf(&document, "{\"guestmap\":1,\"edits\":[%s]}", edits) > 0);
+        report = dry_run(vm, document);
+        for (size_t i = 0; i < ELEMENTS_OF(keys); i++)
+                json_object_object_add(part, keys[i], json_object_get(member(report, keys[i])));
+        text = strdup(json_object_to_json_string_ext(part, JSON_C_TO_STRING_PLAIN));
+        json_object_put(part);
+        json_object_put(report);
+        free(document);
+        return text;
+}
+
+#define REGIONS(removed, added, changed)                                                           \
+        "\"regions\":{\"removed\":{" removed "},\"added\":{" added "},\"changed\":{" changed "}}"
+#define NONE        "\"count\":0,\"regions\":[]"
+#define ONE(region) "\"count\":1,\"regions\":[" region "]"
+#define NO_ROOTS    "\"roots\":{\"removed\":{},\"added\":{}}"
+#define NO_DEVICES                                                                                 \
+        "\"ioeventfds\":{\"removed\":0,\"added\":0},"                                              \
+        "\"coalesced\":{\"removed\":0,\"added\":0}"
+#define CHANGED_ONLY(before, after)                                                                \
+        "{\"changed\":true," REGIONS(NONE, NONE,                                                   \
+                                     ONE("{\"name\":\"odd\",\"before\":{" before "},"              \
+                                         "\"after\":{" after "}}")) "," NO_ROOTS "," NO_DEVICES    \
+                                                                    "}"
+
+static void test_edited(void **state) {
+        static const struct {
+                const char *edits, *text;
+        } cases[] = {
+                {"{\"enable-region\":{\"name\":\"odd\",\"enabled\":false}},"
+                 "{\"enable-region\":{\"name\":\"odd\",\"enabled\":true}}",
+                 "{\"changed\":false," REGIONS(NONE, NONE, NONE) "," NO_ROOTS "," NO_DEVICES "}"},
+                {"{\"set-region\":{\"name\":\"odd\",\"size\":\"0x1000\",\"unmergeable\":false}},"
+                 "{\"move-region\":{\"name\":\"odd\",\"parent\":\"io\",\"offset\":16,"
+                 "\"priority\":-1}}",
+                 CHANGED_ONLY("\"size\":\"0x1800\",\"parent\":\"system\",\"offset\":\"0x8000\","
+                              "\"priority\":1,\"unmergeable\":true",
+                              "\"size\":\"0x1000\",\"parent\":\"io\",\"offset\":\"0x10\","
+                              "\"priority\":-1,\"unmergeable\":false")},
+                {"{\"add-region\":{\"name\":\"new\",\"kind\":\"mmio\",\"size\":1,"
+                 "\"parent\":\"system\",\"offset\":\"0x8000\",\"priority\":1}},"
+                 "{\"move-region\":{\"name\":\"odd\",\"parent\":\"system\",\"offset\":\"0x8000\","
+                 "\"priority\":1}},"
+                 "{\"remove-region\":{\"name\":\"new\"}}",
+                 CHANGED_ONLY("", "")},
+                /* Another region of the same name has gone and come. */
+                {"{\"remove-region\":{\"name\":\"bios\"}},"
+                 "{\"add-region\":{\"name\":\"bios\",\"kind\":\"ram\",\"size\":4096}}",
+                 "{\"changed\":true," REGIONS(
+                         ONE("{\"name\":\"bios\",\"kind\":\"rom\",\"size\":\"0x1000\","
+                             "\"parent\":\"system\",\"offset\":\"0xfffffffffffff000\",\"priority\":"
+                             "-5,"
+                             "\"enabled\":false,\"nonvolatile\":true}"),
+                         ONE("{\"name\":\"bios\",\"kind\":\"ram\",\"size\":\"0x1000\"}"),
+                         NONE) "," NO_ROOTS "," NO_DEVICES "}"},
+                /* So has a space with another root, but not one with the same. */
+                {"{\"remove-address-space\":{\"name\":\"io\"}},"
+                 "{\"add-address-space\":{\"name\":\"io\",\"root\":\"pc.ram\"}},"
+                 "{\"remove-address-space\":{\"name\":\"memory\"}},"
+                 "{\"add-address-space\":{\"name\":\"memory\",\"root\":\"system\"}}",
+                 "{\"changed\":true," REGIONS(
+                         NONE, NONE, NONE) ","
+                                           "\"roots\":{\"removed\":{\"io\":\"io\"},\"added\":{"
+                                           "\"io\":\"pc.ram\"}}," NO_DEVICES "}"},
+                {"{\"remove-ioeventfd\":{\"region\":\"io\",\"offset\":8,\"length\":0}},"
+                 "{\"add-ioeventfd\":{\"region\":\"io\",\"offset\":64,\"length\":4}},"
+                 "{\"add-ioeventfd\":{\"region\":\"io\",\"offset\":72,\"length\":4}},"
+                 "{\"remove-ioeventfd\":{\"region\":\"io\",\"offset\":72,\"length\":4}},"
+                 "{\"clear-coalesced\":{\"region\":\"io\"}}",
+                 "{\"changed\":true," REGIONS(NONE, NONE,
+                                              NONE) "," NO_ROOTS ","
+                                                    "\"ioeventfds\":{\"removed\":1,\"added\":1},"
+                                                    "\"coalesced\":{\"removed\":1,\"added\":0}}"},
+        };
+        _cleanup_(vm_freep) VM *vm = must_vm("none");
+
+        must_apply(vm, machine);
+        for (size_t i = 0; i < ELEMENTS_OF(cases); i++)
+                assert_text(edited(vm, cases[i].edits), cases[i].text);
+        assert_text(must_layout(vm), machine);
+}
+
 /* Lists end at 64 sections, counts do not. */
 static void test_commit_of_many(void **state) {
         _cleanup_(vm_freep) VM *vm = must_vm("none");
-        json_object *report, *added;
+        json_object *report, *added, *regions;
         size_t length;
         char *text;
         FILE *out = open_memstream(&text, &length);
@@ -202,6 +291,9 @@ static void test_commit_of_many(void **state) {
         added = member(member(member(report, "address-spaces"), "s"), "added");
         assert_json(member(added, "count"), "65");
         assert_int_equal(json_object_array_length(member(added, "sections")), 64);
+        regions = member(member(report, "regions"), "added");
+        assert_json(member(regions, "count"), "66");
+        assert_int_equal(json_object_array_length(member(regions, "regions")), 64);
         json_object_put(report);
         free(text);
 }
@@ -209,4 +301,4 @@ static void test_commit_of_many(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_layout), cmocka_unit_test(test_flat),
            cmocka_unit_test(test_memory_table), cmocka_unit_test(test_slots),
            cmocka_unit_test(test_regions), cmocka_unit_test(test_commit),
-           cmocka_unit_test(test_commit_of_many));
+           cmocka_unit_test(test_edited), cmocka_unit_test(test_commit_of_many));
