@@ -34,6 +34,7 @@ static const Argument arguments_known[] = {
         {"MODE", .words = "real flat long"},
         {"--json", .words = "short pretty off"},
         {"--accelerator", .words = "kvm none"},
+        {"FORMAT", .words = "openmetrics prometheus"},
         {"FILE", .shell = "files"},
         {"DIR", .shell = "files"},
         {"TREE", .shell = "files"},

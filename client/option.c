@@ -55,6 +55,7 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_IN] = {"in", 0, "FILE", "Take the bytes from there; - is standard input"},
         [OPTION_CLEAR] = {"clear", 0, NULL, "Forget what is shown: next time what is written now"},
         [OPTION_WATCH] = {"watch", 0, NULL, "Print every second how fast pages are written"},
+        [OPTION_FORMAT] = {"format", 0, "FORMAT", "openmetrics (the default) or prometheus"},
 };
 
 /* getopt's values for long options stand above all letters. */

@@ -55,6 +55,7 @@ typedef enum Option {
         OPTION_IN,
         OPTION_CLEAR,
         OPTION_WATCH,
+        OPTION_FORMAT,
         OPTION_N,
 } Option;
 

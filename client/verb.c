@@ -38,6 +38,12 @@ const Verb verbs[] = {
          .more = "A name with a slash is that of a directory.",
          .statuses = {[1] = "Failed, or the last record is torn", [2] = "There is damage"},
          .example = "guestmapctl fsck pc"},
+        {"metrics", "", "Print what monitoring systems follow, of guestmapd and all VMs",
+         OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_OUT) | OPTION_BIT(OPTION_TIMEOUT),
+         .run = verb_metrics,
+         .more = "As OpenMetrics text. --timeout is for each VM, 2s if not given; one that does "
+                 "not answer is told of as not up. A file is replaced as a whole.",
+         .example = "guestmapctl metrics --format=prometheus --out=guestmap.prom"},
 
         {.help = "What the guest sees"},
         {"tree", "VM", "Show the regions as a tree",

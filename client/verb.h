@@ -109,4 +109,5 @@ int verb_slots(Client *client, char **arguments);
 int verb_read(Client *client, char **arguments);
 int verb_write(Client *client, char **arguments);
 int verb_dirty(Client *client, char **arguments);
+int verb_metrics(Client *client, char **arguments);
 int verb_monitor(Client *client, char **arguments);

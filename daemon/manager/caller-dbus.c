@@ -36,6 +36,19 @@ static int compare_uniques(Caller *a, Caller *b) {
 
 RB_GENERATE_STATIC(CallerTree, Caller, by_name, compare_uniques);
 
+size_t callers_count(CallerTree *callers, size_t *ret_line) {
+        size_t n = 0, n_line = 0;
+        Caller *caller;
+
+        RB_FOREACH(caller, CallerTree, callers) {
+                n++;
+                n_line += caller->n_line;
+        }
+        if (ret_line)
+                *ret_line = n_line;
+        return n;
+}
+
 void callers_init(CallerTree *callers) {
         RB_INIT(callers);
 }

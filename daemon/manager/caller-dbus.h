@@ -61,6 +61,9 @@ int callers_get(Manager *manager, const char *unique, Caller **ret);
 /* The one who sent `m`; it has passed the line. */
 Caller *callers_of(Manager *manager, sd_bus_message *m);
 
+/* How many there are, and, unless NULL, calls that wait in their lines. */
+size_t callers_count(CallerTree *callers, size_t *ret_line);
+
 /* It left the bus. Accepts a name that never called. */
 void callers_gone(Manager *manager, const char *unique);
 

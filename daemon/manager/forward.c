@@ -219,6 +219,7 @@ static int send_copy(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_messag
         if (r < 0)
                 return r;
         link_add_bytes(vm->link, bytes);
+        vm->n_forwarded++;
         return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/manager/departure-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/manager-dbus.h"
+#include "daemon/manager/metrics-dbus.h"
 #include "daemon/manager/quota.h"
 
 static int read_vm(Manager *manager, sd_bus_message *m, bool stopped_too, VM **ret,
@@ -142,6 +143,9 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_NO_RESULT, method_destroy_vm, OPEN),
         SD_BUS_METHOD_WITH_ARGS("GetVM", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", vm),
                                 method_get_vm, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("GetMetrics", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(ssssa(sa{ss}d))", families), method_get_metrics,
+                                OPEN),
         SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sots)", vms),
                                 method_list_vms, OPEN),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, CONST),

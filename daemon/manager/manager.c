@@ -44,6 +44,7 @@ int manager_new(Manager **ret, const Settings *settings) {
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
+        (void)sd_event_now(manager->event, CLOCK_REALTIME, &manager->start_usec);
         r = rota_init(manager);
         if (r < 0)
                 return r;

@@ -47,7 +47,10 @@ struct Manager {
         sd_event_source *search;  /* how long they are waited for */
         bool settled;             /* those of an earlier guestmapd are found again */
 
+        uint64_t start_usec; /* when it began; CLOCK_REALTIME */
+
         sd_bus *bus;            /* NULL while there is none */
+        uint64_t n_buses;       /* how many it has had */
         bool named;             /* the name was had once: losing the bus is no reason to end */
         sd_event_source *drain; /* armed while signals are folded, relay-dbus.h */
         sd_event_source *reconnect;

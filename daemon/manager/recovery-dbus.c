@@ -100,13 +100,15 @@ static void confirm(VM *vm) {
 static void found(VM *vm) {
         bool early = !vm->manager->settled, is_news = !vm->announced && !early;
 
-        if (vm->phase == VM_RECOVERING)
+        if (vm->phase == VM_RECOVERING) {
+                vm->n_recoveries++;
                 log_entry(LOG_NOTICE,
                           &(const LogFields){.vm = vm->name,
                                              .message_id = MESSAGE_VM_RECOVERED,
                                              .has_generation = true,
                                              .generation = vm->generation},
                           "is back, at generation %" PRIu64, vm->generation);
+        }
 
         confirm(vm);
         if (early)

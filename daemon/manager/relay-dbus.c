@@ -9,7 +9,7 @@
 #include "daemon/manager/relay-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
-static uint64_t bus_backlog(Manager *manager) {
+uint64_t relay_backlog(const Manager *manager) {
         uint64_t n = 0;
 
         (void)sd_bus_get_n_queued_write(manager->bus, &n);
@@ -40,7 +40,7 @@ static int on_progress(sd_event_source *source, void *userdata) {
 
         if (!manager->bus)
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        if (bus_backlog(manager) > 0)
+        if (relay_backlog(manager) > 0)
                 return 0;
         (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         for (VM *vm = registry_first(&manager->registry); vm; vm = registry_next(vm))
@@ -97,8 +97,9 @@ static int pass_on(VM *vm, sd_bus_message *m) {
 static bool pass_on_or_fold(VM *vm, sd_bus_message *m) {
         uint64_t limit = vm->manager->quotas.limits[QUOTA_SIGNALS];
 
-        if (!vm->folding && bus_backlog(vm->manager) < limit && pass_on(vm, m) >= 0)
+        if (!vm->folding && relay_backlog(vm->manager) < limit && pass_on(vm, m) >= 0)
                 return true;
+        vm->n_folded++;
         fold(vm);
         return false;
 }

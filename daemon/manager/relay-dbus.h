@@ -22,5 +22,8 @@ void relay_signal(VM *vm, sd_bus_message *signal);
 /* Signals may have been lost on the way here. */
 void relay_catch_up(VM *vm);
 
+/* How many messages the bus has not taken yet. */
+uint64_t relay_backlog(const Manager *manager);
+
 /* A new bus: its subscribers have been told nothing. */
 void relay_restart(Manager *manager);

@@ -163,6 +163,7 @@ static int open_bus(Manager *manager) {
         r = sd_bus_attach_event(manager->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return r;
+        manager->n_buses++;
         relay_restart(manager);
         return manager->settled ? service_serve(manager) : 0;
 }

@@ -92,6 +92,10 @@ struct VM {
         char **lost; /* words; NULL at the end, or altogether */
         sd_event_source *refresh; /* these numbers are asked for again when it fires */
 
+        uint64_t n_forwarded;  /* calls of clients that were sent to its process */
+        uint64_t n_recoveries; /* how often a process has come back */
+        uint64_t n_folded;     /* signals about commits that were left out */
+
         uint64_t told; /* the last generation that was signalled */
         bool folding;  /* signals were left out since then */
 };

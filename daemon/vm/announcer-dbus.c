@@ -88,10 +88,12 @@ void announcer_put(Service *service, Announcement *announcement) {
         Announcer *announcer = &service->announcer;
 
         /* The map has moved on: what waits can no longer be told as it was then. */
-        if (announcer->waiting)
+        if (announcer->waiting) {
                 fold(&announcer->next, announcement);
-        else
+                announcer->n_folded++;
+        } else {
                 announcer->next = *announcement;
+        }
         *announcement = (Announcement){};
         announcer->waiting = true;
         status_changed(&service->status);

@@ -36,8 +36,9 @@ struct Announcement {
 };
 
 struct Announcer {
-        uint64_t told; /* generation of the last Committed */
-        bool waiting;  /* `next` is there */
+        uint64_t told;     /* generation of the last Committed */
+        uint64_t n_folded; /* commits that had no Committed of their own */
+        bool waiting;      /* `next` is there */
         Announcement next;
         sd_event_source *soon;  /* on from a commit until its handler has returned */
         sd_event_source *retry; /* on while the connection does not drain */

@@ -200,8 +200,10 @@ static void answer(ApplyCall *call, int result) {
                 result = finish(call);
         if (result == 0)
                 (void)sd_bus_reply_method_return(call->m, "ts", call->generation, call->report);
-        else
+        else if (call->open || call->dry_run)
                 error_reply(call->m, result, &call->detail);
+        else
+                service_refuse(call->service, call->m, result, &call->detail);
 }
 
 static void done(int result, void *userdata) {

@@ -9,6 +9,7 @@ void change_begin(Change *change, VM *vm) {
         map_check_in(vm->map);
         *change = (Change){
                 .vm = vm,
+                .begun_nsec = counters_now(),
                 .mark = map_mark(vm->map),
                 .ram_bytes = vm->map->ram_bytes,
         };
@@ -164,6 +165,8 @@ int change_apply(Change *change, Detail *detail) {
                 take_back_record(change);
         change->recording = false;
         change->applied = true;
+        if (change->commit->tree_changed)
+                counters_note_commit(&change->vm->counters, change->begun_nsec);
         change->ram_bytes = change->vm->map->ram_bytes;
         object_changes_settle(&change->objects, change->vm->map);
         return 0;

@@ -24,6 +24,7 @@ struct Change {
         const Cancel *cancel; /* looked at between edits */
         Commit *commit;       /* once prepared */
         Transaction *staged;  /* whose edits these are; NULL: made by change_edit() */
+        uint64_t begun_nsec;  /* counters_now() at its beginning */
         size_t mark;          /* in the map's undo log, where the edits begin */
         uint64_t ram_bytes;   /* of the map without the edits, and with them once applied */
         size_t n_edits;

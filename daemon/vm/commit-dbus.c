@@ -83,8 +83,10 @@ static void done(int result, void *userdata) {
                 (void)sd_bus_reply_method_return(call->m, "s", call->report);
         else if (result == 0)
                 result = commit(call);
-        if (result != 0)
+        if (result != 0 && call->is_preview)
                 error_reply(call->m, result, &call->detail);
+        else if (result != 0)
+                service_refuse(call->service, call->m, result, &call->detail);
         compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }

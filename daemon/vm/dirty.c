@@ -105,8 +105,8 @@ static int logged_find(Logged *logged, Map *map) {
         int r;
 
         map_check_in(map);
-        RB_FOREACH(region, RegionsByName, &map->regions) {
-                if (!region->backing || !page_log_has(&region->backing->log, PAGE_LOG_VM))
+        cds_list_for_each_entry(region, &map->backed, backed) {
+                if (!page_log_has(&region->backing->log, PAGE_LOG_VM))
                         continue;
                 r = array_reserve(&logged->items, &logged->allocated, logged->n, 1);
                 if (r < 0)

@@ -42,6 +42,8 @@ static int edit_and_commit(Service *service, const Edit *edit, uint64_t *ret_gen
                 r = change_record(&change, detail);
         if (r == 0)
                 r = service_commit(service, &change, NULL, ret_generation, detail);
+        if (r != 0)
+                counters_note_abort(&service->vm->counters, r);
         compaction_consider(service);
         return r;
 }
@@ -96,7 +98,7 @@ static void done(int result, void *userdata) {
         else if (result == 0)
                 (void)sd_bus_reply_method_return(call->m, NULL);
         else
-                error_reply(call->m, result, &call->detail);
+                service_refuse(call->service, call->m, result, &call->detail);
         compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }

@@ -33,6 +33,21 @@ static const char *const tokens[] = {
         [VM_E_NO_SPACE] = GUESTMAP_ERROR_NO_SPACE,
 };
 
+/* D-Bus' own error, whose word needs no other. */
+static const char *bus_token(int outcome) {
+        if (outcome == MAP_E_INVALID_ARGUMENT || outcome == VM_E_INVALID_ARGUMENTS)
+                return "InvalidArgs";
+        return outcome == VM_E_ACCESS_DENIED ? "AccessDenied" : NULL;
+}
+
+const char *error_token(int outcome) {
+        const char *token = bus_token(outcome);
+
+        if (token)
+                return token;
+        return outcome > 0 && (size_t)outcome < ELEMENTS_OF(tokens) ? tokens[outcome] : NULL;
+}
+
 static int error_set(sd_bus_error *error, const char *prefix, const char *token,
                      const Detail *detail) {
         char name[128];
@@ -43,19 +58,18 @@ static int error_set(sd_bus_error *error, const char *prefix, const char *token,
 
 int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail) {
         static const Detail out_of_memory = {"guestmap-vmd is out of memory"};
+        const char *token, *prefix;
 
         if (outcome == -ENOMEM)
                 return error_set(error, GUESTMAP_ERROR_PREFIX, GUESTMAP_ERROR_NO_MEMORY,
                                  &out_of_memory);
         if (outcome <= 0)
                 return outcome;
-        if (outcome == MAP_E_INVALID_ARGUMENT || outcome == VM_E_INVALID_ARGUMENTS)
-                return error_set(error, "org.freedesktop.DBus.Error.", "InvalidArgs", detail);
-        if (outcome == VM_E_ACCESS_DENIED)
-                return error_set(error, "org.freedesktop.DBus.Error.", "AccessDenied", detail);
-        if ((size_t)outcome >= ELEMENTS_OF(tokens) || !tokens[outcome])
+        token = error_token(outcome);
+        if (!token)
                 return -EINVAL;
-        return error_set(error, GUESTMAP_ERROR_PREFIX, tokens[outcome], detail);
+        prefix = bus_token(outcome) ? "org.freedesktop.DBus.Error." : GUESTMAP_ERROR_PREFIX;
+        return error_set(error, prefix, token, detail);
 }
 
 void error_reply(sd_bus_message *call, int outcome, const Detail *detail) {

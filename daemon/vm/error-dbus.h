@@ -13,6 +13,9 @@
 
 #include "lib/util/detail.h"
 
+/* The word that begins the message of an outcome's error; NULL if it has none of its own. */
+const char *error_token(int outcome);
+
 /*
  * 0 stays 0. A MapError, VMError or -ENOMEM becomes an error of the contract: the message is the
  * token, a colon, the detail. Any other -errno is passed on. Returns a negative number for all but

@@ -69,6 +69,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_VM, "Destroy"},
         {GUESTMAP_INTERFACE_VM, "Dump", is_dump_without_tree},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},
+        {GUESTMAP_INTERFACE_VM, "GetMetrics"},
         {GUESTMAP_INTERFACE_VM, "GetSlots"},
         {GUESTMAP_INTERFACE_VM, "ListAddressSpaces"},
         {GUESTMAP_INTERFACE_VM, "ListVCPUs"},

@@ -12,15 +12,16 @@
 static const char name[] = JOURNAL_NAME, new_name[] = JOURNAL_NAME ".new";
 
 /* All of the vectors, which are changed. */
-static int write_all(int fd, struct iovec *vectors, int n, uint64_t at) {
+static int write_all(Journal *journal, struct iovec *vectors, int n, uint64_t at) {
         while (n > 0) {
-                ssize_t written = pwritev(fd, vectors, n, (off_t)at);
+                ssize_t written = pwritev(journal->fd, vectors, n, (off_t)at);
 
                 if (written < 0 && errno == EINTR)
                         continue;
                 if (written < 0)
                         return -errno;
                 at += (uint64_t)written;
+                counter_add(&journal->counters.bytes, (uint64_t)written);
                 for (; n > 0 && (size_t)written >= vectors->iov_len; vectors++, n--)
                         written -= (ssize_t)vectors->iov_len;
                 if (n > 0) {
@@ -33,6 +34,14 @@ static int write_all(int fd, struct iovec *vectors, int n, uint64_t at) {
 
 static struct iovec vector_of(const char *text, size_t n) {
         return (struct iovec){.iov_base = (void *)text, .iov_len = n};
+}
+
+/* 0 where there is no need: what is not durable outlives the process, not the machine. */
+static int sync_file(Journal *journal) {
+        if (!journal->durable)
+                return 0;
+        counter_add(&journal->counters.syncs, 1);
+        return fdatasync(journal->fd) < 0 ? -errno : 0;
 }
 
 /* What is behind `end` goes. It may still be there after a crash. */
@@ -52,11 +61,11 @@ static int remove_rest(Journal *journal) {
         int r;
 
         journal->untidy = true;
-        r = write_all(journal->fd, &blank, 1, journal->end);
+        r = write_all(journal, &blank, 1, journal->end);
         if (tidy(journal) == 0)
                 r = 0;
-        if (r == 0 && journal->durable && fdatasync(journal->fd) < 0)
-                r = -errno;
+        if (r == 0)
+                r = sync_file(journal);
         if (r == 0)
                 return 0;
         journal->broken = r;
@@ -127,15 +136,21 @@ Journal *journal_free(Journal *journal) {
 }
 
 int journal_settle(Journal *journal) {
-        if (journal->unsettled && fsync(journal->directory) < 0)
+        if (!journal->unsettled)
+                return 0;
+        counter_add(&journal->counters.syncs, 1);
+        if (fsync(journal->directory) < 0)
                 return -errno;
         journal->unsettled = false;
         return 0;
 }
 
 int journal_install(Journal *journal) {
-        if (journal->durable && fsync(journal->fd) < 0)
-                return -errno;
+        if (journal->durable) {
+                counter_add(&journal->counters.syncs, 1);
+                if (fsync(journal->fd) < 0)
+                        return -errno;
+        }
         if (renameat(journal->directory, new_name, journal->directory, name) < 0)
                 return -errno;
         journal->snapshot = journal->end;
@@ -158,6 +173,9 @@ void journal_become(Journal *journal, Journal *successor) {
         journal->sequence = successor->sequence;
         journal->snapshot = successor->snapshot;
         journal->tried = successor->tried;
+        counter_add(&journal->counters.bytes, successor->counters.bytes);
+        counter_add(&journal->counters.syncs, successor->counters.syncs);
+        counter_add(&journal->counters.compactions, 1);
 }
 
 void journal_discard(Journal *journal) {
@@ -191,7 +209,7 @@ static uint64_t advance(Journal *journal, const char *text, size_t n) {
 int journal_write(Journal *journal, const char *text, size_t n) {
         struct iovec vector = vector_of(text, n);
 
-        return write_all(journal->fd, &vector, 1, advance(journal, text, n));
+        return write_all(journal, &vector, 1, advance(journal, text, n));
 }
 
 /* With the rest of a record comes its header; if that was all of it, they are written at once. */
@@ -205,17 +223,17 @@ static int write_rest(Journal *journal, const char *text, size_t n) {
 
         journal_header(header, journal->written, journal->sequence + 1, journal->crc);
         if (is_all)
-                return write_all(journal->fd, vectors, 3, journal->start);
-        r = write_all(journal->fd, vectors + 1, 2, at);
-        return r < 0 ? r : write_all(journal->fd, vectors, 1, journal->start);
+                return write_all(journal, vectors, 3, journal->start);
+        r = write_all(journal, vectors + 1, 2, at);
+        return r < 0 ? r : write_all(journal, vectors, 1, journal->start);
 }
 
 int journal_end(Journal *journal, const char *text, size_t n) {
         int r;
 
         r = write_rest(journal, text, n);
-        if (r == 0 && journal->durable && fdatasync(journal->fd) < 0)
-                r = -errno;
+        if (r == 0)
+                r = sync_file(journal);
         /* Whatever has failed, all of it may be in the file. */
         journal->untidy = false;
         journal->end = journal->start + JOURNAL_HEADER + journal->written + 1;
@@ -228,7 +246,7 @@ int journal_end(Journal *journal, const char *text, size_t n) {
 int journal_confirm(Journal *journal) {
         struct iovec mark = vector_of("+", 1);
 
-        return write_all(journal->fd, &mark, 1, journal->start + JOURNAL_CONFIRMED);
+        return write_all(journal, &mark, 1, journal->start + JOURNAL_CONFIRMED);
 }
 
 int journal_read(const char *directory, const char *file, char **ret, size_t *ret_length) {

@@ -25,10 +25,19 @@
 #include <stdint.h>
 
 #include "lib/util/cleanup.h"
+#include "lib/util/counter.h"
 
 typedef struct Journal Journal;
+typedef struct JournalCounters JournalCounters;
 
 #define JOURNAL_NAME "journal"
+
+/* Of a journal and of those in whose place it is. */
+struct JournalCounters {
+        uint64_t bytes; /* written */
+        uint64_t syncs; /* to the disk, of the file or its directory */
+        uint64_t compactions;
+};
 
 struct Journal {
         int directory;
@@ -44,6 +53,7 @@ struct Journal {
         uint64_t sequence; /* of the last whole record */
         uint64_t snapshot; /* bytes of what the journal began with */
         uint64_t tried;    /* bytes that there were when it could not be compacted */
+        JournalCounters counters;
 };
 
 /* A new one, empty, that is not in its place yet. -errno, as from all functions here. */

@@ -380,6 +380,8 @@ static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                     &detail);
         if (r == 0 && !target->transaction)
                 return map_commit_edit(target->service, m, &edit, true);
+        if (r != 0 && !target->transaction)
+                counters_note_abort(&target->service->vm->counters, r);
         if (r == 0)
                 r = map_target_edit(target, &edit, &generation, &detail);
         if (r != 0)

@@ -27,6 +27,11 @@ OpenTransaction *open_transaction_free(OpenTransaction *open) {
         return NULL;
 }
 
+void open_transaction_abort(OpenTransaction *open, int reason) {
+        counters_note_abort(&open->service->vm->counters, reason);
+        open_transaction_free(open);
+}
+
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         OpenTransaction *open = userdata;
         int r;
@@ -38,7 +43,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         }
         log_entry(LOG_INFO, &(const LogFields){.message_id = MESSAGE_TRANSACTION_EXPIRED},
                   "transaction %" PRIu64 " was idle too long, rolled back", open->id);
-        open_transaction_free(open);
+        open_transaction_abort(open, ABORT_IDLE);
         return 0;
 }
 
@@ -159,7 +164,7 @@ void open_transactions_drop(Service *service) {
 
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)
                 if (open->is_abandoned)
-                        open_transaction_free(open);
+                        open_transaction_abort(open, ABORT_CALLER_LEFT);
 }
 
 bool open_transaction_is_large(const OpenTransaction *open) {

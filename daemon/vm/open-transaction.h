@@ -48,6 +48,9 @@ int open_transaction_new(OpenTransaction **ret, Service *service, uint32_t uid, 
 OpenTransaction *open_transaction_free(OpenTransaction *open);
 DEFINE_CLEANUP(OpenTransaction *, open_transaction_free);
 
+/* It ends without a commit; the reason is an ABORT_*. */
+void open_transaction_abort(OpenTransaction *open, int reason);
+
 OpenTransaction *open_transaction_find(Service *service, uint64_t id);
 /* Somebody uses it: the idle timeout starts anew. */
 int open_transaction_touch(OpenTransaction *open);

@@ -187,9 +187,8 @@ static int recover_facts(VM *vm, const char *directory, Detail *detail) {
 static void mark_memory(VM *vm) {
         Region *region;
 
-        RB_FOREACH(region, RegionsByName, &vm->map->regions)
-                if (region->backing)
-                        backing_mark(region->backing, 0, region->backing->size);
+        cds_list_for_each_entry(region, &vm->map->backed, backed)
+                backing_mark(region->backing, 0, region->backing->size);
 }
 
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {

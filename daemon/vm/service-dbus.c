@@ -198,6 +198,7 @@ static int take_vm(Service *service, VM *vm) {
                 return r;
         history_init(&service->history, vm->map->generation, HISTORY_BYTES_MAX);
         service->vm = vm;
+        (void)sd_event_now(service->event, CLOCK_REALTIME, &service->start_usec);
         service->last_transaction = vm->facts.transactions;
         log_set_vm(vm->name);
         status_changed(&service->status);
@@ -247,6 +248,11 @@ int service_commit(Service *service, Change *change, const char *transaction,
         change->objects = (ObjectChanges){};
         announcer_put(service, &announcement);
         return 0;
+}
+
+void service_refuse(Service *service, sd_bus_message *call, int outcome, const Detail *detail) {
+        counters_note_abort(&service->vm->counters, outcome);
+        error_reply(call, outcome, detail);
 }
 
 uint32_t service_caller_uid(Service *service, sd_bus_message *m) {

@@ -30,6 +30,7 @@
 #include "daemon/vm/history.h"
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
+#include "daemon/vm/metrics-dbus.h"
 #include "daemon/vm/ration-dbus.h"
 #include "daemon/vm/recovery.h"
 #include "daemon/vm/salvage-dbus.h"
@@ -76,6 +77,8 @@ struct Service {
         struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
         sd_event_source *vcpu_ended;
         AccessTeller access_teller;
+        uint64_t start_usec; /* when there was a VM to serve; CLOCK_REALTIME */
+        TreeFigures figures; /* as GetMetrics has told them last */
 };
 
 int service_new(Service **ret, sd_event *event);
@@ -101,6 +104,9 @@ int service_take_vm(Service *service, VM *vm);
  */
 int service_commit(Service *service, Change *change, const char *transaction,
                    uint64_t *ret_generation, Detail *detail);
+
+/* Answers a call that was to change the map with why it has not. */
+void service_refuse(Service *service, sd_bus_message *call, int outcome, const Detail *detail);
 
 /* The service that the vtable in use was registered for, where userdata is what was found. */
 static inline Service *service_current(sd_bus *bus) {

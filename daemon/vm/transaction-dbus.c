@@ -90,7 +90,7 @@ static int method_abort(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         r = options_read_none(m, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
-        open_transaction_free(userdata);
+        open_transaction_abort(userdata, ABORT_BY_CALLER);
         return sd_bus_reply_method_return(m, NULL);
 }
 

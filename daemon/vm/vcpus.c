@@ -344,6 +344,14 @@ uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu) {
         return n_unanswered(guest) + n_unanswered(&vcpus->coalesced) - guest->n_before;
 }
 
+uint64_t vcpus_n_exits(const VCPUs *vcpus, unsigned kind) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < vcpus->n; i++)
+                n += vcpu_n_exits_ever(vcpus->items[i].vcpu, kind);
+        return n;
+}
+
 VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after) {
         for (size_t i = after ? position(vcpus, vcpu_index(after)) + 1 : 0; i < vcpus->n; i++)
                 if (vcpus->items[i].present)

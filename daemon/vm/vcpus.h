@@ -65,6 +65,8 @@ int vcpus_find(const VCPUs *vcpus, uint32_t index, VCPU **ret, Detail *detail);
  * made them.
  */
 uint64_t vcpus_n_unanswered(const VCPUs *vcpus, const VCPU *vcpu);
+/* Exits of a kind of all vCPUs that there have been. */
+uint64_t vcpus_n_exits(const VCPUs *vcpus, unsigned kind);
 /* The next one by index; the first for NULL. */
 VCPU *vcpus_next(const VCPUs *vcpus, const VCPU *after);
 

@@ -262,8 +262,8 @@ static int find_backing(Service *service, uint64_t id, const Backing **ret, Deta
         Region *region;
 
         map_check_in(service->vm->map);
-        RB_FOREACH(region, RegionsByName, &service->vm->map->regions)
-                if (region->backing && region->backing->id == id) {
+        cds_list_for_each_entry(region, &service->vm->map->backed, backed)
+                if (region->backing->id == id) {
                         *ret = region->backing;
                         return 0;
                 }
@@ -409,6 +409,9 @@ const sd_bus_vtable vm_vtable[] = {
                                 method_list_regions, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetSlots", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uttttu)", slots),
                                 method_get_slots, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMetrics", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(ssssa(sa{ss}d))", families), method_get_metrics,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetRegion", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", region),
                                 method_get_region, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetAddressSpace", SD_BUS_ARGS("s", name),

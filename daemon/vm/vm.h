@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/vm/counters.h"
 #include "daemon/vm/journal-facts.h"
 #include "daemon/vm/vm-error.h"
 #include "daemon/vm/vm-limits.h"
@@ -64,6 +65,7 @@ struct VM {
         Record *record;        /* of the journal; owned, for good; NULL: none is kept */
         const char *directory; /* of the facts; borrowed; NULL: they end with the process */
         Facts facts;
+        Counters counters;
         uint64_t last_backing;
         unsigned lost;       /* VM_LOST_* */
         VMLimits limits;     /* those of the map are in force there */

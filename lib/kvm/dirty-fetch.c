@@ -26,27 +26,30 @@ int dirty_buffer_reserve(DirtyBuffer *buffer, const Accelerator *accelerator, ui
         if (!bits)
                 return -ENOMEM;
         free(buffer->bits);
-        *buffer = (DirtyBuffer){bits, n_words};
+        buffer->bits = bits;
+        buffer->n_words = n_words;
         return 0;
 }
 
-static bool has_bits(const uint64_t *bits, uint64_t n_pages) {
+static uint64_t count_bits(const uint64_t *bits, uint64_t n_pages) {
+        uint64_t n = 0;
+
         for (uint64_t i = 0; i < page_log_words(n_pages); i++)
-                if (bits[i])
-                        return true;
-        return false;
+                n += (uint64_t)__builtin_popcountll(bits[i]);
+        return n;
 }
 
-static int forget(const DirtyBuffer *buffer, Accelerator *accelerator, uint32_t slot,
-                  uint64_t n_pages) {
+static int forget(DirtyBuffer *buffer, Accelerator *accelerator, uint32_t slot, uint64_t n_pages) {
         int r = 0;
 
         for (uint64_t first = 0; r == 0 && first < n_pages; first += PIECE_PAGES) {
                 const uint64_t *bits = buffer->bits + first / 64;
                 uint32_t n = (uint32_t)MIN_OF(n_pages - first, (uint64_t)PIECE_PAGES);
+                uint64_t n_dirty = count_bits(bits, n);
 
-                if (has_bits(bits, n))
+                if (n_dirty > 0)
                         r = accelerator->ops->clear_dirty(accelerator, slot, first, n, bits);
+                buffer->n_cleared += r == 0 ? n_dirty : 0;
         }
         return r;
 }
@@ -65,6 +68,8 @@ int dirty_fetch(DirtyBuffer *buffer, Accelerator *accelerator, const Slot *slot,
         page_log_merge(&extent->backing->log,
                        (extent->host - (uintptr_t)extent->backing->host) / page, buffer->bits,
                        n_pages);
+        if (!accelerator->clears_by_hand)
+                buffer->n_cleared += count_bits(buffer->bits, n_pages);
         return clear && accelerator->clears_by_hand
                        ? forget(buffer, accelerator, slot->number, n_pages)
                        : 0;

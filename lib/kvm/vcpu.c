@@ -18,6 +18,7 @@
 #include "lib/kvm/host.h"
 #include "lib/kvm/vcpu.h"
 #include "lib/memory/map-error.h"
+#include "lib/util/counter.h"
 #include "lib/util/rcu.h"
 
 /* How long the end of a run may take, for what its guest has written before. */
@@ -41,7 +42,8 @@ struct VCPU {
         RunGate *gate;
         const VCPUOps *ops;
         void *userdata;
-        uint64_t exits[N_VCPU_EXITS]; /* atomic; written by the thread */
+        uint64_t exits[N_VCPU_EXITS];  /* counters; added to by the thread */
+        uint64_t before[N_VCPU_EXITS]; /* those when it was reset last */
 
         pthread_t thread;
         bool has_thread;
@@ -64,7 +66,7 @@ struct VCPU {
 };
 
 static void count_exit(VCPU *vcpu, unsigned kind) {
-        __atomic_store_n(&vcpu->exits[kind], vcpu->exits[kind] + 1, __ATOMIC_RELAXED);
+        counter_add(&vcpu->exits[kind], 1);
 }
 
 static void end_here(VCPU *vcpu, VCPUState state, const char *reason) {
@@ -363,7 +365,11 @@ bool vcpu_is_stepping(const VCPU *vcpu) {
 }
 
 uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind) {
-        return __atomic_load_n(&vcpu->exits[kind], __ATOMIC_RELAXED);
+        return counter_get(&vcpu->exits[kind]) - vcpu->before[kind];
+}
+
+uint64_t vcpu_n_exits_ever(const VCPU *vcpu, unsigned kind) {
+        return counter_get(&vcpu->exits[kind]);
 }
 
 static int check_idle(const VCPU *vcpu, Detail *detail) {
@@ -456,7 +462,7 @@ int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
                 return r;
         vcpu->state = VCPU_STOPPED;
         vcpu->end = (VCPUEnd){};
-        memset(vcpu->exits, 0, sizeof(vcpu->exits));
+        memcpy(vcpu->before, vcpu->exits, sizeof(vcpu->before));
         vcpu_mode_set_registers(setup, &registers);
         return vcpu_write(vcpu, &registers, detail);
 }

@@ -79,6 +79,7 @@ const Patience *vcpu_patience(const VCPU *vcpu);
 VCPUState vcpu_state(const VCPU *vcpu);
 /* Exits of a kind, vcpu-exit.h, since it was made or reset. */
 uint64_t vcpu_n_exits(const VCPU *vcpu, unsigned kind);
+uint64_t vcpu_n_exits_ever(const VCPU *vcpu, unsigned kind);
 
 /* Runs, for so many exits, for 0 without end. MAP_E_IN_USE: it is running. */
 int vcpu_start(VCPU *vcpu, uint32_t steps, Detail *detail);

@@ -235,6 +235,14 @@ int backing_read(const Backing *backing, uint64_t offset, void *data, size_t siz
         return 0;
 }
 
+uint64_t backing_resident(const Backing *backing) {
+        struct stat status;
+
+        if (backing_is_absent(backing) || fstat(backing->fd, &status) < 0)
+                return 0;
+        return MIN_OF((uint64_t)status.st_blocks * S_BLKSIZE, (uint64_t)backing->mapped);
+}
+
 int backing_open(const Backing *backing, bool writable, int *ret_fd) {
         char path[64];
         int fd;

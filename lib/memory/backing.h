@@ -75,6 +75,12 @@ void backing_mark(Backing *backing, uint64_t offset, uint64_t size);
 int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size);
 
 /*
+ * Bytes of host memory that the file takes: of pages that somebody has touched. Of a caller's file
+ * no more than the size, whichever part of it that is.
+ */
+uint64_t backing_resident(const Backing *backing);
+
+/*
  * A new descriptor of the memory, read-only if so asked: then one that no holder under another uid
  * can turn into a writable one, unless the file was passed in with a mode that lets him. The caller
  * closes it. -EACCES: such a file does not let this process open it again.

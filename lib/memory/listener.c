@@ -216,9 +216,8 @@ void listener_unregister(Listener *listener, Map *map) {
 static void set_global_log(Map *map, bool on) {
         Region *region;
 
-        RB_FOREACH(region, RegionsByName, &map->regions)
-                if (region->backing)
-                        page_log_set_on(&region->backing->log, PAGE_LOG_VM, on);
+        cds_list_for_each_entry(region, &map->backed, backed)
+                page_log_set_on(&region->backing->log, PAGE_LOG_VM, on);
 }
 
 /* What was written before the log begins is nobody's concern. -ENOMEM. */
@@ -226,17 +225,14 @@ static int begin_global_log(Map *map) {
         Region *region;
         int r;
 
-        RB_FOREACH(region, RegionsByName, &map->regions) {
-                if (!region->backing)
-                        continue;
+        cds_list_for_each_entry(region, &map->backed, backed) {
                 r = page_log_begin(&region->backing->log, PAGE_LOG_VM);
                 if (r < 0)
                         return r;
         }
         map_log_sync(map);
-        RB_FOREACH(region, RegionsByName, &map->regions)
-                if (region->backing)
-                        page_log_clear(&region->backing->log, PAGE_LOG_VM);
+        cds_list_for_each_entry(region, &map->backed, backed)
+                page_log_clear(&region->backing->log, PAGE_LOG_VM);
         set_global_log(map, true);
         return 0;
 }

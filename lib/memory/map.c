@@ -20,6 +20,7 @@ int map_new(Map **ret, const MapLimits *limits) {
         RB_INIT(&map->regions);
         RB_INIT(&map->spaces);
         CDS_INIT_LIST_HEAD(&map->views);
+        CDS_INIT_LIST_HEAD(&map->backed);
         CDS_INIT_LIST_HEAD(&map->listeners);
         CDS_INIT_LIST_HEAD(&map->transactions);
 

@@ -91,7 +91,10 @@ struct Region {
         Handler *handler; /* as the edits have it; owned; NULL: nobody ever */
         Handler *serving; /* rcu_publish()ed: as readers have it, handler_in_force(); owned */
         struct cds_list_head aliases; /* of Region.alias_link */
-        struct cds_list_head alias_link;
+        union {
+                struct cds_list_head alias_link; /* of an alias */
+                struct cds_list_head backed;     /* in Map.backed, of one with a backing */
+        };
         bool climbed; /* an alias on the way of the climb that is on, see climb.h */
 
         RB_ENTRY(Region) by_name;

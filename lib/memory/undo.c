@@ -48,8 +48,10 @@ static void enter(Map *map, Region *region) {
         map->n_regions++;
         map->n_ioeventfds += count_ioeventfds(region);
         map->n_coalesced += count_zones(region);
-        if (region->backing)
-                map->ram_bytes += region->backing->size;
+        if (!region->backing)
+                return;
+        map->ram_bytes += region->backing->size;
+        cds_list_add_tail(&region->backed, &map->backed);
 }
 
 static void leave(Map *map, Region *region) {
@@ -57,8 +59,10 @@ static void leave(Map *map, Region *region) {
         map->n_regions--;
         map->n_ioeventfds -= count_ioeventfds(region);
         map->n_coalesced -= count_zones(region);
-        if (region->backing)
-                map->ram_bytes -= region->backing->size;
+        if (!region->backing)
+                return;
+        map->ram_bytes -= region->backing->size;
+        cds_list_del(&region->backed);
 }
 
 static void put_state(Map *map, Region *region, const RegionState *state) {

@@ -18,6 +18,7 @@ static void write_basic(FILE *out, sd_bus_message *m, char type) {
                 uint32_t u;
                 int32_t i;
                 uint8_t y;
+                double d;
         } value = {};
         size_t prefix = strlen(RIG_VM);
 
@@ -40,6 +41,9 @@ static void write_basic(FILE *out, sd_bus_message *m, char type) {
                 break;
         case 'y':
                 fprintf(out, "%u", value.y);
+                break;
+        case 'd':
+                fprintf(out, "%g", value.d);
                 break;
         case 'b':
                 fputs(value.i ? "true" : "false", out);

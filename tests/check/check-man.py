@@ -75,6 +75,17 @@ def check_errors(root):
     yield from (f"in the page only: {name}" for name in sorted(told - there))
 
 
+def check_metrics(root):
+    """The families of each daemon's table are those of the page, with their types."""
+    families = [row for path in sorted((root / "daemon").glob("*/metrics-dbus.c"))
+                for row in re.findall(r'\{\{"(\w+)", "(\w+)", "', path.read_text(encoding="utf-8"))]
+    text = page_sections(root / "man" / "org.guestmap1.5.scd")["METRICS"].replace("\\", "")
+    told = re.findall(r"^\|  (\w+)\n:  (\w+)", text, re.MULTILINE)
+    yield from (f"not in the page: {row}" for row in families if row not in told)
+    yield from (f"in the page only: {row}" for row in told if row not in families)
+    yield from [] if families else ["no families found"]
+
+
 def help_text(client):
     return subprocess.run([client, "--help"], check=True, capture_output=True, text=True,
                           timeout=20).stdout
@@ -120,6 +131,7 @@ def main(root, client, *pages):
     tap.run([(f"org.guestmap1.5 has {path.stem}", lambda p=path: check_interface(root, p))
              for path in interfaces]
             + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
+               ("org.guestmap1.5 has the metrics", lambda: check_metrics(root)),
                ("guestmapctl.1 has the verbs", lambda: check_verbs(root, client)),
                ("guestmapctl.1 has the options", lambda: check_options(root, client))]
             + [(f"mandoc likes {pathlib.Path(page).name}", lambda p=page: check_lint(p))

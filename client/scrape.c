@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "api/names.h"
+#include "client/scrape.h"
+
+typedef struct Asked Asked;
+typedef struct Scrape Scrape;
+
+/* Fewer than a bus lets one client wait for, so that some VMs that hang do not use them up. */
+enum { AT_A_TIME = 64 };
+
+/* A VM, and whether it is being waited for. */
+struct Asked {
+        Scrape *scrape;
+        ScrapedVM vm;
+};
+
+struct Scrape {
+        Client *client;
+        uint64_t usec;
+        ScrapeTake take;
+        void *userdata;
+        sd_bus_message *list; /* that the VMs' strings are in */
+        Asked *asked;
+        size_t n;
+        size_t n_sent;
+        size_t n_waiting;
+        int error;
+};
+
+static void scrape_deinit(Scrape *scrape) {
+        sd_bus_message_unref(scrape->list);
+        free(scrape->asked);
+}
+
+static int read_vms(Scrape *scrape) {
+        ScrapedVM vm;
+        int r;
+
+        r = sd_bus_message_enter_container(scrape->list, 'a', "(sots)");
+        if (r < 0)
+                return client_cannot_read(r);
+        while ((r = sd_bus_message_read(scrape->list, "(sots)", &vm.name, &vm.path, &vm.generation,
+                                        &vm.state)) > 0) {
+                scrape->asked =
+                        must(reallocarray(scrape->asked, scrape->n + 1, sizeof(*scrape->asked)));
+                scrape->asked[scrape->n++] = (Asked){scrape, vm};
+        }
+        return r < 0 ? client_cannot_read(r) : 0;
+}
+
+static int list_vms(Scrape *scrape) {
+        int r;
+
+        r = client_method(scrape->client, &scrape->list, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                          "ListVMs", NULL);
+        return r < 0 ? r : read_vms(scrape);
+}
+
+static int take_guestmapd(Scrape *scrape) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = client_method(scrape->client, &reply, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                          "GetMetrics", NULL);
+        return r < 0 ? r : scrape->take(scrape->userdata, NULL, reply);
+}
+
+static void take(Asked *asked, sd_bus_message *reply) {
+        Scrape *scrape = asked->scrape;
+
+        if (scrape->error == 0)
+                scrape->error = scrape->take(scrape->userdata, &asked->vm, reply);
+}
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Asked *asked = userdata;
+
+        asked->scrape->n_waiting--;
+        take(asked, sd_bus_message_is_method_error(reply, NULL) ? NULL : reply);
+        return 1;
+}
+
+/* Has no process that could answer. */
+static bool is_gone(const ScrapedVM *vm) {
+        return strcmp(vm->state, "crashed") == 0 || strcmp(vm->state, "recovering") == 0;
+}
+
+static int ask(Asked *asked) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        Scrape *scrape = asked->scrape;
+        int r;
+
+        if (is_gone(&asked->vm)) {
+                take(asked, NULL);
+                return 0;
+        }
+        r = client_request(scrape->client, &call, asked->vm.path, GUESTMAP_INTERFACE_VM,
+                           "GetMetrics");
+        if (r < 0)
+                return r;
+        r = sd_bus_call_async(scrape->client->bus, NULL, call, on_answer, asked, scrape->usec);
+        if (r < 0)
+                return client_cannot_ask(r);
+        scrape->n_waiting++;
+        return 0;
+}
+
+static int ask_more(Scrape *scrape) {
+        int r = 0;
+
+        while (r == 0 && scrape->n_sent < scrape->n && scrape->n_waiting < AT_A_TIME)
+                r = ask(&scrape->asked[scrape->n_sent++]);
+        return r;
+}
+
+/* One message, or a wait for one. */
+static int process(Scrape *scrape) {
+        sd_bus *bus = scrape->client->bus;
+        int r;
+
+        r = sd_bus_process(bus, NULL);
+        if (r == 0)
+                r = sd_bus_wait(bus, UINT64_MAX);
+        return r < 0 && r != -EINTR ? fail_errno(r, "lost the connection to the bus") : 0;
+}
+
+static int take_vms(Scrape *scrape) {
+        int r;
+
+        do {
+                r = ask_more(scrape);
+                if (r == 0 && scrape->n_waiting > 0)
+                        r = process(scrape);
+                if (r == 0)
+                        r = scrape->error;
+        } while (r == 0 && (scrape->n_waiting > 0 || scrape->n_sent < scrape->n));
+        return r;
+}
+
+int scrape(Client *client, uint64_t usec, ScrapeTake take_answer, void *userdata) {
+        _cleanup_(scrape_deinit) Scrape scrape = {
+                .client = client,
+                .usec = usec,
+                .take = take_answer,
+                .userdata = userdata,
+        };
+        int r;
+
+        r = take_guestmapd(&scrape);
+        if (r == 0)
+                r = list_vms(&scrape);
+        return r < 0 ? r : take_vms(&scrape);
+}

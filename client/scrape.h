@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Scrape: the metrics of guestmapd and of all VMs, once
+ *
+ * VMs are asked at the same time, some at a time, and each is waited for so long and no longer: one
+ * that hangs holds up nobody else, unless there are very many.
+ */
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "client/client.h"
+
+typedef struct ScrapedVM ScrapedVM;
+
+/* As ListVMs tells of it. */
+struct ScrapedVM {
+        const char *name;
+        const char *path;
+        const char *state;
+        uint64_t generation;
+};
+
+/*
+ * What a VM has answered, for NULL guestmapd; a NULL reply: it has not. Negative: it has been told
+ * what is wrong, and the scrape ends.
+ */
+typedef int (*ScrapeTake)(void *userdata, const ScrapedVM *vm, sd_bus_message *reply);
+
+int scrape(Client *client, uint64_t usec, ScrapeTake take, void *userdata);
