@@ -54,7 +54,7 @@ static void find_doomed(Converge *converge) {
                 if (!goal_that_keeps(converge, region))
                         converge->doomed[converge->n_doomed++].region = region;
         for (size_t i = 0; i < converge->n_doomed; i++)
-                cds_list_for_each_entry(alias, &converge->doomed[i].region->aliases, alias_link) {
+                cds_list_for_each_entry(alias, &converge->doomed[i].region->aliases, link) {
                         Goal *goal = goal_that_keeps(converge, alias);
 
                         if (!goal)

@@ -105,7 +105,7 @@ static int logged_find(Logged *logged, Map *map) {
         int r;
 
         map_check_in(map);
-        cds_list_for_each_entry(region, &map->backed, backed) {
+        cds_list_for_each_entry(region, &map->backed, link) {
                 if (!page_log_has(&region->backing->log, PAGE_LOG_VM))
                         continue;
                 r = array_reserve(&logged->items, &logged->allocated, logged->n, 1);

@@ -40,7 +40,7 @@ static void look(Service *service) {
                 .coalesced_zones = vm->map->n_coalesced,
                 .journal_bytes = vm->record ? vm->record->journal->end : 0,
         };
-        cds_list_for_each_entry(region, &vm->map->backed, backed)
+        cds_list_for_each_entry(region, &vm->map->backed, link)
                 figures->resident_bytes += backing_resident(region->backing);
 }
 

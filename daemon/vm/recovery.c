@@ -187,7 +187,7 @@ static int recover_facts(VM *vm, const char *directory, Detail *detail) {
 static void mark_memory(VM *vm) {
         Region *region;
 
-        cds_list_for_each_entry(region, &vm->map->backed, backed)
+        cds_list_for_each_entry(region, &vm->map->backed, link)
                 backing_mark(region->backing, 0, region->backing->size);
 }
 

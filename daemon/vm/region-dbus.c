@@ -150,7 +150,7 @@ static int get_aliases(sd_bus *bus, const char *path, const char *interface, con
         r = sd_bus_message_open_container(reply, 'a', "s");
         if (r < 0)
                 return r;
-        cds_list_for_each_entry(alias, &region->aliases, alias_link) {
+        cds_list_for_each_entry(alias, &region->aliases, link) {
                 if (n++ == GUESTMAP_NAMES_MAX)
                         break;
                 r = sd_bus_message_append_basic(reply, 's', alias->name);

@@ -262,7 +262,7 @@ static int find_backing(Service *service, uint64_t id, const Backing **ret, Deta
         Region *region;
 
         map_check_in(service->vm->map);
-        cds_list_for_each_entry(region, &service->vm->map->backed, backed)
+        cds_list_for_each_entry(region, &service->vm->map->backed, link)
                 if (region->backing->id == id) {
                         *ret = region->backing;
                         return 0;

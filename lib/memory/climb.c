@@ -56,7 +56,7 @@ static int climb_from(Climber *climber, Region *region, Range range) {
                 if (climber->function)
                         climber->function(region, range, climber->userdata);
 
-                cds_list_for_each_entry(alias, &region->aliases, alias_link) {
+                cds_list_for_each_entry(alias, &region->aliases, link) {
                         r = climb_through(climber, alias, range);
                         if (r != 0)
                                 return r;

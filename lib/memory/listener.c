@@ -216,7 +216,7 @@ void listener_unregister(Listener *listener, Map *map) {
 static void set_global_log(Map *map, bool on) {
         Region *region;
 
-        cds_list_for_each_entry(region, &map->backed, backed)
+        cds_list_for_each_entry(region, &map->backed, link)
                 page_log_set_on(&region->backing->log, PAGE_LOG_VM, on);
 }
 
@@ -225,13 +225,13 @@ static int begin_global_log(Map *map) {
         Region *region;
         int r;
 
-        cds_list_for_each_entry(region, &map->backed, backed) {
+        cds_list_for_each_entry(region, &map->backed, link) {
                 r = page_log_begin(&region->backing->log, PAGE_LOG_VM);
                 if (r < 0)
                         return r;
         }
         map_log_sync(map);
-        cds_list_for_each_entry(region, &map->backed, backed)
+        cds_list_for_each_entry(region, &map->backed, link)
                 page_log_clear(&region->backing->log, PAGE_LOG_VM);
         set_global_log(map, true);
         return 0;

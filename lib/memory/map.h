@@ -57,7 +57,7 @@ struct Map {
         struct RegionsByName regions;
         struct AddressSpaces spaces;
         struct cds_list_head views;     /* of View.link: one per root in use */
-        struct cds_list_head backed;    /* of Region.backed: present ones that have a backing */
+        struct cds_list_head backed;    /* of Region.link: present ones that have a backing */
         struct cds_list_head listeners; /* of Listener.link, ascending priority */
         FlatView *empty_view;
         MapLimits limits;

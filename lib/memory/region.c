@@ -94,7 +94,7 @@ int region_new(Region **ret, const char *name, RegionKind kind, Backing *backing
         region->target = region_ref(target);
         RB_INIT(&region->children);
         CDS_INIT_LIST_HEAD(&region->aliases);
-        CDS_INIT_LIST_HEAD(&region->alias_link);
+        CDS_INIT_LIST_HEAD(&region->link);
         memcpy(region->name, name, length);
         *ret = region;
         return 0;
@@ -140,8 +140,8 @@ static void region_link(Region *region) {
                 return;
         if (region->state.parent)
                 children_add(region->state.parent, region);
-        if (region->target && cds_list_empty(&region->alias_link)) {
-                cds_list_add_tail(&region->alias_link, &region->target->aliases);
+        if (region->target && cds_list_empty(&region->link)) {
+                cds_list_add_tail(&region->link, &region->target->aliases);
                 region->target->n_aliases++;
         }
 }
@@ -152,7 +152,7 @@ static void region_unlink(Region *region, bool leaves) {
         if (region->state.parent)
                 children_remove(region->state.parent, region);
         if (region->target && leaves) {
-                cds_list_del_init(&region->alias_link);
+                cds_list_del_init(&region->link);
                 region->target->n_aliases--;
         }
 }

@@ -90,11 +90,8 @@ struct Region {
         View *view;       /* how address spaces rooted here see it; NULL if there are none */
         Handler *handler; /* as the edits have it; owned; NULL: nobody ever */
         Handler *serving; /* rcu_publish()ed: as readers have it, handler_in_force(); owned */
-        struct cds_list_head aliases; /* of Region.alias_link */
-        union {
-                struct cds_list_head alias_link; /* of an alias */
-                struct cds_list_head backed;     /* in Map.backed, of one with a backing */
-        };
+        struct cds_list_head aliases; /* of Region.link */
+        struct cds_list_head link; /* of an alias: in these; of one with a backing: Map.backed */
         bool climbed; /* an alias on the way of the climb that is on, see climb.h */
 
         RB_ENTRY(Region) by_name;

@@ -51,7 +51,7 @@ static void enter(Map *map, Region *region) {
         if (!region->backing)
                 return;
         map->ram_bytes += region->backing->size;
-        cds_list_add_tail(&region->backed, &map->backed);
+        cds_list_add_tail(&region->link, &map->backed);
 }
 
 static void leave(Map *map, Region *region) {
@@ -62,7 +62,7 @@ static void leave(Map *map, Region *region) {
         if (!region->backing)
                 return;
         map->ram_bytes -= region->backing->size;
-        cds_list_del(&region->backed);
+        cds_list_del(&region->link);
 }
 
 static void put_state(Map *map, Region *region, const RegionState *state) {

@@ -232,7 +232,7 @@ static void test_aliases(void **state) {
         assert_int_equal(target->n_aliases, 2);
         take_out(one);
         assert_int_equal(target->n_aliases, 1);
-        assert_ptr_equal(cds_list_first_entry(&target->aliases, Region, alias_link), two);
+        assert_ptr_equal(cds_list_first_entry(&target->aliases, Region, link), two);
         take_out(two);
         assert_true(cds_list_empty(&target->aliases));
 
