@@ -91,6 +91,7 @@ static inline int accelerator_vm_fd(const Accelerator *accelerator) {
         return accelerator->vm_fd;
 }
 
+/* 0, or -errno as the kernel gives it. Logs the slot, too, if the accelerator logs all. */
 int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op);
 
 static inline int accelerator_set_device(Accelerator *accelerator, const BusOp *op) {

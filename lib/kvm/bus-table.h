@@ -35,6 +35,7 @@ struct BusTable {
         unsigned n_zones;
 };
 
+/* Nothing is there. */
 void bus_table_init(BusTable *table);
 void bus_table_deinit(BusTable *table);
 

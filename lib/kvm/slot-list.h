@@ -21,6 +21,7 @@ struct SlotList {
         size_t allocated;
 };
 
+/* Copies the slot; takes no reference to its backing. -ENOMEM. */
 int slot_list_append(SlotList *list, const Slot *slot);
 /* By address. */
 void slot_list_sort(SlotList *list);

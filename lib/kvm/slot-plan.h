@@ -57,6 +57,7 @@ struct SlotPlan {
         PlannedOp ops[];          /* in the order of their kinds */
 };
 
+/* The word of the D-Bus contract, and back: -EINVAL for any other word. */
 const char *slot_op_kind_to_string(SlotOpKind kind);
 int slot_op_kind_from_string(const char *word);
 

@@ -35,6 +35,7 @@ struct SlotSet {
 int slot_set_init(SlotSet *set, uint32_t n_slots);
 void slot_set_deinit(SlotSet *set);
 
+/* Whether there is a slot of that number, which must be below n_slots. */
 bool slot_set_has(const SlotSet *set, uint32_t number);
 /* The slots, ascending by guest address, starting from the one that ends at or behind `from`. */
 const Slot *slot_set_first(const SlotSet *set, uint64_t from);

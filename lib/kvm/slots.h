@@ -48,6 +48,7 @@ void slots_set_gate(Slots *slots, RunGate *gate);
 /* To be registered with the map. */
 Listener *slots_listener(Slots *slots);
 
+/* How many slots there are, and what they have cost since slots_new(). */
 uint32_t slots_used(const Slots *slots);
 const SlotStats *slots_stats(const Slots *slots);
 /* Bytes of guest memory in the view that no slot covers: heads, tails, misaligned, out of reach. */

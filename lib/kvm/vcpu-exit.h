@@ -37,6 +37,7 @@ enum {
         N_VCPU_EXITS,
 };
 
+/* The word of the D-Bus contract, and back: -EINVAL for any other word. */
 const char *vcpu_state_to_string(VCPUState state);
 int vcpu_state_from_string(const char *word);
 

@@ -33,6 +33,7 @@ struct VCPUSetup {
         uint64_t mapped_size; /* bytes that they map from 0 on */
 };
 
+/* The word of the D-Bus contract, and back: -EINVAL for any other word. */
 const char *vcpu_mode_to_string(VCPUMode mode);
 int vcpu_mode_from_string(const char *word);
 

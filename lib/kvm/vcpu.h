@@ -68,6 +68,7 @@ int vcpu_make(VCPU *vcpu, Detail *detail);
 VCPU *vcpu_free(VCPU *vcpu);
 DEFINE_CLEANUP(VCPU *, vcpu_free);
 
+/* Its number, which is its APIC id. */
 uint32_t vcpu_index(const VCPU *vcpu);
 /* What the kernel shares with it: struct kvm_run, and pages behind that. Until it is freed. */
 void *vcpu_mapping(const VCPU *vcpu);

@@ -54,6 +54,7 @@ DEFINE_CLEANUP(View *, view_unref);
 void view_link(View *view, struct cds_list_head *views);
 void view_unlink(View *view);
 
+/* Takes a reference to the view. Generation 0: no commit has shown it. -ENOMEM. */
 int address_space_new(AddressSpace **ret, const char *name, View *view);
 AddressSpace *address_space_ref(AddressSpace *space);
 AddressSpace *address_space_unref(AddressSpace *space);

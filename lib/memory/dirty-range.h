@@ -27,6 +27,7 @@ struct DirtyRanges {
         bool everything; /* the whole address space; items count for nothing */
 };
 
+/* Never fails: where there is no memory for it, everything is dirty. */
 void dirty_ranges_add(DirtyRanges *ranges, Range range);
 /* Sorts, joins what overlaps or touches. */
 void dirty_ranges_sort(DirtyRanges *ranges);
@@ -34,6 +35,7 @@ static inline bool dirty_ranges_is_empty(const DirtyRanges *ranges) {
         return ranges->n == 0 && !ranges->everything;
 }
 
+/* Nothing is dirty any more. */
 void dirty_ranges_clear(DirtyRanges *ranges);
 void dirty_ranges_deinit(DirtyRanges *ranges);
 

@@ -11,6 +11,10 @@
 #include "lib/memory/map.h"
 #include "lib/util/detail.h"
 
+/*
+ * For map_edit(), each for the verb of its name (edit.h): 0, -ENOMEM, or a positive MapError with
+ * its detail. On failure nothing has changed.
+ */
 int edit_add_region(Map *map, const Edit *edit, Detail *detail);
 int edit_remove_region(Map *map, const Edit *edit, Detail *detail);
 int edit_move_region(Map *map, const Edit *edit, Detail *detail);

@@ -44,6 +44,7 @@ struct Epoch {
         struct cds_list_head nodes; /* of view-tree.h: owned */
 };
 
+/* One that keeps nothing yet. -ENOMEM. */
 int epoch_new(Epoch **ret);
 Epoch *epoch_ref(Epoch *epoch);
 Epoch *epoch_unref(Epoch *epoch);

@@ -89,6 +89,7 @@ int handler_new_none(Handler **ret);
 int handler_new_constant(Handler **ret, uint64_t value);
 int handler_new_latch(Handler **ret, uint64_t value);
 
+/* For constructors: one reference, which is the caller's. */
 void handler_init(Handler *handler, const HandlerOps *ops);
 Handler *handler_ref(Handler *handler);
 Handler *handler_unref(Handler *handler);

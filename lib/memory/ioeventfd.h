@@ -80,6 +80,7 @@ IOEventFD *ioeventfds_colliding(const struct IOEventFDs *ioeventfds, const IOEve
 IOEventFD *ioeventfds_first(const struct IOEventFDs *ioeventfds, uint64_t from);
 IOEventFD *ioeventfd_next(const IOEventFD *ioeventfd);
 
+/* A zone of offsets in a region. -ENOMEM. */
 int coalesced_new(Coalesced **ret, Range range);
 Coalesced *coalesced_ref(Coalesced *coalesced);
 Coalesced *coalesced_unref(Coalesced *coalesced);

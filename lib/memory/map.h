@@ -80,11 +80,13 @@ struct Map {
         Snapshot *snapshot; /* rcu_publish()ed; written by the map's thread */
 };
 
+/* No regions, no spaces, generation 0. Copies the limits; NULL: the default. -ENOMEM. */
 int map_new(Map **ret, const MapLimits *limits);
 /* Waits for readers to leave. There must be no listener and no transaction left. */
 Map *map_free(Map *map);
 DEFINE_CLEANUP(Map *, map_free);
 
+/* NULL if there is none of that name. */
 Region *map_find_region(const Map *map, const char *name);
 /* The first region whose name is bytewise greater than `after`; "" for the first of all. */
 Region *map_next_region(const Map *map, const char *after);

@@ -41,6 +41,7 @@ static inline uint64_t page_log_words(uint64_t n_pages) {
         return n_pages / 64 + (n_pages % 64 != 0);
 }
 
+/* No reader has bits, and none is on. */
 void page_log_init(PageLog *log, uint64_t n_pages);
 void page_log_deinit(PageLog *log);
 

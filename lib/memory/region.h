@@ -145,5 +145,6 @@ bool region_precedes(const Region *a, const Region *b);
 /* The kind of its handler: "none" where there is nobody, "" where none could be. */
 const char *region_handler_kind(const Region *region);
 
+/* The word of the D-Bus contract, and back: -EINVAL for any other word. */
 const char *region_kind_to_string(RegionKind kind);
 int region_kind_from_string(const char *word);

@@ -26,6 +26,7 @@ struct AnnouncedList {
 void sections_deinit(Sections *sections);
 void announced_list_deinit(AnnouncedList *list);
 
+/* Copies n items behind those there are. -ENOMEM: nothing has changed. */
 int sections_append(Sections *sections, const Section *items, size_t n);
 int announced_list_append(AnnouncedList *list, const Announced *items, size_t n);
 

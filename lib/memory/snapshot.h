@@ -51,6 +51,7 @@ struct Snapshot {
         SnapshotSpace spaces[]; /* by name */
 };
 
+/* Takes no reference. -ENOMEM. */
 int snapshot_spaces_add(SnapshotSpaces *spaces, SnapshotSpace space);
 
 /* A snapshot of n spaces, still to be filled in. Until it succeeds another it holds nothing. */

@@ -39,6 +39,7 @@ struct Transaction {
         struct cds_list_head link; /* in Map.transactions */
 };
 
+/* Without edits, on the map as it is now. -ENOMEM. */
 int transaction_new(Transaction **ret, Map *map);
 /* Undoes what is checked out. */
 Transaction *transaction_free(Transaction *transaction);

@@ -63,6 +63,7 @@ const void *view_cursor_seek(ViewCursor *cursor, const ViewTree *tree, size_t it
                              uint64_t address);
 const void *view_cursor_next(ViewCursor *cursor);
 
+/* Nothing was born, nothing is dead. */
 void view_splice_init(ViewSplice *splice);
 /*
  * Replaces the items that begin in the window by n others, which begin there too. May be called for

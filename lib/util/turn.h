@@ -26,6 +26,7 @@ int turn_init(Turn *turn);
 /* Nobody has it. Of a turn that is all zero: nothing. */
 void turn_deinit(Turn *turn);
 
+/* Takes it if nobody has it. */
 bool turn_try(Turn *turn);
 /* 0; -ECANCELED: the patience was over before; -errno. */
 int turn_take(Turn *turn, const Patience *patience);

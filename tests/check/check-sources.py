@@ -19,6 +19,8 @@ FUNCTION_MAX = 80
 FUNCTION_90_PERCENT = 40
 FUNCTION_MEDIAN = 15
 PROGRAM = ("api", "client", "daemon", "lib")
+# A function's, at the beginning of its line; macros are in capitals.
+DECLARATION = re.compile(r"(?!static|typedef|return)[a-zA-Z_][\w \*]*?[ \*]([a-z]\w*)\(")
 
 
 def check_file_lengths(root):
@@ -79,6 +81,23 @@ def check_licence(root):
             yield f"{path}: no SPDX line at its head"
 
 
+def undescribed(paragraph):
+    """The functions that no comment stands before; what the house rules say of all is known."""
+    described = False
+    for line in paragraph.split("\n"):
+        described = described or re.match(r"\s*(/\*| \*)", line) is not None
+        if (name := DECLARATION.match(line)) and not described:
+            yield name[1]
+
+
+def check_descriptions(root):
+    """Each function that the library declares: what it does, its units, how it can fail."""
+    for path in sources.files(root, ".h", folders=("lib",)):
+        for paragraph in re.split(r"\n\s*\n", "\n".join(sources.lines(root, path))):
+            yield from (f"{path}: {name}() is not described" for name in undescribed(paragraph)
+                        if not re.search(r"_(ref|unref|free|deinit)$", name))
+
+
 def check_options(root):
     text = "\n".join(sources.lines(root, "meson_options.txt"))
     calls = re.findall(r"^option\((.*?)\)\s*$", text, re.MULTILINE | re.DOTALL)
@@ -96,6 +115,7 @@ def main(root):
              ("functions are short", lambda: check_function_lengths(root)),
              ("most functions are very short", lambda: check_function_shape(root)),
              ("sources name their licence", lambda: check_licence(root)),
+             ("functions of the library are described", lambda: check_descriptions(root)),
              ("options of the build are described", lambda: check_options(root))])
 
 
