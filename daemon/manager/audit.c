@@ -67,6 +67,13 @@ static LogFields fields_of(Manager *manager, const char *vm, sd_bus_message *cal
         };
 }
 
+static void log_call(int level, const LogFields *fields, const char *outcome) {
+        const char *region = fields->region, *quote = region ? "\"" : "";
+
+        log_entry(level, fields, "uid %" PRIu32 ": %s%s%s%s%s: %s", fields->uid, fields->member,
+                  region ? " " : "", quote, region ?: "", quote, outcome);
+}
+
 void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, const char *region,
                     sd_bus_message *reply, const sd_bus_error *error) {
         LogFields fields = fields_of(manager, vm, call);
@@ -80,17 +87,18 @@ void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, cons
         fields.result = error ? error->name : "done";
         fields.has_generation =
                 reply && !error && read_generation(call, reply, &fields.generation);
-        log_entry(LOG_INFO, &fields, "uid %" PRIu32 ": %s%s%s%s: %s", fields.uid, fields.member,
-                  region ? " \"" : "", region ?: "", region ? "\"" : "",
-                  error && error->message ? error->message : fields.result);
+        log_call(LOG_INFO, &fields, error && error->message ? error->message : fields.result);
 }
 
 void audit_denied(const Caller *caller, const VM *vm, sd_bus_message *call) {
         LogFields fields = fields_of(caller->manager, vm ? vm->name : NULL, call);
+        _cleanup_(freep) char *region = NULL;
 
         if (!is_wanted(call))
                 return;
+        region = audit_region(call);
         fields.message_id = MESSAGE_CALL_DENIED;
+        fields.region = region;
         fields.result = SD_BUS_ERROR_ACCESS_DENIED;
-        log_entry(LOG_NOTICE, &fields, "uid %" PRIu32 ": %s: denied", caller->uid, fields.member);
+        log_call(LOG_NOTICE, &fields, "denied");
 }

@@ -26,5 +26,5 @@ char *audit_region(sd_bus_message *call);
  */
 void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, const char *region,
                     sd_bus_message *reply, const sd_bus_error *error);
-/* `vm` is NULL where the call is about the service. */
+/* `vm` is NULL where the call is about the service. What has been read of the call is forgotten. */
 void audit_denied(const Caller *caller, const VM *vm, sd_bus_message *call);

@@ -60,6 +60,7 @@ struct Manager {
         struct UserTree users;     /* of these callers */
         Questions questions;       /* to polkit */
         struct cds_list_head jobs; /* of systemd, unit-dbus.h */
+        unsigned n_asked;          /* of them, and not answered */
 
         struct cds_list_head listings; /* GetManagedObjects, objects-dbus.h: to be answered next */
         bool listing;                  /* one is being answered */

@@ -13,24 +13,34 @@
 
 typedef struct UnitJob UnitJob;
 
+/* What is asked of systemd, in line, asked, or answered and under way. */
 struct UnitJob {
-        struct cds_list_head siblings; /* in Manager.jobs */
+        struct cds_list_head siblings; /* in Manager.jobs, oldest first */
         VM *vm;
         UnitDone done;
+        sd_bus_message *call; /* NULL: it was sent */
+        sd_bus_message_handler_t on_reply;
         sd_bus_slot *question;
+        bool asked;    /* and not answered */
         char *path;    /* NULL until systemd has answered */
         char *systemd; /* its unique name: others can send signals like its */
 };
 
+static void unit_job_answered(UnitJob *job) {
+        job->vm->manager->n_asked -= job->asked;
+        job->asked = false;
+}
+
 static UnitJob *unit_job_free(UnitJob *job) {
+        unit_job_answered(job);
         cds_list_del(&job->siblings);
+        sd_bus_message_unref(job->call);
         sd_bus_slot_unref(job->question);
         free(job->path);
         free(job->systemd);
         free(job);
         return NULL;
 }
-DEFINE_CLEANUP(UnitJob *, unit_job_free);
 
 static void unit_job_finish(UnitJob *job, const char *result) {
         VM *vm = job->vm;
@@ -105,61 +115,106 @@ void unit_directory(const VM *vm, char path[static PATH_MAX]) {
                  vm->instance);
 }
 
-static int unit_job_new(UnitJob **ret, VM *vm, UnitDone done) {
+static UnitJob *next_to_ask(const Manager *manager) {
         UnitJob *job;
 
-        if (!vm->manager->bus)
-                return -ENOTCONN;
-        job = calloc(1, sizeof(*job));
-        if (!job)
-                return -ENOMEM;
-        job->vm = vm;
-        job->done = done;
-        cds_list_add(&job->siblings, &vm->manager->jobs);
-        *ret = job;
+        cds_list_for_each_entry(job, &manager->jobs, siblings)
+                if (job->call)
+                        return job;
+        return NULL;
+}
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error);
+
+static int unit_job_send(UnitJob *job) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = TAKE_PTR(job->call);
+        int r;
+
+        r = sd_bus_call_async(job->vm->manager->bus, &job->question, call, on_answer, job, 0);
+        if (r < 0)
+                return r;
+        job->asked = true;
+        job->vm->manager->n_asked++;
         return 0;
 }
 
+/* The bus refuses more calls than so many that are not answered, polkit's among them. */
+static void ask_on(Manager *manager) {
+        UnitJob *job;
+
+        while (manager->n_asked < UNIT_CALLS_MAX && (job = next_to_ask(manager)))
+                if (unit_job_send(job) < 0)
+                        unit_job_finish(job, "not sent");
+}
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        UnitJob *job = userdata;
+        Manager *manager = job->vm->manager;
+        int r;
+
+        unit_job_answered(job);
+        r = job->on_reply(reply, job, error);
+        ask_on(manager);
+        return r;
+}
+
+/* Takes the call, also on failure. */
+static int unit_ask(VM *vm, UnitDone done, sd_bus_message_handler_t on_reply,
+                    sd_bus_message *call) {
+        UnitJob *job = calloc(1, sizeof(*job));
+        int r;
+
+        if (!job) {
+                sd_bus_message_unref(call);
+                return -ENOMEM;
+        }
+        *job = (UnitJob){.vm = vm, .done = done, .call = call, .on_reply = on_reply};
+        cds_list_add_tail(&job->siblings, &vm->manager->jobs);
+        r = vm->manager->n_asked < UNIT_CALLS_MAX ? unit_job_send(job) : 0;
+        if (r < 0)
+                unit_job_free(job);
+        return r;
+}
+
 /* `on_reply` finishes the job, or leaves that to the end of what systemd has queued. */
-static int unit_ask(VM *vm, UnitDone done, sd_bus_message_handler_t on_reply, const char *verb,
-                    const char *types, ...) {
-        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+static int manager_ask(VM *vm, UnitDone done, sd_bus_message_handler_t on_reply, const char *verb,
+                       const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         va_list arguments;
         int r;
 
-        r = unit_job_new(&job, vm, done);
+        if (!vm->manager->bus)
+                return -ENOTCONN;
+        r = sd_bus_message_new_method_call(vm->manager->bus, &call, SYSTEMD, SYSTEMD_PATH,
+                                           SYSTEMD_MANAGER, verb);
         if (r < 0)
                 return r;
         va_start(arguments, types);
-        r = sd_bus_call_method_asyncv(vm->manager->bus, &job->question, SYSTEMD, SYSTEMD_PATH,
-                                      SYSTEMD_MANAGER, verb, on_reply, job, types, arguments);
+        r = sd_bus_message_appendv(call, types, arguments);
         va_end(arguments);
-        if (r < 0)
-                return r;
-        TAKE_PTR(job);
-        return 0;
+        return r < 0 ? r : unit_ask(vm, done, on_reply, TAKE_PTR(call));
 }
 
 int unit_start(VM *vm, const char *type, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, type, unit);
-        return unit_ask(vm, done, on_queued, "StartUnit", "ss", unit, "replace");
+        return manager_ask(vm, done, on_queued, "StartUnit", "ss", unit, "replace");
 }
 
 int unit_stop(VM *vm, const char *type, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, type, unit);
-        return unit_ask(vm, done, on_queued, "StopUnit", "ss", unit, "replace");
+        return manager_ask(vm, done, on_queued, "StopUnit", "ss", unit, "replace");
 }
 
 int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        return unit_ask(vm, done, on_done, "SetUnitProperties", "sba(sv)", unit, 1, 1, "MemoryMax",
-                        "t", bytes);
+        return manager_ask(vm, done, on_done, "SetUnitProperties", "sba(sv)", unit, 1, 1,
+                           "MemoryMax", "t", bytes);
 }
 
 /* A unit with a job is on its way to another state than the one that it is in. */
@@ -188,7 +243,7 @@ int unit_look(VM *vm, UnitDone looked) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        return unit_ask(vm, looked, on_looked, "ListUnitsByNames", "as", 1, unit);
+        return manager_ask(vm, looked, on_looked, "ListUnitsByNames", "as", 1, unit);
 }
 
 /* A unit that systemd has started once more has not failed any more. */
@@ -202,25 +257,22 @@ static int on_result(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 }
 
 int unit_ask_result(VM *vm, UnitDone told) {
-        _cleanup_(unit_job_freep) UnitJob *job = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(freep) char *path = NULL;
         char unit[UNIT_NAME_MAX];
         int r;
 
-        r = unit_job_new(&job, vm, told);
-        if (r < 0)
-                return r;
+        if (!vm->manager->bus)
+                return -ENOTCONN;
         unit_name(vm, "service", unit);
         r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(vm->manager->bus, &job->question, SYSTEMD, path,
-                                     "org.freedesktop.DBus.Properties", "Get", on_result, job, "ss",
-                                     SYSTEMD ".Service", "Result");
-        if (r < 0)
-                return r;
-        TAKE_PTR(job);
-        return 0;
+        r = sd_bus_message_new_method_call(vm->manager->bus, &call, SYSTEMD, path,
+                                           "org.freedesktop.DBus.Properties", "Get");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", SYSTEMD ".Service", "Result");
+        return r < 0 ? r : unit_ask(vm, told, on_result, TAKE_PTR(call));
 }
 
 /* systemd has forgotten most of them already, and says so. */
@@ -233,14 +285,14 @@ int unit_forget(VM *vm, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        return unit_ask(vm, done, on_forgotten, "ResetFailedUnit", "s", unit);
+        return manager_ask(vm, done, on_forgotten, "ResetFailedUnit", "s", unit);
 }
 
 int unit_clean(VM *vm, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        return unit_ask(vm, done, on_done, "CleanUnit", "sas", unit, 1, "state");
+        return manager_ask(vm, done, on_done, "CleanUnit", "sas", unit, 1, "state");
 }
 
 void unit_drop(VM *vm, const char *type) {
@@ -260,6 +312,8 @@ void unit_cancel(VM *vm) {
         cds_list_for_each_entry_safe(job, next, &vm->manager->jobs, siblings)
                 if (job->vm == vm)
                         unit_job_free(job);
+        if (vm->manager->bus)
+                ask_on(vm->manager);
 }
 
 int units_register(Manager *manager) {

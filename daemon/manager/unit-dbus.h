@@ -13,7 +13,10 @@
 
 #include "daemon/manager/vm.h"
 
-#define UNIT_NAME_MAX 64
+enum {
+        UNIT_NAME_MAX = 64,
+        UNIT_CALLS_MAX = 32, /* asked at a time; more wait in line */
+};
 
 void unit_name(const VM *vm, const char *type, char unit[static UNIT_NAME_MAX]);
 

@@ -62,7 +62,7 @@ static int check_file(int fd, uint64_t bytes_max, size_t *ret_length, Detail *de
                                   "a document is read from a regular file or a memfd, this is %s",
                                   type_of(status.st_mode));
         if ((uint64_t)status.st_size > bytes_max)
-                return detail_set(detail, MAP_E_TOO_LARGE,
+                return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
                                   "the document has %jd bytes, the limit DocumentBytes is %" PRIu64,
                                   (intmax_t)status.st_size, bytes_max);
         *ret_length = (size_t)status.st_size;

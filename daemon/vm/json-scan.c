@@ -301,7 +301,7 @@ static int scan_nested(Scan *scan, const JSONPath *path) {
         int r;
 
         if (scan->depth >= scan->depth_max)
-                return json_path_error(path, MAP_E_TOO_LARGE, scan->detail,
+                return json_path_error(path, MAP_E_QUOTA_EXCEEDED, scan->detail,
                                        "nested deeper than %" PRIu64 " levels, the limit JSONDepth",
                                        scan->depth_max);
         scan->depth++;

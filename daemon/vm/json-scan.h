@@ -49,8 +49,8 @@ typedef int (*JSONPieceFunction)(const JSONPiece *piece, void *userdata, Detail 
 
 /*
  * Scans `length` bytes, nested at most `depth_max` deep, which is GUESTMAP_JSON_DEPTH_MAX at the
- * most. VM_E_INVALID_DOCUMENT, MAP_E_TOO_LARGE (depth); then pieces may have been handed out before
- * the error was met.
+ * most. VM_E_INVALID_DOCUMENT, MAP_E_QUOTA_EXCEEDED (depth); then pieces may have been handed out
+ * before the error was met.
  */
 int json_scan(const char *text, size_t length, uint64_t depth_max, JSONPieceFunction function,
               void *userdata, Detail *detail);

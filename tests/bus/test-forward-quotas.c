@@ -27,7 +27,6 @@
 #define call(...)    must_call(client, __VA_ARGS__)
 #define refused(...) must_refuse(client, __VA_ARGS__)
 #define QUOTA        GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_QUOTA_EXCEEDED
-#define TOO_LARGE    GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE
 
 static const char config[] = "[User]\n"
                              "VMsPerUser=2\n"
@@ -189,15 +188,15 @@ static void test_documents(void **state) {
         static const char deep[] = "{\"guestmap\": 1, \"edits\": [[[[[]]]]]}";
         _cleanup_(closep) int fd = memfd_create("document", MFD_CLOEXEC);
 
-        refused(TOO_LARGE, "JSONDepth", VM1, GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", deep, 0);
+        refused(QUOTA, "JSONDepth", VM1, GUESTMAP_INTERFACE_MAP, "Apply", "sa{sv}", deep, 0);
         assert_true(write(fd, deep, strlen(deep)) > 20);
-        refused(TOO_LARGE, "DocumentBytes", VM1, GUESTMAP_INTERFACE_MAP, "ApplyFD", "ha{sv}", fd,
+        refused(QUOTA, "DocumentBytes", VM1, GUESTMAP_INTERFACE_MAP, "ApplyFD", "ha{sv}", fd,
                 0);
 }
 
 /* A document as CreateVM takes it is under the same limits. */
 static void test_layouts(void **state) {
-        refused(TOO_LARGE, "JSONDepth", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
+        refused(QUOTA, "JSONDepth", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM",
                 "sa{sv}", "vm2", 2, "accelerator", "s", "none", "layout", "s",
                 "{\"guestmap\": 1, \"regions\": [[[[[]]]]]}");
         must_create(client, "vm2"); /* which has left no trace */

@@ -191,8 +191,8 @@ static void test_not_documents(void **state) {
         fd = memfd_create("large", MFD_CLOEXEC);
         assert_int_equal(ftruncate(fd, (1 << 30) + 1), 0);
         assert_string_equal(rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 0),
-                            "TooLarge: the document has 1073741825 bytes, the limit DocumentBytes "
-                            "is 1073741824");
+                            "QuotaExceeded: the document has 1073741825 bytes, the limit "
+                            "DocumentBytes is 1073741824");
         close(fd);
         rig_free(rig);
 }

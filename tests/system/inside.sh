@@ -210,7 +210,7 @@ test_who_did_what_is_in_the_journal() {
         eventually logged GUESTMAP_REGION=audited \
                 GUESTMAP_RESULT=org.guestmap1.Error.RegionExists
         not add_region one theirs as_nobody
-        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion \
+        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion GUESTMAP_REGION=theirs \
                 GUESTMAP_RESULT=org.freedesktop.DBus.Error.AccessDenied \
                 "GUESTMAP_CALLER_UID=$(id -u nobody)"
         property one Generation

@@ -90,6 +90,31 @@ test_both_die_and_the_memory_stays() {
         has_byte one 0x1234 42
 }
 
+# create_some NAME...
+create_some() {
+        for name in "$@"; do
+                manager CreateVM 'sa{sv}' "$name" 1 accelerator s none
+        done
+}
+
+# Two units each: more than a bus lets a client have calls under way, so these wait for each other.
+test_many_units_end_together() {
+        since=$(date '+%Y-%m-%d %H:%M:%S')
+        for tens in 1 2 3 4 5 6 7; do
+                # shellcheck disable=SC2046 # words
+                create_some $(seq --format "many$tens%g" 0 9) &
+        done
+        wait
+        [ "$(manager ListVMs | grep -o '"many' | wc -l)" = 70 ]
+        for name in $(manager ListVMs | grep -o 'many[0-9]*' | sort -u); do
+                destroy "$name" &
+        done
+        wait
+        not listed many10
+        eventually not has_units 'many*'
+        not journalctl --quiet --since "$since" --unit guestmapd.service --grep "LimitsExceeded|stop its"
+}
+
 manager_pid() {
         systemctl show --property MainPID --value guestmapd.service
 }

@@ -159,7 +159,7 @@ static void test_depth(void **state) {
         strcat(text, "}");
         assert_pieces(text, "a: =… a[0]: =[[[[[[[[[[[[[[]]]]]]]]]]]]]] ");
         memmove(text + 6, text + 5, strlen(text + 5) + 1);
-        assert_refused_bytes(text, strlen(text), MAP_E_TOO_LARGE,
+        assert_refused_bytes(text, strlen(text), MAP_E_QUOTA_EXCEEDED,
                              "a[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: "
                              "nested deeper than 16 levels, the limit JSONDepth");
 }
