@@ -96,6 +96,31 @@ static void print_options(const Output *output) {
                 print_option(option, NULL);
 }
 
+/* What a status means of verbs for which it is not the usual. */
+static void append_meanings(char *text, size_t size, int status) {
+        for (const Verb *verb = verbs; verb->help; verb++)
+                if (verb->statuses[status])
+                        snprintf(text + strlen(text), size - strlen(text), "%s%s: %s",
+                                 *text ? "; " : "", verb->name, verb->statuses[status]);
+}
+
+static void print_statuses(const Output *output) {
+        static const char *const usual[EXIT_STATUSES] = {
+                "Done",
+                "Failed: the reason is on standard error, nothing has changed",
+        };
+
+        print_line(output, PAINT_HEADER, "Exit status");
+        for (int status = 0; status < EXIT_STATUSES; status++) {
+                char entry[8], text[1024];
+
+                snprintf(entry, sizeof(entry), "  %d", status);
+                snprintf(text, sizeof(text), "%s", usual[status] ? usual[status] : "");
+                append_meanings(text, sizeof(text), status);
+                print_entry(entry, text);
+        }
+}
+
 static void print_rest(const Output *output) {
         putchar('\n');
         print_line(output, PAINT_HEADER, "Values");
@@ -103,11 +128,7 @@ static void print_rest(const Output *output) {
         print_entry("  SIZE, OFFSET, ADDRESS",
                     "4096, 0x1000, or with KiB, MiB, GiB, TiB; a size may also be 2^64");
         putchar('\n');
-        print_line(output, PAINT_HEADER, "Exit status");
-        print_entry("  0", "Done; nothing to change for diff, preview and apply --dry-run");
-        print_entry("  1", "Failed: the reason is on standard error, nothing has changed");
-        print_entry("  2", "diff, preview and apply --dry-run: something would change; ioeventfd "
-                           "wait: nothing came in time");
+        print_statuses(output);
         putchar('\n');
         print_line(output, PAINT_HEADER, "Examples");
         puts("  guestmapctl create pc\n"

@@ -21,7 +21,7 @@
 #define APPLY_OPTIONS (EDIT_OPTIONS | OPTION_BIT(OPTION_KEEP_MEMORY))
 
 #define COMPARISON_STATUSES                                                                        \
-        { [EXIT_WOULD_CHANGE] = "Something would change" }
+        { [EXIT_WOULD_CHANGE] = "something would change" }
 
 const Verb verbs[] = {
         {.help = "Virtual machines"},
@@ -36,7 +36,7 @@ const Verb verbs[] = {
          .example = "guestmapctl show pc dimm0"},
         {"fsck", "VM|DIR", "Check the journal that a VM could be made of again", .run = verb_fsck,
          .more = "A name with a slash is that of a directory.",
-         .statuses = {[1] = "Failed, or the last record is torn", [2] = "There is damage"},
+         .statuses = {[1] = "failed, or the last record is torn", [2] = "there is damage"},
          .example = "guestmapctl fsck pc"},
         {"metrics", "", "Print what monitoring systems follow, of guestmapd and all VMs",
          OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_OUT) | OPTION_BIT(OPTION_TIMEOUT),
@@ -141,7 +141,7 @@ const Verb verbs[] = {
         {"ioeventfd wait", "VM REGION OFFSET LENGTH [DATA]",
          "Wait until the guest writes there, print how often it did since last asked",
          OPTION_BIT(OPTION_TIMEOUT), .run = verb_ioeventfd_wait,
-         .statuses = {[EXIT_NOTHING_CAME] = "Nothing came in time"},
+         .statuses = {[EXIT_NOTHING_CAME] = "nothing came in time"},
          .example = "guestmapctl ioeventfd wait pc uart 0 4 1 --timeout=10s"},
         {"coalesced add", "VM REGION OFFSET SIZE", "Collect writes there, deliver them later",
          EDIT_OPTIONS, .run = verb_coalesced_add,
@@ -165,7 +165,7 @@ const Verb verbs[] = {
         {"apply", "VM FILE", "Make the map what a layout says, or do a patch's edits",
          APPLY_OPTIONS | OPTION_BIT(OPTION_DRY_RUN), .run = verb_apply,
          .more = "All edits are made in one commit, or none.",
-         .statuses = {[EXIT_WOULD_CHANGE] = "With --dry-run: something would change"},
+         .statuses = {[EXIT_WOULD_CHANGE] = "with --dry-run, something would change"},
          .example = "guestmapctl apply pc pc.json --dry-run"},
         {"diff", "VM FILE", "Tell what apply would change", APPLY_OPTIONS, .run = verb_diff,
          .statuses = COMPARISON_STATUSES, .example = "guestmapctl diff pc pc.json"},

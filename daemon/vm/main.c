@@ -285,7 +285,7 @@ static void help(void) {
                "  --state-directory=DIR  the same for a durable VM\n"
                "  --check=DIR            say what could be recovered from there, and end\n"
                "  --json                 say it in JSON\n"
-               "  --help                 show this\n"
+               "  -h, --help             show this\n"
                "  --version              show the version\n");
 }
 

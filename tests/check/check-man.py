@@ -3,10 +3,12 @@
 """
 The man pages say what there is, and nothing else.
 
-    check-man.py SOURCE-ROOT GUESTMAPCTL BUILT-PAGE …
+    check-man.py SOURCE-ROOT PROGRAM … BUILT-PAGE …
 
-org.guestmap1.5 has each member of api/*.xml under its interface, with its signature; guestmapctl.1
-has the verbs and options that guestmapctl --help prints; built pages are free of mandoc's warnings.
+org.guestmap1.5 has each member of api/*.xml under its interface, with its signature, and the
+errors; guestmapctl.1 the verbs that guestmapctl --help prints, and tells of their exit statuses;
+the page of each program has its options, guestmapd.conf.5 the keys of the file that is installed;
+built pages are free of mandoc's warnings.
 """
 
 import pathlib
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import xml.dom.minidom
 
+import pages
 import tap
 
 # What scdoc puts before every list and literal block.
@@ -86,19 +89,37 @@ def check_metrics(root):
     yield from [] if families else ["no families found"]
 
 
-def help_text(client):
-    return subprocess.run([client, "--help"], check=True, capture_output=True, text=True,
-                          timeout=20).stdout
-
-
-def check_options(root, client):
-    page = page_sections(root / "man" / "guestmapctl.1.scd")["OPTIONS"]
-    there = set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", help_text(client).split("Values")[0]))
+def check_options(root, program, name):
+    page = page_sections(root / "man" / f"{name}.scd")["OPTIONS"]
+    text = pages.run(program, "--help").split("\nValues\n")[0]
+    there = {option for line in re.findall(r"^  +(-.*)$", text, re.MULTILINE)
+             for option in re.findall(r"(?<![^ ,])(--?[a-zA-Z][a-z-]*)", line.split("   ")[0])}
     told = {option for line in re.findall(r"^\*-.*$", page, re.MULTILINE)
             for option in re.findall(r"\*(--?[a-zA-Z][a-z-]*)", line)}
-    there |= set(re.findall(r"^  (-[a-zA-Z]) ", help_text(client), re.MULTILINE))
     yield from (f"not in the page: {option}" for option in sorted(there - told))
     yield from (f"in the page only: {option}" for option in sorted(told - there))
+
+
+def check_statuses(root, client):
+    """Of verbs for which one means something of its own."""
+    text = page_sections(root / "man" / "guestmapctl.1.scd")["EXIT STATUS"]
+    told = dict(re.findall(r"^(\d)\n((?:\t.*\n)+)", text, re.MULTILINE))
+    for verb in pages.verbs(client):
+        page = pages.run(client, *verb.words, "--help").partition("\nExit status\n")[2]
+        for status in re.findall(r"^  (\d)  ", page, re.MULTILINE):
+            if not re.search(rf"\b{verb.name}\b", told.get(status, "")):
+                yield f"not in the page: {status} of {verb.name}"
+
+
+def check_settings(root):
+    told = page_sections(root / "man" / "guestmapd.conf.5.scd")
+    text = (root / "systemd" / "guestmapd.conf").read_text(encoding="utf-8")
+    parts = re.split(r"^\[(\w+)\]$", text, flags=re.MULTILINE)
+    for section, settings in zip(parts[1::2], parts[2::2]):
+        there = set(re.findall(r"^#(\w+)=", settings, re.MULTILINE))
+        rows = set(re.findall(r"^\|  (\w+)$", told.get(f"[{section.upper()}]", ""), re.MULTILINE))
+        yield from (f"not in the page: {section}, {key}" for key in sorted(there - rows))
+        yield from (f"in the page only: {section}, {key}" for key in sorted(rows - there))
 
 
 def verb_lines(text):
@@ -112,7 +133,7 @@ def check_verbs(root, client):
     page = page_sections(root / "man" / "guestmapctl.1.scd")["VERBS"]
     told = {re.sub(r"[*_…]", lambda mark: "..." if mark[0] == "…" else "", line)
             for line in re.findall(r"^\*[a-z].*$", page, re.MULTILINE)}
-    there = verb_lines(help_text(client))
+    there = verb_lines(pages.run(client, "--help"))
     yield from (f"not in the page: {verb}" for verb in sorted(there - told))
     yield from (f"in the page only: {verb}" for verb in sorted(told - there))
 
@@ -125,17 +146,26 @@ def check_lint(page):
     return [line for line in result.stdout.splitlines() if EMPTY_PARAGRAPH not in line]
 
 
-def main(root, client, *pages):
+def program_cases(root, program):
+    name = pathlib.Path(program).name
+    page = f"{name}.{1 if name == 'guestmapctl' else 8}"
+    yield f"{page} has the options", lambda: check_options(root, program, page)
+    if name == "guestmapctl":
+        yield f"{page} has the verbs", lambda: check_verbs(root, program)
+        yield f"{page} has their exit statuses", lambda: check_statuses(root, program)
+
+
+def main(root, *files):
     root = pathlib.Path(root)
+    built = [file for file in files if re.search(r"\.\d$", file)]
     interfaces = sorted((root / "api").glob("*.xml"))
     tap.run([(f"org.guestmap1.5 has {path.stem}", lambda p=path: check_interface(root, p))
              for path in interfaces]
             + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
-               ("org.guestmap1.5 has the metrics", lambda: check_metrics(root)),
-               ("guestmapctl.1 has the verbs", lambda: check_verbs(root, client)),
-               ("guestmapctl.1 has the options", lambda: check_options(root, client))]
+               ("guestmapd.conf.5 has the settings", lambda: check_settings(root))]
+            + [case for file in files if file not in built for case in program_cases(root, file)]
             + [(f"mandoc likes {pathlib.Path(page).name}", lambda p=page: check_lint(p))
-               for page in pages])
+               for page in built])
 
 
 main(*sys.argv[1:])
