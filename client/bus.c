@@ -15,6 +15,12 @@
 #define CALL_TIMEOUT_USEC       (UINT64_C(600) * 1000000)
 #define UNATTENDED_TIMEOUT_USEC (UINT64_C(5) * 1000000)
 
+typedef struct BusName BusName;
+
+struct BusName {
+        char text[128];
+};
+
 static int open_address(const char *address, sd_bus **ret) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
@@ -51,13 +57,67 @@ static int open_bus(const Client *client, sd_bus **ret) {
         return user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
 }
 
-static const char *bus_name(const Client *client) {
-        static const Option named[] = {OPTION_ADDRESS, OPTION_HOST, OPTION_MACHINE};
+_printf_(1, 2) static BusName bus_name_format(const char *format, ...) {
+        va_list arguments;
+        BusName name;
 
-        for (size_t i = 0; i < ELEMENTS_OF(named); i++)
-                if (client_given(client, named[i]))
-                        return client->options[named[i]];
-        return client_given(client, OPTION_USER) ? "the session bus" : "the system bus";
+        va_start(arguments, format);
+        vsnprintf(name.text, sizeof(name.text), format, arguments);
+        va_end(arguments);
+        return name;
+}
+
+/* "host "kvm1"", "container "web"", or what else the bus is that of. */
+static BusName bus_name(const Client *client) {
+        const char *const *options = client->options;
+
+        if (options[OPTION_ADDRESS])
+                return bus_name_format("%s", options[OPTION_ADDRESS]);
+        if (options[OPTION_HOST])
+                return bus_name_format("host \"%s\"", options[OPTION_HOST]);
+        if (options[OPTION_MACHINE])
+                return bus_name_format("container \"%s\"", options[OPTION_MACHINE]);
+        return bus_name_format("the %s bus",
+                               client_given(client, OPTION_USER) ? "session" : "system");
+}
+
+/* What is needed to get there, for who cannot. */
+static const char *needs(const Client *client, int r) {
+        if (client_given(client, OPTION_ADDRESS))
+                return "";
+        if (client_given(client, OPTION_HOST))
+                return "; it takes a log-in by ssh, and systemd-stdio-bridge and a system bus "
+                       "there";
+        if (!client_given(client, OPTION_MACHINE))
+                return "";
+        if (r == -EPERM || r == -EACCES)
+                return "; only root may enter a container";
+        return "; it has to be running (machinectl lists them), with a bus";
+}
+
+/* Of a program that leads there sd-bus knows only that it has gone; its own words stand above. */
+static const char *reason(const Client *client, int r) {
+        bool gone = r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE;
+
+        return gone && client_given(client, OPTION_HOST) ? "ssh ended before a bus answered"
+                                                         : strerror(-r);
+}
+
+static int cannot_connect(const Client *client, int r) {
+        return fail("cannot connect to %s: %s%s", bus_name(client).text, reason(client, r),
+                    needs(client, r));
+}
+
+/*
+ * What lies between this process and a remote bus is known to work when that has answered once; a
+ * local one is there when it is open.
+ */
+static int await_bus(const Client *client, sd_bus *bus) {
+        const char *name;
+
+        if (!client_given(client, OPTION_HOST) && !client_given(client, OPTION_MACHINE))
+                return 0;
+        return sd_bus_get_unique_name(bus, &name);
 }
 
 int client_connect(Client *client) {
@@ -66,18 +126,35 @@ int client_connect(Client *client) {
 
         if (client->bus)
                 return 0;
+        if (client_given(client, OPTION_HOST) && client_given(client, OPTION_USER))
+                return fail("--host leads to the system bus of a host, not to one of --user");
         r = open_bus(client, &bus);
+        if (r >= 0)
+                r = await_bus(client, bus);
         if (r < 0)
-                return fail_errno(r, "cannot connect to %s", bus_name(client));
-        r = sd_bus_set_allow_interactive_authorization(bus, !client->unattended);
+                return cannot_connect(client, r);
+        r = sd_bus_set_allow_interactive_authorization(bus, 1);
         if (r < 0)
                 return fail_errno(r, "cannot set up the connection");
-        r = sd_bus_set_method_call_timeout(bus, client->unattended ? UNATTENDED_TIMEOUT_USEC
-                                                                   : CALL_TIMEOUT_USEC);
+        r = sd_bus_set_method_call_timeout(bus, CALL_TIMEOUT_USEC);
         if (r < 0)
                 return fail_errno(r, "cannot set up the connection");
         client->bus = TAKE_PTR(bus);
         return 0;
+}
+
+bool client_passes_fds(Client *client) {
+        return client_connect(client) >= 0 && sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) > 0;
+}
+
+int client_need_fds(Client *client, const char *what) {
+        int r;
+
+        r = client_connect(client);
+        if (r < 0 || client_passes_fds(client))
+                return r;
+        return fail("%s passes as a descriptor only, and none comes through to %s", what,
+                    bus_name(client).text);
 }
 
 void client_deinit(Client *client) {
@@ -94,14 +171,14 @@ int client_cannot_read(int r) {
         return fail_errno(r, "cannot read the reply");
 }
 
-int client_print_error(const sd_bus_error *error, int r) {
+int client_print_error(const Client *client, const sd_bus_error *error, int r) {
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                    SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                fail("guestmapd is not running on this bus (%s)", error->message);
+                fail("guestmapd is not running on %s (%s)", bus_name(client).text, error->message);
         else if (sd_bus_error_is_set(error))
                 fail("%s", error->message ? error->message : error->name);
         else
-                fail_errno(r, "the call failed");
+                fail_errno(r, "the call to %s failed", bus_name(client).text);
         return r;
 }
 
@@ -127,7 +204,7 @@ int client_call(Client *client, sd_bus_message *request, sd_bus_message **ret_re
         int r;
 
         r = client_try(client, request, &error, ret_reply);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(client, &error, r) : 0;
 }
 
 int client_method(Client *client, sd_bus_message **ret_reply, const char *path,

@@ -32,6 +32,12 @@ struct Client {
 void client_deinit(Client *client);
 /* Opens the connection that the options name, unless it is open. */
 int client_connect(Client *client);
+/*
+ * Refuses, by name, what only a descriptor carries where none passes: no ssh does that. What has
+ * another way asks client_passes_fds().
+ */
+bool client_passes_fds(Client *client);
+int client_need_fds(Client *client, const char *what);
 
 static inline bool client_given(const Client *client, Option option) {
         return client->options[option] != NULL;
@@ -48,7 +54,7 @@ int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
                   const char *interface, const char *member, const char *types, ...);
 
 /* Prints what the service said; it begins with the error's token. Returns a negative errno. */
-int client_print_error(const sd_bus_error *error, int r);
+int client_print_error(const Client *client, const sd_bus_error *error, int r);
 /* For an r < 0 of sd_bus_message_append() and of sd_bus_message_read(). */
 int client_cannot_ask(int r);
 int client_cannot_read(int r);

@@ -150,5 +150,5 @@ int edit_get_generation(Client *client, const char *vm, uint64_t *ret) {
                 return r;
         r = sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, path, GUESTMAP_INTERFACE_VM,
                                         "Generation", &error, 't', ret);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(client, &error, r) : 0;
 }

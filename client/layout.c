@@ -28,6 +28,9 @@ static int fetch_dump(Client *client, const char *vm_path, json_object **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int fd, r;
 
+        r = client_need_fds(client, "a layout of more than 8 MiB");
+        if (r < 0)
+                return r;
         r = client_method(client, &reply, vm_path, GUESTMAP_INTERFACE_VM, "Dump", "sa{sv}",
                           "layout", 0);
         if (r < 0)
@@ -57,7 +60,7 @@ int layout_fetch(Client *client, const char *vm_path, json_object **ret) {
         if (sd_bus_error_has_name(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE))
                 return fetch_dump(client, vm_path, ret);
         if (r < 0)
-                return client_print_error(&error, r);
+                return client_print_error(client, &error, r);
         r = sd_bus_message_read(reply, "s", &text);
         return r < 0 ? client_cannot_read(r) : parse(text, ret);
 }

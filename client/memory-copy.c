@@ -141,7 +141,7 @@ static int copier_fetch_rows(Copier *copier) {
         if (sd_bus_error_has_name(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_TOO_LARGE))
                 return -EOPNOTSUPP;
         if (r < 0)
-                return client_print_error(&error, r);
+                return client_print_error(copier->client, &error, r);
         r = copier_read_rows(copier, reply);
         return r < 0 ? client_cannot_read(r) : 0;
 }
@@ -253,8 +253,7 @@ int memory_copy(Client *client, const char *vm_path, const char *space_path, Ran
         Copier copier = {client, vm_path, space_path, sink, .fd = -1};
         int r;
 
-        /* No descriptor comes through ssh. */
-        if (client_given(client, OPTION_HOST))
+        if (!client_passes_fds(client))
                 return -EOPNOTSUPP;
         r = copier_fetch_rows(&copier);
         if (r == 0)

@@ -27,7 +27,7 @@ static int get(Client *client, const char *path, const char *property, char type
 
         r = sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, path,
                                         GUESTMAP_INTERFACE_REGION, property, &error, type, ret);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(client, &error, r) : 0;
 }
 
 static int get_parent(Client *client, const char *path, char **ret) {
@@ -36,7 +36,7 @@ static int get_parent(Client *client, const char *path, char **ret) {
 
         r = sd_bus_get_property_string(client->bus, GUESTMAP_SERVICE, path,
                                        GUESTMAP_INTERFACE_REGION, "Parent", &error, ret);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(client, &error, r) : 0;
 }
 
 static int node_read(Client *client, const char *vm_path, const char *region, Node *node) {

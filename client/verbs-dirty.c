@@ -221,7 +221,9 @@ int verb_dirty(Client *client, char **arguments) {
         _cleanup_(freep) char *vm = NULL, *region = NULL;
         int r;
 
-        r = client_find_vm(client, arguments[0], &vm);
+        r = client_need_fds(client, "the bitmap of dirty pages");
+        if (r >= 0)
+                r = client_find_vm(client, arguments[0], &vm);
         if (r >= 0)
                 r = client_find_region(client, vm, arguments[1], &region);
         if (r < 0)

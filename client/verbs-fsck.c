@@ -59,6 +59,8 @@ static int check_vm(Client *client, const char *name) {
 }
 
 int verb_fsck(Client *client, char **arguments) {
+        if (client_given(client, OPTION_HOST) || client_given(client, OPTION_MACHINE))
+                return fail("fsck reads files of this machine: run it where the VM is");
         return strchr(arguments[0], '/') ? check(client, arguments[0])
                                          : check_vm(client, arguments[0]);
 }

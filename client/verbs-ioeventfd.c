@@ -189,6 +189,8 @@ int verb_ioeventfd_wait(Client *client, char **arguments) {
         if (r >= 0)
                 r = parse_deadline(client->options[OPTION_TIMEOUT], &deadline);
         if (r >= 0)
+                r = client_need_fds(client, "an eventfd");
+        if (r >= 0)
                 r = client_find_vm(client, arguments[0], &vm);
         if (r >= 0)
                 r = client_find_region(client, vm, arguments[1], &region);

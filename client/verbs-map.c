@@ -37,6 +37,8 @@ static int call_apply(Client *client, char **arguments, bool dry_run, sd_bus_mes
         int r;
 
         r = client_document_read(&document, arguments[1]);
+        if (r >= 0 && !document.text)
+                r = client_need_fds(client, "a document of more than 8 MiB");
         if (r < 0)
                 return r;
         r = edit_open(client, arguments[0], document.text ? "Apply" : "ApplyFD", &request);

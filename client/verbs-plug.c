@@ -107,7 +107,7 @@ static int find_root(const Plug *plug, char **ret) {
                 return r;
         r = sd_bus_get_property_string(plug->client->bus, GUESTMAP_SERVICE, path,
                                        GUESTMAP_INTERFACE_ADDRESS_SPACE, "Root", &error, ret);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(plug->client, &error, r) : 0;
 }
 
 static int find_free(Plug *plug, Range window) {
@@ -159,7 +159,7 @@ static int is_taken(const Plug *plug, bool *ret) {
         *ret = r >= 0;
         if (r < 0 &&
             !sd_bus_error_has_name(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NO_SUCH_REGION))
-                return client_print_error(&error, r);
+                return client_print_error(plug->client, &error, r);
         return 0;
 }
 
@@ -224,7 +224,7 @@ static int add(Plug *plug, sd_bus_message *request, uint64_t *ret_generation, bo
         if (*ret_again)
                 return 0;
         if (r < 0)
-                return client_print_error(&error, r);
+                return client_print_error(plug->client, &error, r);
         r = sd_bus_message_read(reply, "t", ret_generation);
         return r < 0 ? client_cannot_read(r) : 0;
 }
@@ -300,7 +300,7 @@ static int get_text(Client *client, const char *path, const char *property, char
 
         r = sd_bus_get_property_string(client->bus, GUESTMAP_SERVICE, path,
                                        GUESTMAP_INTERFACE_REGION, property, &error, ret);
-        return r < 0 ? client_print_error(&error, r) : 0;
+        return r < 0 ? client_print_error(client, &error, r) : 0;
 }
 
 /* RAM that the guest finds by an alias, as firmware and low memory often are, was never plugged. */
@@ -348,7 +348,7 @@ static int attempt_unplug(Client *client, char **arguments, const char *vm_path,
         *ret_again = r < 0 && edit_was_overtaken(client, &error);
         if (*ret_again)
                 return 0;
-        return r < 0 ? client_print_error(&error, r) : edit_print_generation(client, reply);
+        return r < 0 ? client_print_error(client, &error, r) : edit_print_generation(client, reply);
 }
 
 int verb_unplug(Client *client, char **arguments) {

@@ -70,7 +70,7 @@ static int append_text_option(const Client *client, sd_bus_message *message, Opt
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int append_layout(const Client *client, sd_bus_message *message) {
+static int append_layout(Client *client, sd_bus_message *message) {
         const char *path = client->options[OPTION_LAYOUT];
         _cleanup_(client_document_deinit) ClientDocument document = {.fd = -1};
         int r;
@@ -78,6 +78,8 @@ static int append_layout(const Client *client, sd_bus_message *message) {
         if (!path)
                 return 0;
         r = client_document_read(&document, path);
+        if (r >= 0 && !document.text)
+                r = client_need_fds(client, "a layout of more than 8 MiB");
         if (r < 0)
                 return r;
         r = document.text ? sd_bus_message_append(message, "{sv}", "layout", "s", document.text)
@@ -85,7 +87,7 @@ static int append_layout(const Client *client, sd_bus_message *message) {
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int append_create_options(const Client *client, sd_bus_message *message) {
+static int append_create_options(Client *client, sd_bus_message *message) {
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");

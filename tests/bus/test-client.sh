@@ -126,7 +126,7 @@ start() {
                 >"$directory/bus.log" 2>&1 &
         started+=($!)
         eventually test -S "$directory/bus" || bail_out "no bus"
-        refuses "no guestmapd" "guestmapd is not running on this bus*" list
+        refuses "no guestmapd" "guestmapd is not running on $address (*" list
         mkdir "$directory/run"
         "$guestmapd" --user --address="$address" --runtime-dir="$directory/run" \
         --state-dir="$directory/state" --vmd="$vmd" \
