@@ -17,6 +17,7 @@ if [ "$1" = --host ]; then
         start_guestmapd "$2" || exit 1
         echo "$DBUS_SESSION_BUS_ADDRESS" >"$3.new"
         mv "$3.new" "$3"
+        # shellcheck disable=SC2154 # private-bus.sh has set it
         wait "$guestmapd_pid"
         exit
 fi
@@ -108,7 +109,7 @@ test_failures() {
                 guestmapctl --user -H kvm1 list
         says "fsck" "guestmapctl: fsck reads files of this machine: run it where the VM is" \
                 guestmapctl -H kvm1 fsck lab
-        says "no container" 'guestmapctl: cannot connect to container "nowhere": Host is down; it has to be running (machinectl lists them), with a bus' \
+        says "a container that is not there" 'guestmapctl: cannot connect to container "nowhere": Host is down; it has to be running (machinectl lists them), with a bus' \
                 guestmapctl -M nowhere list
 }
 
@@ -143,6 +144,38 @@ test_descriptors() {
                 guestmapctl -H kvm1 export large
 }
 
+# Runs a command where machine "web" is registered, whose mount namespace has the bus of kvm1 for its
+# system bus: that is all that sd-bus asks of a container.
+in_container_world() {
+        mkdir "$directory/dbus"
+        ln -s "$(sed 's/^unix:path=//' "$directory/kvm1")" "$directory/dbus/system_bus_socket"
+        unshare --mount bash -euc '
+                mkdir -p /run/systemd/machines /run/dbus
+                mount -t tmpfs tmpfs /run/systemd/machines
+                unshare --mount --kill-child --fork \
+                        sh -c "mount --bind \"$1\" /run/dbus && echo \$\$ >\"$1\"/leader && exec sleep 60" sh &
+                for _ in {1..200}; do [ ! -s "$1/leader" ] || break; sleep 0.05; done
+                printf "CLASS=container\nLEADER=%s\n" "$(cat "$1/leader")" >/run/systemd/machines/web
+                shift
+                result=0
+                "$@" 2>&1 || result=$?
+                kill $!
+                exit $result' bash "$directory/dbus" "$@"
+}
+
+test_container() {
+        if [ "$(id -u)" != 0 ] || ! unshare --mount true 2>/dev/null; then
+                skip_case "a container" "namespaces may not be made here"
+                return
+        fi
+        case_is "a container" lab \
+                "$(in_container_world guestmapctl -M web --no-legend list | sed -n 's/^\(lab\) .*/\1/p')"
+        at_kvm1 set lab ram dirty-log=yes
+        rm -r "$directory/dbus"
+        case_is "descriptors come out of it" "0 pages of 4KiB." \
+                "$(in_container_world guestmapctl -M web dirty lab ram | tail -n 1)"
+}
+
 # play: what has changed on which host.
 play() {
         HOME=$directory ANSIBLE_NOCOLOR=1 ansible-playbook -i kvm1,kvm2, "$directory/playbook.yml" 2>&1 |
@@ -168,5 +201,6 @@ run_session < <(section 1)
 test_failures
 test_memory
 test_descriptors
+test_container
 test_ansible
 end_cases
