@@ -161,7 +161,7 @@ static int check_first(const Service *service, sd_bus_error *error) {
         Detail detail;
         int r;
 
-        if (!service->vm && !service->is_setting_up)
+        if (!service->vm && !service->salvage && !service->is_setting_up)
                 return 0;
         r = detail_set(&detail, VM_E_INVALID_ARGUMENTS, "this process was set up before");
         return error_from_outcome(error, r, &detail);

@@ -273,11 +273,41 @@ static void test_killed_at_random(void **state) {
         }
 }
 
+static void damage_journal(const Served *served) {
+        _cleanup_(closep) int fd = -1;
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/journal", served->keeper->directory);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, "oops", 4, 60), 4);
+}
+
+/* Whoever has the process for a new one gets no VM from it: there is one, if a crashed one. */
+static void test_salvaged_is_not_set_up_anew(void **state) {
+        Served *served = *state;
+
+        rig_add(served->rig, RIG_VM, "ram", "ram", 0x4000, "system", 0);
+        served_end(served, SIGKILL);
+        damage_journal(served);
+        served_start(served);
+        assert_string_equal(rig_call(served->rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test",
+                                     "0123456789abcdef0123456789abcdef", UINT32_C(1000), 0),
+                            "InvalidArgs: this process was set up before");
+        rig_call(served->rig, RIG_VM, "VM.GetBacking", "tb", UINT64_C(1), false);
+        assert_true(replied_fd(served) >= 0);
+        rig_call(served->rig, RIG_VM, "VM.GetBacking", "tb", UINT64_C(3), false);
+        assert_string_equal(served->rig->text, "InvalidRange: no backing 3 is left of the VM; of "
+                                               "the 1 that are the last is 1");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
-                TEST(all_is_there), TEST(lost), TEST(passed), TEST(offered), TEST(killed_at_random),
+                TEST(all_is_there), TEST(lost),
+                TEST(passed),       TEST(offered),
+                TEST(killed_at_random), TEST(salvaged_is_not_set_up_anew),
         };
 
         if (argc != 2)
