@@ -334,7 +334,7 @@ static void test_documents(void **state) {
                 "{\"guestmap\": 1, \"regions\": [{\"name\": \"a\", \"kind\": \"mmio\","
                 "\"size\": true}]}",
                 0);
-        REFUSED(rig, "TooLarge: ", "Map.Apply", "sa{sv}", deep, 0);
+        REFUSED(rig, "QuotaExceeded: ", "Map.Apply", "sa{sv}", deep, 0);
         REFUSED(rig, "TooLarge: ", "Map.Apply", "sa{sv}", large, 0);
         REFUSED(rig, "RegionExists: edit 2: region \"ram\"", "Map.Apply", "sa{sv}",
                 "{\"guestmap\": 1, \"edits\": [{\"enable-region\": {\"name\": \"ram\","
