@@ -47,6 +47,7 @@ static const Argument arguments_known[] = {
         {"DATA"},
         {"EXITS"},
         {"FIRST-LAST"},
+        {"GENERATION"},
         {"LENGTH"},
         {"N"},
         {"NAME"},

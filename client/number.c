@@ -164,3 +164,18 @@ NumberText number_size(uint64_t size) {
                  unit->name);
         return number;
 }
+
+NumberText number_size_about(uint64_t size) {
+        static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+        double value = size;
+        NumberText number;
+        size_t i = 0;
+
+        if (size == GUESTMAP_SIZE_WHOLE)
+                return (NumberText){"2^64"};
+        for (; value >= 1023.5 && i + 1 < ELEMENTS_OF(units); i++)
+                value /= 1024;
+        snprintf(number.text, sizeof(number.text), "%.*g%s", value < 1000 ? 3 : 4, value,
+                 units[i]);
+        return number;
+}

@@ -37,3 +37,5 @@ NumberText number_hex(uint64_t value);
 NumberText number_hex_size(uint64_t size);
 /* In the largest unit that is exact: 4GiB, 640KiB, 1000, 2^64 */
 NumberText number_size(uint64_t size);
+/* For the eye, of four digits at most: 4GiB, 1.97GiB, 16EiB, 1000 */
+NumberText number_size_about(uint64_t size);

@@ -56,6 +56,10 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_CLEAR] = {"clear", 0, NULL, "Forget what is shown: next time what is written now"},
         [OPTION_WATCH] = {"watch", 0, NULL, "Print every second how fast pages are written"},
         [OPTION_FORMAT] = {"format", 0, "FORMAT", "openmetrics (the default) or prometheus"},
+        [OPTION_SVG] = {"svg", 0, "FILE", "Draw a vector picture; - is standard output"},
+        [OPTION_HTML] = {"html", 0, "FILE",
+                         "Draw a page to zoom and search in; - is standard output"},
+        [OPTION_FROM] = {"from", 0, "GENERATION", "Show what has changed since then"},
 };
 
 /* getopt's values for long options stand above all letters. */

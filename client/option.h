@@ -56,6 +56,9 @@ typedef enum Option {
         OPTION_CLEAR,
         OPTION_WATCH,
         OPTION_FORMAT,
+        OPTION_SVG,
+        OPTION_HTML,
+        OPTION_FROM,
         OPTION_N,
 } Option;
 

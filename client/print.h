@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/util/array.h"
 #include "lib/util/cleanup.h"
 
 typedef struct Column Column;
@@ -57,6 +58,12 @@ struct FlagWords {
 
 /* Ends the program when there is no memory for a result: nothing useful could follow. */
 void *must(void *pointer);
+/* Room for n items more in a growing array, lib/util/array.h. */
+#define must_reserve(items, allocated, used, n)                                                    \
+        do {                                                                                       \
+                if (array_reserve(items, allocated, used, n) < 0)                                  \
+                        must(NULL);                                                                \
+        } while (0)
 
 /* Returns -EINVAL. */
 int fail(const char *format, ...) _printf_(1, 2);

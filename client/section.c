@@ -26,7 +26,7 @@ int section_read(sd_bus_message *message, Section *ret) {
         return r;
 }
 
-static FlagWords section_flag_words(const Section *section) {
+FlagWords section_flag_words(const Section *section) {
         return flag_words(section->flags, flag_names, ELEMENTS_OF(flag_names));
 }
 

@@ -34,6 +34,8 @@ int section_read(sd_bus_message *message, Section *ret);
 json_object *section_json(const Section *section);
 /* The reverse; text is borrowed from `object`. */
 Section section_from_json(json_object *object);
+/* "readonly,romd" */
+FlagWords section_flag_words(const Section *section);
 void section_row(const Section *section, Table *table);
 /* A line about one that leaves an address space or comes: "- memory 0x0-0xfff ram dimm0 @0x0". */
 void section_print_change(const Section *section, const Output *output, const char *space,

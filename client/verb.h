@@ -102,6 +102,7 @@ int verb_preview(Client *client, char **arguments);
 int verb_transactions(Client *client, char **arguments);
 
 int verb_tree(Client *client, char **arguments);
+int verb_draw(Client *client, char **arguments);
 int verb_flat(Client *client, char **arguments);
 int verb_find_address(Client *client, char **arguments);
 int verb_fsck(Client *client, char **arguments);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "api/names.h"
@@ -14,18 +15,25 @@ void view_deinit(View *view) {
 }
 
 static void view_add(View *view, const Section *section) {
-        if (view->n == view->n_allocated) {
-                view->n_allocated = MAX_OF(view->n_allocated * 2, 64u);
-                view->sections = must(
-                        reallocarray(view->sections, view->n_allocated, sizeof(*view->sections)));
-        }
+        must_reserve(&view->sections, &view->n_allocated, view->n, 1);
         view->sections[view->n++] = *section;
+}
+
+static int view_read_sections(View *view, sd_bus_message *reply) {
+        Section section;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(ttstsu)");
+        if (r < 0)
+                return r;
+        while ((r = section_read(reply, &section)) > 0)
+                view_add(view, &section);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
 /* One reply of GetFlatViewFrom(). A generation other than that of the pages before: -EAGAIN. */
 static int view_read_page(View *view, sd_bus_message *reply, bool *ret_more) {
         uint64_t generation;
-        Section section;
         int more, r;
 
         r = sd_bus_message_read(reply, "t", &generation);
@@ -34,14 +42,7 @@ static int view_read_page(View *view, sd_bus_message *reply, bool *ret_more) {
         if (view->n > 0 && generation != view->generation)
                 return -EAGAIN;
         view->generation = generation;
-        r = sd_bus_message_enter_container(reply, 'a', "(ttstsu)");
-        if (r < 0)
-                return r;
-        while ((r = section_read(reply, &section)) > 0)
-                view_add(view, &section);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_exit_container(reply);
+        r = view_read_sections(view, reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "b", &more);
@@ -94,4 +95,67 @@ int view_fetch(View *ret, Client *client, const char *vm_path, const char *space
         }
         return fail("address space \"%s\" changes faster than its %u-section pages can be read",
                     space, GUESTMAP_PAGE_MAX);
+}
+
+/* A reply of GetChanges(), complete or not. */
+static int read_changes(sd_bus_message *reply, View *removed, View *added, bool *ret_complete) {
+        int complete, r;
+
+        r = sd_bus_message_read(reply, "tb", &added->generation, &complete);
+        if (r < 0)
+                return r;
+        r = view_read_sections(removed, reply);
+        if (r < 0)
+                return r;
+        *ret_complete = complete;
+        return view_read_sections(added, reply);
+}
+
+/* Both lists are in address order: so is what comes of them. */
+static void undo_changes(View *ret, const View *now, const View *removed, const View *added) {
+        size_t a = 0, r = 0;
+
+        for (size_t i = 0; i <= now->n; i++) {
+                const Section *section = &now->sections[i];
+
+                while (r < removed->n &&
+                       (i == now->n || removed->sections[r].first < section->first))
+                        view_add(ret, &removed->sections[r++]);
+                if (i == now->n)
+                        return;
+                if (a < added->n && added->sections[a].first == section->first)
+                        a++;
+                else
+                        view_add(ret, section);
+        }
+}
+
+int view_fetch_older(View *ret, Client *client, const char *vm_path, const char *space,
+                     const View *now, uint64_t generation) {
+        _cleanup_(view_deinit) View removed = {}, added = {};
+        _cleanup_(freep) char *path = NULL;
+        sd_bus_message *reply;
+        bool complete;
+        int r;
+
+        r = client_find_space(client, vm_path, space, &path);
+        if (r < 0)
+                return r;
+        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges", "t",
+                          generation);
+        if (r < 0)
+                return r;
+        view_keep_page(ret, reply);
+        r = read_changes(reply, &removed, &added, &complete);
+        if (r < 0)
+                return client_cannot_read(r);
+        if (added.generation != now->generation)
+                return -EAGAIN;
+        if (!complete)
+                return fail("address space \"%s\": what has changed since generation %" PRIu64
+                            " is not known any more, or is too much; it is at %" PRIu64,
+                            space, generation, now->generation);
+        ret->generation = generation;
+        undo_changes(ret, now, &removed, &added);
+        return 0;
 }

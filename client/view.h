@@ -30,4 +30,10 @@ struct View {
  * few attempts that is said. *ret is to be deinitialized whatever comes.
  */
 int view_fetch(View *ret, Client *client, const char *vm_path, const char *space);
+/*
+ * What `now` was at an older generation, as GetChanges tells; sections that are still there are
+ * borrowed from it. -EAGAIN, with nothing printed, if the map has changed since `now`.
+ */
+int view_fetch_older(View *ret, Client *client, const char *vm_path, const char *space,
+                     const View *now, uint64_t generation);
 void view_deinit(View *view);

@@ -16,6 +16,8 @@ cd "$(dirname "$0")" || exit 1
 start_guestmapd "$build" || exit 1
 
 cd "$directory" || exit 1
+# As drawings are printed.
+export LC_ALL=C.UTF-8 COLUMNS=80
 
 if ! kvm_can_be_used; then
         skip_case 'the examples' '/dev/kvm cannot be used here'

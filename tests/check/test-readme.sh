@@ -17,6 +17,8 @@ cd "$(dirname "$0")" || exit 1
 
 start_guestmapd "$build" || exit 1
 cd "$directory" || exit 1
+# As drawings are printed.
+export LC_ALL=C.UTF-8 COLUMNS=80
 ln -s "$build" build
 
 eval "$(readme_block "$readme" setup)"

@@ -145,7 +145,19 @@ static void test_hex(void **state) {
         assert_string_equal(number_hex_size(UINT64_MAX).text, "2^64");
 }
 
+static void test_about(void **state) {
+        assert_string_equal(number_size_about(0).text, "0");
+        assert_string_equal(number_size_about(1000).text, "1000");
+        assert_string_equal(number_size_about(1024).text, "1KiB");
+        assert_string_equal(number_size_about(1023 << 10).text, "1023KiB");
+        assert_string_equal(number_size_about(UINT64_C(0x7e0f0000)).text, "1.97GiB");
+        assert_string_equal(number_size_about((1 << 30) - (64 << 10)).text, "1GiB");
+        assert_string_equal(number_size_about(UINT64_MAX - 1).text, "16EiB");
+        assert_string_equal(number_size_about(UINT64_MAX).text, "2^64");
+}
+
 UNIT_TESTS(cmocka_unit_test(test_numbers), cmocka_unit_test(test_not_numbers),
            cmocka_unit_test(test_sizes), cmocka_unit_test(test_narrow),
            cmocka_unit_test(test_bools), cmocka_unit_test(test_timeouts),
-           cmocka_unit_test(test_round_trip), cmocka_unit_test(test_hex));
+           cmocka_unit_test(test_round_trip), cmocka_unit_test(test_hex),
+           cmocka_unit_test(test_about));

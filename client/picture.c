@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/picture-paths.h"
+#include "client/picture.h"
+
+/* Views while they are gone through from below. */
+typedef struct Cursor {
+        const Section *at;
+        const Section *end;
+} Cursor;
+
+/* Claims that reach into a band, the highest first. */
+typedef struct Sweep {
+        const Claim *next;
+        const Claim *end;
+        const Claim **active;
+        size_t n_active;
+} Sweep;
+
+static Cursor cursor(Sections sections) {
+        return (Cursor){sections.list, sections.list + sections.n};
+}
+
+/* The section at an address, or NULL, and in *last where the next change may be. */
+static const Section *cursor_look(Cursor *cursor, uint64_t address, uint64_t *last) {
+        while (cursor->at < cursor->end && cursor->at->last < address)
+                cursor->at++;
+        if (cursor->at == cursor->end)
+                return NULL;
+        if (cursor->at->first > address) {
+                *last = MIN_OF(*last, cursor->at->first - 1);
+                return NULL;
+        }
+        *last = MIN_OF(*last, cursor->at->last);
+        return cursor->at;
+}
+
+/* Whether they show the same bytes at the same addresses. */
+static bool same(const Section *a, const Section *b) {
+        return a == b || (strcmp(a->region, b->region) == 0 && strcmp(a->kind, b->kind) == 0 &&
+                          a->flags == b->flags && a->offset - a->first == b->offset - b->first);
+}
+
+static Change change_of(const Section *now, const Section *was) {
+        if (!now && !was)
+                return CHANGE_NONE;
+        if (!was)
+                return CHANGE_ADDED;
+        if (!now)
+                return CHANGE_REMOVED;
+        return same(now, was) ? CHANGE_NONE : CHANGE_REPLACED;
+}
+
+static int compare_orders(const void *a, const void *b) {
+        const Claim *x = *(const Claim *const *)a, *y = *(const Claim *const *)b;
+
+        return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Moves on to a band: those that end before it go, those that begin before its end come. */
+static void sweep_to(Sweep *sweep, Range range) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < sweep->n_active; i++)
+                if (sweep->active[i]->layer.range.last >= range.first)
+                        sweep->active[n++] = sweep->active[i];
+        sweep->n_active = n;
+        while (sweep->next < sweep->end && sweep->next->layer.range.first <= range.last)
+                sweep->active[sweep->n_active++] = sweep->next++;
+        if (sweep->n_active > n)
+                qsort(sweep->active, sweep->n_active, sizeof(*sweep->active), compare_orders);
+}
+
+/* The part of a claim that is in a band. */
+static bool cut_layer(const Claim *claim, Range range, Layer *ret) {
+        const Layer *whole = &claim->layer;
+        Layer layer = *whole;
+
+        if (!range_intersect(whole->range, range, &layer.range))
+                return false;
+        layer.offset += layer.range.first - whole->range.first;
+        *ret = layer;
+        return true;
+}
+
+/* Whether they are parts of one region in one place. */
+static bool fits(const Picture *picture, const Layer *a, const Layer *b) {
+        return layer_region(picture, a) == layer_region(picture, b) &&
+               a->offset - a->range.first == b->offset - b->range.first;
+}
+
+/* Becomes part of a layer above it that it overlaps or goes on from; false if there is none. */
+static bool join_layer(Picture *picture, const Band *band, const Layer *layer) {
+        for (size_t i = 0; i < band->n_layers; i++) {
+                Layer *above = &picture->layers[band->first_layer + i];
+                Range *range = &above->range;
+
+                if (!fits(picture, above, layer) ||
+                    !(range_overlaps(*range, layer->range) || range_touches(*range, layer->range) ||
+                      range_touches(layer->range, *range)))
+                        continue;
+                if (range_covers(*range, layer->range))
+                        return true;
+                above->more_paths = true;
+                above->offset = MIN_OF(above->offset, layer->offset);
+                *range = (Range){MIN_OF(range->first, layer->range.first),
+                                 MAX_OF(range->last, layer->range.last)};
+                return true;
+        }
+        return false;
+}
+
+static void add_layers(Picture *picture, Band *band, const Sweep *sweep) {
+        Layer layer;
+
+        must_reserve(&picture->layers, &picture->n_layers_allocated, picture->n_layers,
+                     PICTURE_LAYERS_MAX);
+        band->first_layer = picture->n_layers;
+        for (size_t i = 0; i < sweep->n_active && band->n_layers < PICTURE_LAYERS_MAX; i++) {
+                if (!cut_layer(sweep->active[i], band->range, &layer) ||
+                    join_layer(picture, band, &layer))
+                        continue;
+                picture->layers[picture->n_layers++] = layer;
+                band->n_layers++;
+        }
+}
+
+static void add_band(Picture *picture, const Band *band) {
+        must_reserve(&picture->bands, &picture->n_bands_allocated, picture->n_bands, 1);
+        picture->bands[picture->n_bands++] = *band;
+}
+
+static void add_bands(Picture *picture, Sections now, Sections was, Sweep *sweep) {
+        Cursor a = cursor(now), b = cursor(was);
+        uint64_t address = 0;
+
+        for (;;) {
+                Band band = {.range = {address, UINT64_MAX}};
+
+                band.now = cursor_look(&a, address, &band.range.last);
+                band.was = cursor_look(&b, address, &band.range.last);
+                band.change = change_of(band.now, band.was);
+                sweep_to(sweep, band.range);
+                add_layers(picture, &band, sweep);
+                add_band(picture, &band);
+                if (band.range.last == UINT64_MAX)
+                        return;
+                address = band.range.last + 1;
+        }
+}
+
+Picture *picture_new(const RegionNode *root, Sections now, const Sections *was) {
+        Picture *picture = must(calloc(1, sizeof(*picture)));
+        _cleanup_(freep) Claim *claims = NULL;
+        size_t n_claims = picture_claims(picture, root, &claims);
+        Sweep sweep = {
+                .next = claims,
+                .end = claims + n_claims,
+                .active = must(calloc(n_claims + 1, sizeof(*sweep.active))),
+        };
+
+        add_bands(picture, now, was ? *was : now, &sweep);
+        free(sweep.active);
+        return picture;
+}
+
+Picture *picture_free(Picture *picture) {
+        if (!picture)
+                return NULL;
+        free(picture->paths);
+        free(picture->layers);
+        free(picture->bands);
+        free(picture);
+        return NULL;
+}
+
+static size_t path_length(const Picture *picture, uint32_t path) {
+        size_t length = 0;
+
+        for (; path != PICTURE_NO_PATH; path = picture->paths[path].before)
+                length++;
+        return length;
+}
+
+/* Up from both until the paths meet. */
+Rank picture_rank(const Picture *picture, const Layer *upper, const Layer *lower) {
+        uint32_t a = upper->path, b = lower->path, last_a = a, last_b = PICTURE_NO_PATH;
+        size_t length_a = path_length(picture, a), length_b = path_length(picture, b);
+
+        while (a != b) {
+                bool up_a = length_a >= length_b, up_b = length_b >= length_a;
+
+                if (up_a) {
+                        last_a = a;
+                        a = picture->paths[a].before;
+                        length_a--;
+                }
+                if (up_b) {
+                        last_b = b;
+                        b = picture->paths[b].before;
+                        length_b--;
+                }
+        }
+        return (Rank){
+                .path = a,
+                .upper = picture->paths[last_a].region,
+                .lower = last_b == PICTURE_NO_PATH ? NULL : picture->paths[last_b].region,
+        };
+}
