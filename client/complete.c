@@ -34,6 +34,8 @@ static const Argument arguments_known[] = {
         {"MODE", .words = "real flat long"},
         {"--json", .words = "short pretty off"},
         {"--accelerator", .words = "kvm none"},
+        {"COLUMN", .words = "name state owner generation commits exits slots mapped resident "
+                            "dirty"},
         {"FORMAT", .words = "openmetrics prometheus"},
         {"FILE", .shell = "files"},
         {"DIR", .shell = "files"},

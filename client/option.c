@@ -60,6 +60,12 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_HTML] = {"html", 0, "FILE",
                          "Draw a page to zoom and search in; - is standard output"},
         [OPTION_FROM] = {"from", 0, "GENERATION", "Show what has changed since then"},
+        [OPTION_DELAY] = {"delay", 'd', "TIME", "From one tick to the next; 2s if not given"},
+        [OPTION_ITERATIONS] = {"iterations", 0, "N", "End after so many ticks"},
+        [OPTION_SORT] = {"sort", 0, "COLUMN",
+                         "name, state, owner, generation, commits (the default), exits, slots, "
+                         "mapped, resident or dirty"},
+        [OPTION_BATCH] = {"batch", 'b', NULL, "Print tick after tick, also on a terminal"},
 };
 
 /* getopt's values for long options stand above all letters. */

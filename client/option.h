@@ -59,6 +59,10 @@ typedef enum Option {
         OPTION_SVG,
         OPTION_HTML,
         OPTION_FROM,
+        OPTION_DELAY,
+        OPTION_ITERATIONS,
+        OPTION_SORT,
+        OPTION_BATCH,
         OPTION_N,
 } Option;
 

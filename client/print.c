@@ -9,7 +9,7 @@
 #include "client/number.h"
 #include "client/print.h"
 
-enum { COLUMNS_MAX = 8 };
+enum { COLUMNS_MAX = 10 };
 
 struct Table {
         const Column *columns;

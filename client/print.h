@@ -83,7 +83,7 @@ FlagWords flag_words(uint32_t flags, const char *const *names, size_t n_names);
 
 /*
  * A table is filled cell by cell, row by row, and printed with columns as wide as their cells.
- * `columns` is borrowed; at most eight of them. Without headers it is a plain list.
+ * `columns` is borrowed; at most ten of them. Without headers it is a plain list.
  */
 Table *table_new(const Column *columns, size_t n_columns);
 Table *table_free(Table *table);

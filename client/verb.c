@@ -38,6 +38,13 @@ const Verb verbs[] = {
          .more = "A name with a slash is that of a directory.",
          .statuses = {[1] = "failed, or the last record is torn", [2] = "there is damage"},
          .example = "guestmapctl fsck pc"},
+        {"top", "", "Show what VMs do, again and again",
+         OPTION_BIT(OPTION_DELAY) | OPTION_BIT(OPTION_ITERATIONS) | OPTION_BIT(OPTION_SORT) |
+                 OPTION_BIT(OPTION_BATCH),
+         .run = verb_top,
+         .more = "On a terminal until q; a column's letter sorts by it, once more the other way "
+                 "round. Not on a terminal it prints tick after tick.",
+         .example = "guestmapctl top --batch --iterations=10 --delay=1s"},
         {"metrics", "", "Print what monitoring systems follow, of guestmapd and all VMs",
          OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_OUT) | OPTION_BIT(OPTION_TIMEOUT),
          .run = verb_metrics,

@@ -111,4 +111,5 @@ int verb_read(Client *client, char **arguments);
 int verb_write(Client *client, char **arguments);
 int verb_dirty(Client *client, char **arguments);
 int verb_metrics(Client *client, char **arguments);
+int verb_top(Client *client, char **arguments);
 int verb_monitor(Client *client, char **arguments);

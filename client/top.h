@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Top: what VMs do, from one tick to the next
+ *
+ * A tick asks guestmapd and all VMs for their metrics. Rates are those since the tick before; of a
+ * VM, or a process of it, that was not there then, since it began.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/client.h"
+
+typedef struct Top Top;
+typedef struct TopVM TopVM;
+
+typedef enum TopColumn {
+        TOP_NAME,
+        TOP_STATE,
+        TOP_OWNER,
+        TOP_GENERATION,
+        TOP_COMMITS,
+        TOP_EXITS,
+        TOP_SLOTS,
+        TOP_MAPPED,
+        TOP_RESIDENT,
+        TOP_DIRTY,
+        N_TOP_COLUMNS,
+} TopColumn;
+
+struct TopVM {
+        char *name;
+        char *state;
+        bool is_up; /* has answered; else the rest is zero, but for the generation */
+        bool is_logged;
+        double start;                  /* seconds after 1970 */
+        double numbers[N_TOP_COLUMNS]; /* counts for those that have a rate */
+        double rates[N_TOP_COLUMNS];   /* a second */
+};
+
+struct Top {
+        Client *client;
+        uint64_t usec; /* how long a VM is waited for */
+        TopColumn column;
+        bool reversed;
+        double at; /* seconds after 1970, when it was asked */
+        TopVM *vms;
+        size_t n;
+        double before_at;
+        TopVM *before;
+        size_t n_before;
+};
+
+void top_deinit(Top *top);
+/* Asks, and sorts. */
+int top_tick(Top *top);
+/* Sorts by another column; by the same the other way round. */
+void top_sort(Top *top, TopColumn column);
+/* For people or machines, as is wanted. */
+void top_print(const Top *top);
+
+/* The word for a column, as --sort takes it; its first letter is its key. */
+const char *top_column_word(TopColumn column);
