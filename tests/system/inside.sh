@@ -17,12 +17,14 @@ odd_name=A.name.no-user_of.a-system.can-have
 
 test_units_are_valid() {
         systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service \
-                guestmap-vm@a.socket guestmap.slice
-        [ -z "$(systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service 2>&1)" ]
+                guestmap-vm@a.socket guestmap.slice guestmap-metrics.service \
+                guestmap-metrics.timer
+        [ -z "$(systemd-analyze verify --man=no guestmapd.service guestmap-vm@a.service \
+                guestmap-metrics.service guestmap-metrics.timer 2>&1)" ]
 }
 
 test_sandbox_is_tight() {
-        for service in guestmapd.service guestmap-vm@a.service; do
+        for service in guestmapd.service guestmap-vm@a.service guestmap-metrics.service; do
                 systemd-analyze security --no-pager --threshold=10 "$service" >/tmp/security
                 sed -n 's/^→ //p' /tmp/security >&3
         done
@@ -279,6 +281,28 @@ test_a_unit_that_does_not_answer_ends_its_creation() {
         unit_is_sound slow
         create slow
         destroy slow
+}
+
+metrics=/var/lib/prometheus/node-exporter/guestmap.prom
+
+metrics_have() {
+        grep -q "$1" $metrics
+}
+
+# Installed, the timer does nothing yet; nor does it where there is no node exporter.
+test_metrics_are_written_for_a_node_exporter() {
+        [ "$(systemctl is-enabled guestmap-metrics.timer || :)" = disabled ]
+        systemctl start guestmap-metrics.service
+        not test -e $metrics
+        mkdir -p "$(dirname $metrics)"
+        systemctl start guestmap-metrics.service
+        metrics_have '^guestmap_vm_up{vm="one"} 1$'
+        [ "$(stat -c '%U %a' $metrics)" = 'root 644' ]
+        [ "$(ls "$(dirname $metrics)")" = guestmap.prom ]
+        rm $metrics
+        systemctl start guestmap-metrics.timer
+        eventually metrics_have '^guestmap_vms{state="running"} [1-9]'
+        systemctl stop guestmap-metrics.timer
 }
 
 test_nothing_is_left_of_a_destroyed_vm() {
