@@ -175,6 +175,9 @@ int client_print_error(const Client *client, const sd_bus_error *error, int r) {
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                    SD_BUS_ERROR_NAME_HAS_NO_OWNER))
                 fail("guestmapd is not running on %s (%s)", bus_name(client).text, error->message);
+        else if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+                fail("no answer came, and whether the call took effect is not known (%s)",
+                     error->message);
         else if (sd_bus_error_is_set(error))
                 fail("%s", error->message ? error->message : error->name);
         else

@@ -237,7 +237,7 @@ bool world_open(World *world, const char *kind, const char *guestmapd, const cha
         return world_open_as_it_says(world);
 }
 
-bool world_open_as_it_says(World *world) {
+bool world_open_bus(World *world) {
         snprintf(world->directory, sizeof(world->directory), "/tmp/guestmap-forward-XXXXXX");
         if (!mkdtemp(world->directory) || chmod(world->directory, 0755) < 0)
                 return complain(world->directory);
@@ -246,7 +246,11 @@ bool world_open_as_it_says(World *world) {
         (void)unsetenv("SYSTEMD_EXEC_PID");
         (void)unsetenv("NOTIFY_SOCKET");
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-        return world_start_bus(world) && world_start_daemon(world);
+        return world_start_bus(world);
+}
+
+bool world_open_as_it_says(World *world) {
+        return world_open_bus(world) && world_start_daemon(world);
 }
 
 static pid_t last_child(pid_t parent) {

@@ -37,6 +37,9 @@ bool world_open(World *world, const char *kind, const char *guestmapd, const cha
 /* The same as the fields above directory say. */
 bool world_open_as_it_says(World *world);
 
+/* The same without a guestmapd. */
+bool world_open_bus(World *world);
+
 /* Whether guestmapd ended well; sanitizers report through its exit status. */
 bool world_close(World *world);
 
