@@ -124,8 +124,13 @@ static void found(VM *vm) {
         forward_held(vm);
 }
 
+/* Whether it no longer matters what its process says: there is none, or it is told to quit. */
+static bool is_past(const VM *vm, sd_bus_message *reply) {
+        return !reply || vm->phase == VM_LEAVING;
+}
+
 static void on_properties(VM *vm, sd_bus_message *reply, void *userdata) {
-        if (!reply)
+        if (is_past(vm, reply))
                 return;
         if (vm_read_reply(vm, reply))
                 found(vm);
@@ -144,7 +149,7 @@ static void ask_who(VM *vm) {
 }
 
 static void on_offered(VM *vm, sd_bus_message *reply, void *userdata) {
-        if (!reply)
+        if (is_past(vm, reply))
                 return;
         if (sd_bus_message_is_method_error(reply, NULL))
                 log_vm(LOG_WARNING, vm->name, "its process does not offer what it has stored: %s",
@@ -220,7 +225,7 @@ static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
         const char *name, *id, *state;
         uint32_t owner;
 
-        if (!reply)
+        if (is_past(vm, reply))
                 return;
         if (sd_bus_message_is_method_error(reply, NULL) ||
             sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, &state, NULL) < 0)
