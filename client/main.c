@@ -32,6 +32,7 @@ static int parse_json_mode(const char *word, JSONMode *ret) {
 static int output_init(Client *client) {
         Output *output = &client->output;
 
+        output->plain = client_given(client, OPTION_PLAIN);
         output->legend = !client_given(client, OPTION_NO_LEGEND);
         output->colour = print_wants_colour();
         if (client_given(client, OPTION_JSON))

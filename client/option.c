@@ -21,6 +21,7 @@ const OptionInfo option_info[OPTION_N] = {
                               "The same as --json=pretty on a terminal, else --json=short"},
         [OPTION_NO_PAGER] = {"no-pager", 0, NULL, "Do not pipe output into a pager"},
         [OPTION_NO_LEGEND] = {"no-legend", 0, NULL, "Do not print headers and footers"},
+        [OPTION_PLAIN] = {"plain", 0, NULL, "Print a list, not a tree"},
 
         [OPTION_ACCELERATOR] = {"accelerator", 0, "NAME", "kvm (the default) or none"},
         [OPTION_LAYOUT] = {"layout", 0, "FILE",

@@ -27,6 +27,7 @@ typedef enum Option {
         OPTION_JSON_AUTO,
         OPTION_NO_PAGER,
         OPTION_NO_LEGEND,
+        OPTION_PLAIN,
         OPTION_GLOBAL_END,
 
         OPTION_ACCELERATOR = OPTION_GLOBAL_END,

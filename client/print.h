@@ -44,6 +44,7 @@ struct Output {
         JSONMode json;
         bool colour; /* stdout is a terminal, and nobody has asked for none */
         bool legend; /* headers and footers */
+        bool plain;  /* lists, not trees */
 };
 
 struct Column {

@@ -34,7 +34,7 @@ static void print_node(void *context, const RegionNode *node, unsigned depth, ui
         Range range;
 
         paint_begin(output, paint);
-        printf("%*s", 2 * (int)depth, "");
+        printf("%*s", output->plain ? 0 : 2 * (int)depth, "");
         if (range_from_size(node->size, &range) && range_shift_up(range, base, &range))
                 printf("%016" PRIx64 "-%016" PRIx64, range.first, range.last);
         else
@@ -51,10 +51,15 @@ static void print_subtree(const Output *output, const RegionNode *root) {
 }
 
 /* An empty line between two trees. */
-static void print_gap(bool *begun) {
-        if (*begun)
+static void print_gap(const Output *output, bool *begun) {
+        if (*begun && !output->plain)
                 putchar('\n');
         *begun = true;
+}
+
+static void print_heading(const Output *output, const char *what, const char *name) {
+        if (!output->plain)
+                print_line(output, PAINT_HEADER, "%s: %s", what, name);
 }
 
 /* The names of all spaces that show one root, then the tree that they all show. */
@@ -65,8 +70,7 @@ static void print_root(const Output *output, json_object *spaces, const char *ro
                 json_object *space = json_object_array_get_idx(spaces, i);
 
                 if (strcmp(json_get_text(space, "root"), root) == 0)
-                        print_line(output, PAINT_HEADER, "address-space: %s",
-                                   json_get_text(space, "name"));
+                        print_heading(output, "address-space", json_get_text(space, "name"));
         }
         print_subtree(output, node);
 }
@@ -80,7 +84,7 @@ static void print_spaces(const Output *output, const RegionTree *tree, json_obje
 
                 if (!node || node->marked)
                         continue;
-                print_gap(begun);
+                print_gap(output, begun);
                 print_root(output, spaces, root, node);
         }
 }
@@ -92,8 +96,8 @@ static void print_unplaced(const Output *output, const RegionTree *tree, bool *b
 
                 if (node->parent || node->marked)
                         continue;
-                print_gap(begun);
-                print_line(output, PAINT_HEADER, "region: %s", node->name);
+                print_gap(output, begun);
+                print_heading(output, "region", node->name);
                 print_subtree(output, node);
         }
 }

@@ -237,6 +237,13 @@ address-space: memory
 region: ram0
   0000000000000000-000000003fffffff (prio 0, ram): ram0
 END
+        prints "tree as a list" tree pc --plain <<'END'
+0000000000000000-000000000000ffff (prio 0, container): io
+0000000000000000-ffffffffffffffff (prio 0, container): system
+0000000000000000-000000000009ffff (prio 0, alias): low @ram0 0000000000000000-000000000009ffff
+00000000000e0000-00000000000fffff (prio 0, rom): bios
+0000000000000000-000000003fffffff (prio 0, ram): ram0
+END
         prints "flat" flat pc memory <<'END'
   FIRST    LAST   SIZE KIND REGION OFFSET FLAGS
     0x0 0x9ffff 640KiB ram  ram0      0x0
