@@ -61,7 +61,7 @@ static int plug(Map *map, char *name, uint64_t address, uint64_t size, Detail *d
         };
         int r;
 
-        r = backing_new_memfd(&memory, ++last_id, name, size, detail);
+        r = backing_new_memfd(&memory, ++last_id, name, size, NULL, detail);
         if (r != 0)
                 return r;
         edit.backing = memory;

@@ -12,10 +12,10 @@
  * and says so at its beginning, then nothing is written.
  */
 
-#include "daemon/vm/cancel.h"
 #include "daemon/vm/document.h"
 #include "daemon/vm/object-changes.h"
 #include "daemon/vm/vm.h"
+#include "lib/util/cancel.h"
 
 typedef struct Change Change;
 

@@ -43,10 +43,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/vm/cancel.h"
 #include "daemon/vm/edit-list.h"
 #include "daemon/vm/named-fds.h"
 #include "daemon/vm/vm.h"
+#include "lib/util/cancel.h"
 #include "lib/util/detail.h"
 
 typedef struct Document Document;

@@ -90,7 +90,8 @@ static int equip_region(VM *vm, Edit *edit, Detail *detail) {
 
         if (edit->backing || !region_kind_has_backing(edit->kind))
                 return 0;
-        r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size, detail);
+        r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
+                              &edit->memory, detail);
         return r != 0 ? r : count_backing(vm, edit, detail);
 }
 
@@ -104,7 +105,7 @@ int vm_equip_passed(VM *vm, Edit *edit, int fd, uint64_t offset, Detail *detail)
                                   "descriptor could be",
                                   edit->name, region_kind_to_string(edit->kind));
         r = backing_new_passed(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
-                               &passed, detail);
+                               &edit->memory, &passed, detail);
         return r != 0 ? r : count_backing(vm, edit, detail);
 }
 

@@ -20,7 +20,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
-#include "daemon/vm/cancel.h"
+#include "lib/util/cancel.h"
 #include "lib/util/detail.h"
 
 typedef struct Job Job;

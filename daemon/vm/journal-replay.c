@@ -119,7 +119,7 @@ static int keep_backing(Reader *reader, Entry *entry, const JSONPath *path, Deta
         if (entry->backing_id == 0)
                 return damaged(path, detail, "its memory has no number");
         r = backing_new_absent(&edit->backing, entry->backing_id, edit->name, entry->backing_size,
-                               edit->passed, edit->fd_offset, detail);
+                               &edit->memory, edit->passed, edit->fd_offset, detail);
         if (r != 0)
                 return r;
         if (entry->stored != 0)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "daemon/vm/cancel.h"
+#include "lib/util/cancel.h"
 
 typedef struct JSONWriter JSONWriter;
 

@@ -13,9 +13,11 @@
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "lib/memory/backing.h"
+#include "lib/memory/headroom.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/range.h"
 
@@ -32,11 +34,14 @@ static uint64_t page_size(void) {
         return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int memfd_open(const char *name) {
+/* The kernel takes the binary logarithm of a huge page. */
+static int memfd_open(const char *name, uint64_t huge_page) {
         unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
         char cut[NAME_MAX_BYTES];
         int fd;
 
+        if (huge_page > 0)
+                flags |= MFD_HUGETLB | (unsigned)__builtin_ctzll(huge_page) << MFD_HUGE_SHIFT;
         snprintf(cut, sizeof(cut), "%s", name);
         fd = memfd_create(cut, flags | MFD_NOEXEC_SEAL);
         if (fd < 0 && errno == EINVAL)
@@ -45,13 +50,13 @@ static int memfd_open(const char *name) {
 }
 
 /* A sealed file of `size` bytes. */
-static int memfd_new(int *ret_fd, const char *name, uint64_t size) {
+static int memfd_new(int *ret_fd, const char *name, uint64_t size, uint64_t huge_page) {
         _cleanup_(closep) int fd = -1;
 
         /* More than off_t can say. */
         if (size > INT64_MAX)
                 return -EFBIG;
-        fd = memfd_open(name);
+        fd = memfd_open(name, huge_page);
         if (fd < 0)
                 return fd;
         if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)size) < 0 ||
@@ -61,23 +66,29 @@ static int memfd_new(int *ret_fd, const char *name, uint64_t size) {
         return 0;
 }
 
-/* `size` in whole pages, of which there is one kind per file. */
-static int backing_map(Backing *backing, uint64_t page, int flags) {
+/*
+ * `size` in whole pages, of which there is one kind per file. Huge pages are reserved by being
+ * mapped: none is missing when it is touched.
+ */
+static int backing_map(Backing *backing, uint64_t page) {
+        int flags = page > page_size() ? 0 : MAP_NORESERVE;
         void *host;
 
         backing->mapped = (backing->size + page - 1) & ~(page - 1);
+        backing->page = page;
         host = mmap(NULL, backing->mapped, PROT_READ | PROT_WRITE, MAP_SHARED | flags, backing->fd,
                     (off_t)backing->offset);
         if (host == MAP_FAILED)
                 return -errno;
         /* A core dump of this process is about this process, not about the guest's secrets. */
-        (void)madvise(host, backing->mapped, MADV_DONTDUMP);
+        if (!backing->spec.dump)
+                (void)madvise(host, backing->mapped, MADV_DONTDUMP);
         backing->host = host;
         return 0;
 }
 
 static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t size,
-                       Detail *detail) {
+                       const BackingSpec *spec, Detail *detail) {
         Backing *backing;
 
         if (size == 0 || size == SIZE_WHOLE)
@@ -91,78 +102,127 @@ static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t si
         backing->id = backing->stored = id;
         backing->size = size;
         backing->fd = -1;
+        if (spec)
+                backing->spec = *spec;
         page_log_init(&backing->log, (size - 1) / page_size() + 1);
         *ret = backing;
         return 0;
 }
 
-static int none_to_be_had(int r, const char *name, uint64_t size, Detail *detail) {
+/* Which limit it was, where that can be told. */
+static int none_to_be_had(int r, const Backing *backing, const char *name, Detail *detail) {
+        const Headroom headroom = {
+                .name = name,
+                .spec = &backing->spec,
+                .page = backing->page,
+                .bytes = backing->mapped,
+                .root = "",
+        };
+        struct rlimit limit;
+
+        if (r == -ENOMEM && backing->page > page_size() &&
+            headroom_check_huge(&headroom, detail) != 0)
+                return MAP_E_NO_MEMORY;
+        if (r == -ENOMEM && getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+                return detail_set(detail, MAP_E_NO_MEMORY,
+                                  "memory of \"%s\": no %#" PRIx64 " bytes to be had: RLIMIT_AS is "
+                                  "%#" PRIx64,
+                                  name, backing->size, (uint64_t)limit.rlim_cur);
         return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": no %#" PRIx64 " bytes to be had: %s", name, size,
-                          strerror(-r));
+                          "memory of \"%s\": no %#" PRIx64 " bytes to be had: %s", name,
+                          backing->size, strerror(-r));
 }
 
-/* A file of our own, mapped. */
-static int backing_make_file(Backing *backing, const char *name) {
+/* Its file, which is there, into memory of ours. On failure it has none. */
+static int backing_use_file(Backing *backing, const char *name, uint64_t page, Detail *detail) {
         int r;
 
-        r = memfd_new(&backing->fd, name, backing->size);
-        return r < 0 ? r : backing_map(backing, page_size(), MAP_NORESERVE);
-}
-
-int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size, Detail *detail) {
-        _cleanup_(backing_unrefp) Backing *backing = NULL;
-        int r;
-
-        r = backing_new(&backing, id, name, size, detail);
-        if (r != 0)
-                return r;
-        r = backing_make_file(backing, name);
+        r = backing_map(backing, page);
         if (r < 0)
-                return none_to_be_had(r, name, size, detail);
-        *ret = TAKE_PTR(backing);
-        return 0;
+                r = none_to_be_had(r, backing, name, detail);
+        else
+                r = backing_spec_bind(&backing->spec, name, backing->host, backing->mapped, detail);
+        if (r != 0)
+                backing->fd = safe_close(backing->fd);
+        return r;
 }
 
-/* Part of a file that is there: its size and offset are the backing's. */
-static int backing_use_file(Backing *backing, const char *name, const PassedFD *passed,
-                            Detail *detail) {
+/* A file of our own. */
+static int backing_make_file(Backing *backing, const char *name, Detail *detail) {
+        const BackingSpec *spec = &backing->spec;
         int r;
 
-        backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
-        if (backing->fd < 0)
-                return none_to_be_had(-errno, name, backing->size, detail);
-        /* Huge pages are reserved by mapping them: none is missing when it is touched. */
-        r = backing_map(backing, passed->page, passed->huge ? 0 : MAP_NORESERVE);
-        if (r == 0)
-                return 0;
-        backing->fd = safe_close(backing->fd);
-        return none_to_be_had(r, name, backing->size, detail);
+        r = backing_spec_check(spec, name, backing->size, detail);
+        if (r != 0)
+                return r;
+        r = memfd_new(&backing->fd, name, backing->size, spec->huge_page);
+        if (r < 0)
+                return none_to_be_had(r, backing, name, detail);
+        return backing_use_file(backing, name, MAX_OF(spec->huge_page, page_size()), detail);
 }
 
-int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
-                       PassedFD *passed, Detail *detail) {
+int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                      const BackingSpec *spec, Detail *detail) {
         _cleanup_(backing_unrefp) Backing *backing = NULL;
         int r;
 
-        r = backing_new(&backing, id, name, size, detail);
+        r = backing_new(&backing, id, name, size, spec, detail);
         if (r == 0)
-                r = passed_fd_check(passed, name, size, detail);
-        if (r != 0)
-                return r;
-        backing->passed = true;
-        backing->offset = passed->offset;
-        r = backing_use_file(backing, name, passed, detail);
+                r = backing_make_file(backing, name, detail);
         if (r == 0)
                 *ret = TAKE_PTR(backing);
         return r;
 }
 
-int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size, bool passed,
-                       uint64_t offset, Detail *detail) {
+static int check_pages(const BackingSpec *spec, const PassedFD *passed, const char *name,
+                       Detail *detail) {
+        if (spec->huge_page != 0 && spec->huge_page != passed->page)
+                return detail_set(detail, MAP_E_INVALID_ARGUMENT,
+                                  "memory of \"%s\": the descriptor's file has pages of %s, not "
+                                  "huge pages of %s",
+                                  name, page_size_words(passed->page).text,
+                                  page_size_words(spec->huge_page).text);
+        return backing_spec_check_bound(spec, name, passed->page, detail);
+}
+
+/* Part of a file that is there: its size, offset and spec are the backing's. */
+static int backing_pass_file(Backing *backing, const char *name, PassedFD *passed, Detail *detail) {
         int r;
 
-        r = backing_new(ret, id, name, size, detail);
+        r = backing_spec_check(&backing->spec, name, backing->size, detail);
+        if (r == 0)
+                r = passed_fd_check(passed, name, backing->size, detail);
+        if (r == 0)
+                r = check_pages(&backing->spec, passed, name, detail);
+        if (r != 0)
+                return r;
+        backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
+        if (backing->fd < 0)
+                return none_to_be_had(-errno, backing, name, detail);
+        return backing_use_file(backing, name, passed->page, detail);
+}
+
+int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       const BackingSpec *spec, PassedFD *passed, Detail *detail) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        int r;
+
+        r = backing_new(&backing, id, name, size, spec, detail);
+        if (r != 0)
+                return r;
+        backing->passed = true;
+        backing->offset = passed->offset;
+        r = backing_pass_file(backing, name, passed, detail);
+        if (r == 0)
+                *ret = TAKE_PTR(backing);
+        return r;
+}
+
+int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       const BackingSpec *spec, bool passed, uint64_t offset, Detail *detail) {
+        int r;
+
+        r = backing_new(ret, id, name, size, spec, detail);
         if (r != 0)
                 return r;
         (*ret)->passed = passed;
@@ -174,17 +234,17 @@ int backing_adopt(Backing *backing, const char *name, int fd, Detail *detail) {
         PassedFD passed = {.fd = fd, .offset = backing->offset};
         int r;
 
-        r = passed_fd_check(&passed, name, backing->size, detail);
-        return r != 0 ? r : backing_use_file(backing, name, &passed, detail);
+        r = backing_pass_file(backing, name, &passed, detail);
+        /* It was before anybody could see it. */
+        if (r == 0 && backing->spec.prealloc)
+                backing_note_populated(backing, backing->mapped);
+        return r;
 }
 
 int backing_renew(Backing *backing, const char *name, Detail *detail) {
-        int r;
-
         backing->passed = false;
         backing->offset = 0;
-        r = backing_make_file(backing, name);
-        return r < 0 ? none_to_be_had(r, name, backing->size, detail) : 0;
+        return backing_make_file(backing, name, detail);
 }
 
 static void backing_release(struct urcu_ref *ref) {

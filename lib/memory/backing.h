@@ -5,18 +5,19 @@
  * Backing: the host memory behind a ram, rom or romd region
  *
  * A memfd, sealed against shrinking and growing, or part of a file that a caller passed in
- * (passed-fd.h); mapped MAP_SHARED, without reserving memory, for as long as anybody holds a
- * reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size` belong
- * to nobody.
+ * (passed-fd.h); mapped MAP_SHARED, without reserving memory but huge pages, for as long as anybody
+ * holds a reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size`
+ * belong to nobody. Of what kind the pages are, and whether all are there, its spec says.
  *
- * Immutable after construction but for its count, which any thread may touch, its page log, and how
- * it is kept, which is settled before others see it.
+ * Immutable after construction but for its count, which any thread may touch, its page log, how far
+ * it is populated, and how it is kept, which is settled before others see it.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <urcu/ref.h>
 
+#include "lib/memory/backing-spec.h"
 #include "lib/memory/kept.h"
 #include "lib/memory/page-log.h"
 #include "lib/memory/passed-fd.h"
@@ -32,30 +33,39 @@ struct Backing {
         uint64_t size;   /* in bytes, as asked for */
         uint64_t offset; /* in the file; 0 but for one that was passed in */
         bool passed;     /* the file is a caller's, and so is its mode */
-        int fd;          /* read-write */
-        Kept *kept;      /* the backing's share of that; NULL: nobody keeps it */
-        void *host;      /* page-aligned */
-        size_t mapped;   /* bytes mapped at host */
-        PageLog log;     /* of pages as the host has them */
+        BackingSpec spec;
+        int fd;             /* read-write */
+        Kept *kept;         /* the backing's share of that; NULL: nobody keeps it */
+        void *host;         /* page-aligned */
+        size_t mapped;      /* bytes mapped at host, a multiple of: */
+        uint64_t page;      /* bytes of a page of the file */
+        uint64_t populated; /* atomic: bytes of these that populate.h has taken */
+        PageLog log;        /* of pages as the host has them */
 };
 
 /*
- * Makes a memfd of `size` bytes; `name` is for /proc/PID/maps only and may be cut short.
+ * Makes a memfd of `size` bytes as the spec says, NULL: as usual; `name` is for /proc/PID/maps only
+ * and may be cut short. It is not populated: that is populate.h's.
  * MAP_E_INVALID_RANGE: size 0 or 2^64. MAP_E_NO_MEMORY: the kernel refuses the file or the mapping.
+ * Any of backing_spec_check().
  */
-int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size, Detail *detail);
+int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                      const BackingSpec *spec, Detail *detail);
 
-/* The same on a file of a caller's, who keeps his descriptor. MAP_E_INVALID_ARGUMENT besides. */
+/*
+ * The same on a file of a caller's, who keeps his descriptor. MAP_E_INVALID_ARGUMENT besides, also
+ * if the spec asks for other pages than the file has.
+ */
 int backing_new_passed(Backing **ret, uint64_t id, const char *name, uint64_t size,
-                       PassedFD *passed, Detail *detail);
+                       const BackingSpec *spec, PassedFD *passed, Detail *detail);
 
 /*
  * One that had a file once, in another process, part of a caller's if `passed`: a map can be made
  * again before it is known which files are left. Until it is adopted or renewed it has none, and
  * nobody may look at the memory. MAP_E_INVALID_RANGE: size 0 or 2^64.
  */
-int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size, bool passed,
-                       uint64_t offset, Detail *detail);
+int backing_new_absent(Backing **ret, uint64_t id, const char *name, uint64_t size,
+                       const BackingSpec *spec, bool passed, uint64_t offset, Detail *detail);
 static inline bool backing_is_absent(const Backing *backing) {
         return backing->fd < 0;
 }
@@ -67,6 +77,20 @@ int backing_renew(Backing *backing, const char *name, Detail *detail);
 Backing *backing_ref(Backing *backing);
 Backing *backing_unref(Backing *backing);
 DEFINE_CLEANUP(Backing *, backing_unref);
+
+/* How much of it populate.h has taken from the host: all of `mapped`, in the end. */
+static inline uint64_t backing_populated(const Backing *backing) {
+        return __atomic_load_n(&backing->populated, __ATOMIC_RELAXED);
+}
+static inline bool backing_is_populated(const Backing *backing) {
+        return backing->mapped > 0 && backing_populated(backing) == backing->mapped;
+}
+static inline void backing_note_populated(Backing *backing, uint64_t bytes) {
+        __atomic_fetch_add(&backing->populated, bytes, __ATOMIC_RELAXED);
+}
+static inline void backing_forget_populated(Backing *backing) {
+        __atomic_store_n(&backing->populated, 0, __ATOMIC_RELAXED);
+}
 
 /* Notes that somebody has written those bytes: not for guests that write to a slot. */
 void backing_mark(Backing *backing, uint64_t offset, uint64_t size);

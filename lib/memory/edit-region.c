@@ -155,6 +155,14 @@ static int check_flags(const char *name, RegionKind kind, uint32_t flags, Detail
         return 0;
 }
 
+static int check_memory(const Edit *edit, Detail *detail) {
+        if (region_kind_has_backing(edit->kind) || backing_spec_is_usual(&edit->memory))
+                return 0;
+        return detail_set(detail, MAP_E_INVALID_KIND,
+                          "region \"%s\": how memory is made is for memory, this is %s", edit->name,
+                          region_kind_to_string(edit->kind));
+}
+
 /* What is true of a new region whatever else is: name, kind, flags, quotas. */
 static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
         bool is_alias = edit->verb == EDIT_ADD_ALIAS;
@@ -170,6 +178,8 @@ static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
                                   edit->name, region_kind_to_string(edit->kind),
                                   is_alias ? "is no alias" : "takes a target");
         r = check_flags(edit->name, edit->kind, edit->flags, detail);
+        if (r == 0)
+                r = check_memory(edit, detail);
         if (r == 0)
                 r = edit_check_quota(map->n_regions, 1, map->limits.regions, "Regions", detail);
         if (r == 0 && edit->backing)

@@ -43,6 +43,7 @@ enum {
         PROPERTY_FLAGS = 1 << 4,   /* of the Edit.flags_mask bits; only in Edit.mask */
         PROPERTY_PARENT = 1 << 5,  /* set by placing; never in Edit.mask */
         PROPERTY_HANDLER = 1 << 6, /* set by EDIT_SET_HANDLER; never in Edit.mask */
+        PROPERTY_NODE = 1 << 7,    /* of new memory; never in Edit.mask */
 };
 
 /* How far apart places are that are given out one after the other: others can come between them. */
@@ -64,6 +65,7 @@ struct Edit {
         char *target;
         bool passed;          /* adding: the memory is a caller's, who passes a descriptor, */
         uint64_t fd_offset;   /* from here on in its file */
+        BackingSpec memory;   /* adding: how it is made */
         Backing *backing;     /* counted reference */
         IOEventFD *ioeventfd; /* counted reference */
         Handler *handler;     /* counted reference */

@@ -75,7 +75,7 @@ static void with_backings(size_t n) {
                 Edit edit;
 
                 snprintf(name, sizeof(name), "region%zu", i);
-                if (backing_new_memfd(&backing, i + 1, name, SIBLING_SIZE, NULL) != 0)
+                if (backing_new_memfd(&backing, i + 1, name, SIBLING_SIZE, NULL, NULL) != 0)
                         abort();
                 edit = add_region(REGION_RAM, name, SIBLING_SIZE, "system", i * SIBLING_SPACING, 0);
                 edit.backing = backing;

@@ -9,7 +9,7 @@ void must_add_memory(Map *map, Edit edit) {
         static uint64_t last_id;
         Detail detail = {};
 
-        if (backing_new_memfd(&backing, ++last_id, edit.name, edit.size, &detail) != 0) {
+        if (backing_new_memfd(&backing, ++last_id, edit.name, edit.size, NULL, &detail) != 0) {
                 fprintf(stderr, "%s\n", detail.text);
                 abort();
         }

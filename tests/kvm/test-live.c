@@ -97,7 +97,7 @@ static void add_on_file(Map *map, const char *name, int fd) {
         Detail detail;
 
         if (passed_fd_check(&passed, name, WINDOW, &detail) != 0 ||
-            backing_new_passed(&backing, ++last_id, name, WINDOW, &passed, &detail) != 0)
+            backing_new_passed(&backing, ++last_id, name, WINDOW, NULL, &passed, &detail) != 0)
                 fail_msg("%s", detail.text);
         edit.backing = backing;
         must_edit(map, edit);

@@ -25,7 +25,7 @@ int generator_init(Generator *g, uint64_t seed, const Map *map, bool large) {
         g->unit = one_in(g, 3) ? 1 : 0x800;
         for (int i = 0; r == 0 && i < WORLD_BACKINGS; i++)
                 r = backing_new_memfd(&g->backings[i], (uint64_t)i + 1, "property",
-                                      BACKING_UNITS * g->unit, NULL);
+                                      BACKING_UNITS * g->unit, NULL, NULL);
         return r;
 }
 

@@ -21,7 +21,7 @@ static Backing *must_backing(uint64_t size) {
         Backing *backing = NULL;
         Detail detail = {};
 
-        if (backing_new_memfd(&backing, 7, "pc.ram", size, &detail) != 0)
+        if (backing_new_memfd(&backing, 7, "pc.ram", size, NULL, &detail) != 0)
                 fail_msg("%s", detail.text);
         return backing;
 }
@@ -76,7 +76,7 @@ static void assert_refused(int outcome, uint64_t size, const char *words) {
         Backing *backing = NULL;
         Detail detail = {};
 
-        assert_int_equal(backing_new_memfd(&backing, 1, "dimm1", size, &detail), outcome);
+        assert_int_equal(backing_new_memfd(&backing, 1, "dimm1", size, NULL, &detail), outcome);
         assert_string_equal(detail.text, words);
         assert_null(backing);
 }
@@ -124,7 +124,7 @@ static void test_long_name(void **state) {
 
         memset(name, 'x', sizeof(name) - 1);
         name[sizeof(name) - 1] = '\0';
-        assert_int_equal(backing_new_memfd(&backing, 1, name, 4096, NULL), 0);
+        assert_int_equal(backing_new_memfd(&backing, 1, name, 4096, NULL, NULL), 0);
 }
 
 static void test_open(void **state) {

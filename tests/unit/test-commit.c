@@ -258,7 +258,7 @@ static void test_an_old_view_keeps_its_regions(void **state) {
         FlatView *held;
         const Section *section;
 
-        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x1000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x1000, NULL, NULL), 0);
         must_edit_commit(map, edit);
         backing_unref(edit.backing);
         held = flat_view_ref((FlatView *)scene_published(map, "memory"));
@@ -277,7 +277,7 @@ static void test_a_held_backing_goes_with_its_last_view(void **state) {
         Edit edit = add_region(REGION_RAM, "dimm", 0x1000, "system", 0x4000, 0);
         FlatView *held;
 
-        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x1000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x1000, NULL, NULL), 0);
         must_edit_commit(map, edit);
         held = flat_view_ref((FlatView *)scene_published(map, "memory"));
         must_edit_commit(map, remove_region("dimm"));

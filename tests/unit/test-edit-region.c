@@ -110,7 +110,7 @@ static void test_beyond_the_backing(void **state) {
         Map *map = *state;
         Edit edit = add_region(REGION_RAM, "dimm", 0x3001, "bus", 0, 0);
 
-        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x3000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&edit.backing, 1, "dimm", 0x3000, NULL, NULL), 0);
         refused(map, edit, MAP_E_INVALID_RANGE, "\"dimm\"|0x3001|0x3000");
         edit.size = 0x3000;
         reversible(map, edit);

@@ -32,7 +32,7 @@ static void test_deinit_gives_up_references(void **state) {
         Backing *backing = NULL;
         Edit edit;
 
-        assert_int_equal(backing_new_memfd(&backing, 1, "ram", 0x1000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&backing, 1, "ram", 0x1000, NULL, NULL), 0);
         assert_int_equal(edit_init(&edit, EDIT_ADD_REGION, "ram"), 0);
         edit.parent = strdup("system");
         edit.target = strdup("target");

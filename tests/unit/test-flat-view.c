@@ -216,7 +216,7 @@ static void test_host(void **state) {
         Region *region = NULL, *bare = make_region("bare");
         Section section;
 
-        assert_int_equal(backing_new_memfd(&backing, 1, "ram", 0x2000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&backing, 1, "ram", 0x2000, NULL, NULL), 0);
         assert_int_equal(region_new(&region, "ram", REGION_RAM, backing, NULL), 0);
         section = (Section){.range = {0x80, 0x8f}, .region = region, .offset = 0x1234};
         assert_ptr_equal(section_host(&section), (char *)backing->host + 0x1234);

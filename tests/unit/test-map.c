@@ -89,7 +89,7 @@ static void test_quotas(void **state) {
         Map *map = NULL;
 
         assert_int_equal(map_new(&map, &limits), 0);
-        assert_int_equal(backing_new_memfd(&edit.backing, 1, "ram", 0x2000, NULL), 0);
+        assert_int_equal(backing_new_memfd(&edit.backing, 1, "ram", 0x2000, NULL, NULL), 0);
         must_edit(map, edit);
         edit.name = "ram2";
         refused(map, edit, MAP_E_QUOTA_EXCEEDED, "8192|12288");

@@ -31,7 +31,7 @@ static int make_memfd(int seals) {
 static int pass(Backing **ret, int fd, uint64_t offset, uint64_t size, Detail *detail) {
         PassedFD passed = {.fd = fd, .offset = offset};
 
-        return backing_new_passed(ret, 3, "dimm", size, &passed, detail);
+        return backing_new_passed(ret, 3, "dimm", size, NULL, &passed, detail);
 }
 
 /* Closes fd. */
