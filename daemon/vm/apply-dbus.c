@@ -35,6 +35,7 @@ struct ApplyCall {
         uint64_t expected;
         uint32_t has_expected;
         NamedFDs fds;
+        Preparation *prepared; /* NULL: the call is made for the first time */
 
         Change change;
         uint64_t generation;
@@ -48,6 +49,7 @@ static ApplyCall *apply_call_free(ApplyCall *call) {
         change_deinit(&call->change);
         document_free(call->document);
         named_fds_deinit(&call->fds);
+        preparation_free(call->prepared);
         free(call->report);
         sd_bus_message_unref(call->m);
         free(call);
@@ -89,9 +91,11 @@ static int parse(ApplyCall *call, const Cancel *cancel) {
 
 /* The document has done its work then: of a million regions it is a quarter of a gigabyte. */
 static int take_edits(ApplyCall *call, EditList *edits) {
+        const Prealloc *prealloc = call->prepared ? &call->prepared->memory : NULL;
         int r;
 
-        r = document_edits(call->document, call->service->vm, &call->fds, edits, &call->detail);
+        r = document_edits(call->document, call->service->vm, &call->fds, prealloc, edits,
+                           &call->detail);
         call->document = document_free(call->document);
         return r;
 }
@@ -198,11 +202,14 @@ static int finish(ApplyCall *call) {
 static void answer(ApplyCall *call, int result) {
         if (result == 0)
                 result = finish(call);
-        if (result == 0)
+        if (result == VM_E_UNPREPARED)
+                result = preparation_start(call->service, call->m, &call->change.prealloc,
+                                           &call->detail);
+        else if (result == 0)
                 (void)sd_bus_reply_method_return(call->m, "ts", call->generation, call->report);
-        else if (call->open || call->dry_run)
+        if (result != 0 && (call->open || call->dry_run))
                 error_reply(call->m, result, &call->detail);
-        else
+        else if (result != 0)
                 service_refuse(call->service, call->m, result, &call->detail);
 }
 
@@ -263,6 +270,7 @@ static int apply_call_new(ApplyCall **ret, sd_bus_message *m, const MapTarget *t
         call->service = target->service;
         call->open = target->transaction;
         call->m = sd_bus_message_ref(m);
+        call->prepared = preparation_take(target->service, m);
         *ret = TAKE_PTR(call);
         return 0;
 }

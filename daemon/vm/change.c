@@ -30,6 +30,7 @@ void change_deinit(Change *change) {
         if (change->vm)
                 ration_settle(change->vm->ration, change->ram_bytes);
         object_changes_deinit(&change->objects);
+        prealloc_deinit(&change->prealloc);
         *change = (Change){};
 }
 
@@ -62,7 +63,7 @@ int change_edit(Change *change, const Edit *edit, Detail *detail) {
                 record_edit(change->vm->record, edit);
         change->n_edits++;
         change->brings_descriptors |= brings_descriptor(edit);
-        return 0;
+        return change->for_nothing ? 0 : prealloc_note(&change->prealloc, edit);
 }
 
 int change_edits(Change *change, const EditList *edits, Detail *detail) {
@@ -91,8 +92,12 @@ int change_take_staged(Change *change, Transaction *staged) {
                 if (r != 0)
                         return r;
         }
-        for (size_t i = 0; i < edits.n; i++)
+        for (size_t i = 0; i < edits.n; i++) {
                 change->brings_descriptors |= brings_descriptor(&edits.items[i]);
+                r = prealloc_note(&change->prealloc, &edits.items[i]);
+                if (r < 0)
+                        return r;
+        }
         change->staged = staged;
         change->n_edits = edits.n;
         change->discarded =
@@ -131,12 +136,23 @@ static bool is_worth_a_record(const Change *change) {
         return change->commit && change->commit->tree_changed && change->vm->record;
 }
 
+int change_populate(Change *change, Detail *detail) {
+        int r;
+
+        r = prealloc_populate(&change->prealloc, change->cancel, detail);
+        if (r == 0)
+                prealloc_deinit(&change->prealloc);
+        return r;
+}
+
 /* First what can be refused; the descriptors before the journal, which says that they are kept. */
 int change_record(Change *change, Detail *detail) {
         int r = 0;
 
         if (change->commit)
                 r = ration_take(change->vm->ration, change->vm->map->ram_bytes, detail);
+        if (r == 0 && change->prealloc.n > 0)
+                return VM_E_UNPREPARED;
         if (r == 0 && change->brings_descriptors)
                 r = fd_store_settle(change->vm->store, detail);
         return r == 0 && is_worth_a_record(change) ? write_record(change, detail) : r;
@@ -145,6 +161,8 @@ int change_record(Change *change, Detail *detail) {
 bool change_waits(const Change *change) {
         if (change->commit && ration_waits(change->vm->ration, change->vm->map->ram_bytes))
                 return true;
+        if (change->prealloc.n > 0)
+                return false;
         if (is_worth_a_record(change) && change->vm->record->journal->durable)
                 return true;
         return change->brings_descriptors && !fd_store_is_settled(change->vm->store);

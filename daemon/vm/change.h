@@ -14,6 +14,7 @@
 
 #include "daemon/vm/document.h"
 #include "daemon/vm/object-changes.h"
+#include "daemon/vm/prealloc.h"
 #include "daemon/vm/vm.h"
 #include "lib/util/cancel.h"
 
@@ -31,9 +32,10 @@ struct Change {
         uint64_t discarded; /* bytes of RAM contents that go with the edits, where counted */
         const char *discarded_region; /* the first that loses any; lives with the edits */
         ObjectChanges objects;
-        bool for_nothing; /* a dry run, a preview */
-        bool recording;   /* edits are written to the journal as they are made */
+        bool for_nothing;        /* a dry run, a preview */
+        bool recording;          /* edits are written to the journal as they are made */
         bool brings_descriptors; /* that are kept (fd-store.h) */
+        Prealloc prealloc;       /* memory that they bring and that is not populated yet */
         bool applied;
 };
 
@@ -49,11 +51,15 @@ int change_edits(Change *change, const EditList *edits, Detail *detail);
 int change_take_staged(Change *change, Transaction *staged);
 /* Any outcome of commit_new(), of transaction_prepare(). */
 int change_prepare(Change *change, Detail *detail);
+/* Populates what is to be. Takes its time, and the tree may not be wanted by others. */
+int change_populate(Change *change, Detail *detail);
 /*
  * Makes sure that the user may have the memory, and that what was prepared outlives the process:
  * its descriptors are kept, and then it is written to the journal, if there is one; what changes
  * nothing is not written. Waits for others and for disks if it has to. Any outcome of ration_take()
  * and of fd_store_settle(); VM_E_NO_SPACE. Nothing of one that was only looked at, and has gone.
+ * VM_E_UNPREPARED: no further than to the memory's being the user's, which is to be populated
+ * before the change is made anew.
  */
 int change_record(Change *change, Detail *detail);
 /* Whether that may have to wait. */

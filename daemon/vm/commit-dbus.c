@@ -83,6 +83,9 @@ static void done(int result, void *userdata) {
                 (void)sd_bus_reply_method_return(call->m, "s", call->report);
         else if (result == 0)
                 result = commit(call);
+        if (result == VM_E_UNPREPARED)
+                result = preparation_start(call->service, call->m, &call->change.prealloc,
+                                           &call->detail);
         if (result != 0 && call->is_preview)
                 error_reply(call->m, result, &call->detail);
         else if (result != 0)
@@ -128,6 +131,8 @@ static int start(sd_bus_message *m, OpenTransaction *open, bool is_preview) {
         call->open = open;
         call->m = sd_bus_message_ref(m);
         call->is_preview = is_preview;
+        /* Its memory is the transaction's. */
+        preparation_free(preparation_take(open->service, m));
         r = begin(call);
         if (r != 0)
                 done(r, call);

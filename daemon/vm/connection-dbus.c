@@ -224,7 +224,7 @@ static int refuse(sd_bus_error *error, int outcome, const Detail *detail) {
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Connection *connection = userdata;
         Service *service = connection->service;
-        bool held = false;
+        bool held = false, again = false;
         Detail detail;
         int r;
 
@@ -243,9 +243,12 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = gate_hold(&service->gate, m, &held, &detail);
         if (r != 0) {
                 gate_forget(&service->gate, m);
+                preparation_forget(service, m);
                 r = refuse(error, r, &detail);
+        } else if (!held) {
+                again = preparation_hand_out(service, m);
         }
-        if (!is_of_guestmapd(connection) && !held)
+        if (!is_of_guestmapd(connection) && !held && !again)
                 log_call(connection, m, error);
         if (r != 0)
                 return r;

@@ -26,7 +26,8 @@ static bool can_be_kept(const Region *region, const Edit *want) {
         if (region->kind != kind)
                 return false;
         if (region->backing &&
-            (region->backing->passed != want->passed || region->backing->offset != want->fd_offset))
+            (region->backing->spec.huge_page != want->memory.huge_page ||
+             region->backing->passed != want->passed || region->backing->offset != want->fd_offset))
                 return false;
         return kind != REGION_ALIAS || strcmp(region->target->name, want->target) == 0;
 }

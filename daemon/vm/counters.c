@@ -44,7 +44,7 @@ static int reason_of(int outcome) {
         case -ENOMEM:
                 return MAP_E_NO_MEMORY;
         case -ECANCELED:
-                return ABORT_CANCELLED;
+                return VM_E_CANCELLED;
         case VM_E_INVALID_ARGUMENTS:
                 return MAP_E_INVALID_ARGUMENT;
         default:

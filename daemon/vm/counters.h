@@ -18,11 +18,10 @@ typedef struct Counters Counters;
 
 /* Why a change did not come into force: a named outcome of it, or one of these. */
 enum {
-        ABORT_OTHER = 0, /* an outcome without a name */
-        ABORT_CANCELLED = VM_E_N,
-        ABORT_BY_CALLER,   /* Transaction.Abort */
-        ABORT_CALLER_LEFT, /* with a transaction that lived with it */
-        ABORT_IDLE,        /* a transaction that nobody has called for its timeout */
+        ABORT_OTHER = 0,          /* an outcome without a name */
+        ABORT_BY_CALLER = VM_E_N, /* Transaction.Abort */
+        ABORT_CALLER_LEFT,        /* with a transaction that lived with it */
+        ABORT_IDLE,               /* a transaction that nobody has called for its timeout */
         N_ABORTS,
 };
 

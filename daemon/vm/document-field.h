@@ -44,6 +44,7 @@ struct Entry {
         uint64_t data;
         HandlerSpec handler;
         const char *backing;
+        const char *numa_policy;
         json_object *properties;
         json_object *ioeventfds;
         json_object *coalesced;

@@ -33,8 +33,12 @@ typedef struct Verb Verb;
                 FLAG("romd", REGION_DIRECT_READ), FLAG("dirty-log", REGION_DIRTY_LOG)
 
 #define MEMORY_FIELDS                                                                              \
-        FIELD("backing", WORD, backing, 0),                                                        \
-        FIELD("fd-offset", NUMBER, edit.fd_offset, 0)
+        FIELD("backing", WORD, backing, 0), FIELD("fd-offset", NUMBER, edit.fd_offset, 0),         \
+                FIELD("hugepage-size", NUMBER, edit.memory.huge_page, 0),                          \
+                FIELD("prealloc", BOOL, edit.memory.prealloc, 0),                                  \
+                FIELD("numa-node", U32, edit.memory.node, PROPERTY_NODE),                          \
+                FIELD("numa-policy", WORD, numa_policy, 0),                                        \
+                FIELD("dump", BOOL, edit.memory.dump, 0)
 
 #define PROPERTY_FIELDS                                                                            \
         FIELD("size", SIZE, edit.size, PROPERTY_SIZE),                                             \

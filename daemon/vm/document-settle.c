@@ -53,10 +53,28 @@ static int settle_backing(Entry *entry, const JSONPath *path, Detail *detail) {
         return 0;
 }
 
+static int settle_memory(Entry *entry, const JSONPath *path, Detail *detail) {
+        Edit *edit = &entry->edit;
+        Detail why = {};
+        int r;
+
+        r = backing_spec_set_policy(&edit->memory, edit->mask & PROPERTY_NODE, entry->numa_policy,
+                                    edit->name, &why);
+        if (r > 0)
+                return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s", why.text);
+        if (!region_kind_has_backing(edit->kind) && !backing_spec_is_usual(&edit->memory))
+                return json_path_error(path, MAP_E_INVALID_KIND, detail,
+                                       "kind %s has no memory that could be made so",
+                                       region_kind_to_string(edit->kind));
+        return r;
+}
+
 int settle_new_region(Entry *entry, const JSONPath *path, Detail *detail) {
         int r;
 
         r = settle_backing(entry, path, detail);
+        if (r == 0)
+                r = settle_memory(entry, path, detail);
         return r ? r : settle_new(&entry->edit, path, detail);
 }
 

@@ -46,7 +46,8 @@ static int copy_edits(const EditList *from, EditList *to) {
         return r;
 }
 
-static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
+static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, const Prealloc *prealloc,
+                      Detail *detail) {
         int fd = edit->passed && fds ? named_fds_find(fds, edit->name) : -1;
 
         if (edit->verb == EDIT_SET_HANDLER && !edit->handler)
@@ -54,7 +55,9 @@ static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
                                   "region \"%s\": it has no handler on a socket, which SetHandler "
                                   "passes in",
                                   edit->name);
-        if (!edit->passed)
+        if (prealloc)
+                prealloc_give(prealloc, edit);
+        if (!edit->passed || edit->backing)
                 return vm_equip_edit(vm, edit, detail);
         if (fd < 0)
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
@@ -64,9 +67,10 @@ static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
         return vm_equip_passed(vm, edit, fd, edit->fd_offset, detail);
 }
 
-static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds, Detail *detail) {
+static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds,
+                 const Prealloc *prealloc, Detail *detail) {
         for (size_t i = first; i < edits->n; i++) {
-                int r = equip_edit(vm, &edits->items[i], fds, detail);
+                int r = equip_edit(vm, &edits->items[i], fds, prealloc, detail);
 
                 if (r > 0 && edits->numbered)
                         detail_prefix(detail, "edit %zu: ", i - first + 1);
@@ -97,8 +101,8 @@ static int check_fds(const Document *document, const NamedFDs *fds, Detail *deta
         return 0;
 }
 
-int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditList *edits,
-                   Detail *detail) {
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, const Prealloc *prealloc,
+                   EditList *edits, Detail *detail) {
         size_t first = edits->n;
         int r;
 
@@ -110,7 +114,7 @@ int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditLi
         edits->numbered = document->is_patch;
         r = document->is_patch ? copy_edits(&document->edits, edits)
                                : converge(&document->layout, vm->map, edits, detail);
-        return r ? r : equip(vm, edits, first, fds, detail);
+        return r ? r : equip(vm, edits, first, fds, prealloc, detail);
 }
 
 uint64_t edits_bytes_discarded(const EditList *edits, const Map *map, const char **ret_region) {

@@ -19,13 +19,16 @@
  *   enabled (true), readonly, nonvolatile, unmergeable, dirty-log (false)
  *   romd (true)                        of kind romd: direct-read mode
  *   backing ("fd"), fd-offset (0)      of memory that the caller passes in
+ *   hugepage-size, prealloc (false),   of memory: how it is made (backing-spec.h)
+ *   numa-node, numa-policy ("bind"),
+ *   dump (false)
  *   ioeventfds                         [{offset, length, match (false), data (0)}, …]
  *   coalesced                          [{offset, size}, …]
  *   handler                            {kind, value, min-width (1), max-width (8), unaligned
  *                                      (false)}
  * and an address space one of name and root. The verbs of a patch and what they take:
- *   add-region            name, kind, size, parent, offset, priority, backing, fd-offset, and the
- *                         flags above
+ *   add-region            name, kind, size, parent, offset, priority, backing, fd-offset, how
+ *                         memory is made, and the flags above
  *   add-alias             name, target, target-offset, size, parent, offset, priority, flags
  *   remove-region         name
  *   enable-region         name, enabled
@@ -45,6 +48,7 @@
 
 #include "daemon/vm/edit-list.h"
 #include "daemon/vm/named-fds.h"
+#include "daemon/vm/prealloc.h"
 #include "daemon/vm/vm.h"
 #include "lib/util/cancel.h"
 #include "lib/util/detail.h"
@@ -76,13 +80,14 @@ bool document_is_patch(const Document *document);
 /*
  * The edits that the document asks for, in an order in which they can be made on the map as it is
  * now (the tree, with whatever is checked out). Edits are equipped with what they need from the
- * host: backings, eventfds. For a layout: identity is the name; RAM of the same name and kind keeps
+ * host: backings, those that were made for it before in `prealloc`, or NULL, and eventfds. For a
+ * layout: identity is the name; RAM of the same name and kind keeps
  * its backing (a size beyond it is refused); what the document lacks is removed; of each (parent,
  * priority) group the fewest regions are re-placed. Any MapError or VMError that can be told before
  * an edit is made.
  */
-int document_edits(const Document *document, VM *vm, const NamedFDs *fds, EditList *edits,
-                   Detail *detail);
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, const Prealloc *prealloc,
+                   EditList *edits, Detail *detail);
 
 /*
  * The bytes of RAM whose contents are lost once the edits, not made yet, are committed. Unless NULL

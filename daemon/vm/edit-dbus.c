@@ -93,11 +93,14 @@ static void done(int result, void *userdata) {
         if (result == 0)
                 result = service_commit(call->service, &call->change, NULL, &generation,
                                         &call->detail);
-        if (result == 0 && call->tells_generation)
+        if (result == VM_E_UNPREPARED)
+                result = preparation_start(call->service, call->m, &call->change.prealloc,
+                                           &call->detail);
+        else if (result == 0 && call->tells_generation)
                 (void)sd_bus_reply_method_return(call->m, "t", generation);
         else if (result == 0)
                 (void)sd_bus_reply_method_return(call->m, NULL);
-        else
+        if (result != 0)
                 service_refuse(call->service, call->m, result, &call->detail);
         compaction_consider(call->service);
         gate_take_back(&call->service->gate);

@@ -66,6 +66,7 @@ static const FreeCall free_calls[] = {
         {GUESTMAP_INTERFACE_MAP, "FindFree"},
         {GUESTMAP_INTERFACE_VCPU, NULL},
         {GUESTMAP_INTERFACE_VM, "AddVCPU"},
+        {GUESTMAP_INTERFACE_VM, "Cancel"},
         {GUESTMAP_INTERFACE_VM, "Destroy"},
         {GUESTMAP_INTERFACE_VM, "Dump", is_dump_without_tree},
         {GUESTMAP_INTERFACE_VM, "GetAddressSpace"},

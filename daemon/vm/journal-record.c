@@ -115,7 +115,10 @@ static void write_add_region(JSONWriter *writer, const Edit *edit) {
         json_key(writer, "kind");
         json_string(writer, region_kind_to_string(edit->kind));
         write_new(writer, edit);
-        if (!edit->backing || !edit->backing->passed)
+        if (!edit->backing)
+                return;
+        json_region_memory(writer, &edit->backing->spec);
+        if (!edit->backing->passed)
                 return;
         json_key(writer, "backing");
         json_string(writer, "fd");

@@ -20,6 +20,27 @@ void json_region_flags(JSONWriter *writer, uint32_t which, uint32_t flags) {
         }
 }
 
+void json_region_memory(JSONWriter *writer, const BackingSpec *spec) {
+        if (spec->huge_page != 0) {
+                json_key(writer, "hugepage-size");
+                json_size(writer, spec->huge_page);
+        }
+        if (spec->prealloc) {
+                json_key(writer, "prealloc");
+                json_boolean(writer, true);
+        }
+        if (spec->policy != NUMA_ANYWHERE) {
+                json_key(writer, "numa-node");
+                json_number(writer, spec->node);
+                json_key(writer, "numa-policy");
+                json_string(writer, numa_policy_to_string(spec->policy));
+        }
+        if (spec->dump) {
+                json_key(writer, "dump");
+                json_boolean(writer, true);
+        }
+}
+
 void json_region_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd) {
         json_key(writer, "offset");
         json_hex(writer, ioeventfd->offset);

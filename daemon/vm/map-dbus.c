@@ -28,6 +28,8 @@ struct Request {
         uint32_t has_fd;
         uint64_t fd_offset;
         uint32_t has_fd_offset;
+        const char *numa_policy; /* borrowed from the message; NULL: none */
+        uint32_t has_numa_node;
 };
 
 struct Verb {
@@ -110,6 +112,11 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
                 OPTION_FLAG(edit, "dirty-log", REGION_DIRTY_LOG),
                 {"fd", 'h', &request->fd, 0, &request->has_fd, 1},
                 {"fd-offset", 't', &request->fd_offset, 0, &request->has_fd_offset, 1},
+                {"hugepage-size", 't', &edit->memory.huge_page},
+                {"prealloc", 'b', &edit->memory.prealloc},
+                {"numa-node", 'u', &edit->memory.node, 0, &request->has_numa_node, 1},
+                {"numa-policy", 's', &request->numa_policy},
+                {"dump", 'b', &edit->memory.dump},
                 OPTION_EXPECT(request),
         };
         int r;
@@ -128,6 +135,9 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
                                   "region \"%.128s\": option \"fd-offset\" needs option \"fd\"",
                                   edit->name);
+        if (r == 0)
+                r = backing_spec_set_policy(&edit->memory, request->has_numa_node,
+                                            request->numa_policy, edit->name, detail);
         return r;
 }
 
@@ -364,8 +374,9 @@ int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail
 }
 
 static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(edit_deinit) Edit edit = {};
         MapTarget *target = userdata;
+        _cleanup_(preparation_freep) Preparation *prepared = preparation_take(target->service, m);
+        _cleanup_(edit_deinit) Edit edit = {};
         Request request = {};
         uint64_t generation;
         Detail detail = {};
@@ -375,7 +386,9 @@ static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         edit = request.edit;
         if (r == 0 && request.has_expected)
                 r = map_target_expect(target, request.expected, &detail);
-        if (r == 0 && request.has_fd)
+        if (r == 0 && prepared)
+                prealloc_give(&prepared->memory, &edit);
+        if (r == 0 && request.has_fd && !edit.backing)
                 r = vm_equip_passed(target->service->vm, &edit, request.fd, request.fd_offset,
                                     &detail);
         if (r == 0 && !target->transaction)

@@ -69,7 +69,6 @@ static double commits(const Service *service) {
 static int tell_aborts(sd_bus_message *m, const MetricFamily *family, const Service *service) {
         static const char *const words[N_ABORTS] = {
                 [ABORT_OTHER] = "Other",
-                [ABORT_CANCELLED] = "Cancelled",
                 [ABORT_BY_CALLER] = "Abort",
                 [ABORT_CALLER_LEFT] = "CallerLeft",
                 [ABORT_IDLE] = "Idle",

@@ -17,8 +17,10 @@ enum {
 OpenTransaction *open_transaction_free(OpenTransaction *open) {
         if (!open)
                 return NULL;
-        if (open->link.next)
+        if (open->link.next) {
                 cds_list_del(&open->link);
+                preparations_cancel_at(open->service, open->path);
+        }
         sd_event_source_disable_unref(open->timer);
         transaction_free(open->staged);
         free(open->path);
@@ -36,8 +38,8 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         OpenTransaction *open = userdata;
         int r;
 
-        /* Nobody could have used it, or its use waits in line: its time begins anew. */
-        if (gate_is_busy(&open->service->gate)) {
+        /* Nobody could have used it, or its use waits: its time begins anew. */
+        if (gate_is_busy(&open->service->gate) || preparations_are_at(open->service, open->path)) {
                 r = open_transaction_touch(open);
                 return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }

@@ -40,7 +40,7 @@ void ration_close(Ration *ration) {
 }
 
 static bool has_to_ask(const Ration *ration, uint64_t bytes) {
-        return ration->is_limited && bytes > ration->held;
+        return ration->is_limited && bytes + ration->aside > ration->held;
 }
 
 bool ration_waits(Ration *ration, uint64_t bytes) {
@@ -57,7 +57,7 @@ bool ration_waits(Ration *ration, uint64_t bytes) {
 /* Under the lock. What is granted is held by then. */
 static int ask(Ration *ration, uint64_t bytes, Detail *detail) {
         if (!ration->is_closed) {
-                ration->wanted = bytes;
+                ration->wanted = bytes + ration->aside;
                 ration->is_asking = true;
                 (void)eventfd_write(ration->fd, 1);
         }
@@ -77,7 +77,7 @@ int ration_take(Ration *ration, uint64_t bytes, Detail *detail) {
         if (has_to_ask(ration, bytes))
                 r = ask(ration, bytes, detail);
         else
-                ration->held = MAX_OF(ration->held, bytes);
+                ration->held = MAX_OF(ration->held, bytes + ration->aside);
         pthread_mutex_unlock(&ration->lock);
         return r;
 }
@@ -86,7 +86,32 @@ void ration_settle(Ration *ration, uint64_t bytes) {
         if (!ration)
                 return;
         pthread_mutex_lock(&ration->lock);
-        ration->held = bytes;
+        ration->held = bytes + ration->aside;
+        pthread_mutex_unlock(&ration->lock);
+}
+
+void ration_set_aside(Ration *ration, uint64_t bytes) {
+        if (!ration)
+                return;
+        pthread_mutex_lock(&ration->lock);
+        ration->aside += bytes;
+        pthread_mutex_unlock(&ration->lock);
+}
+
+void ration_use(Ration *ration, uint64_t bytes) {
+        if (!ration)
+                return;
+        pthread_mutex_lock(&ration->lock);
+        ration->aside -= bytes;
+        pthread_mutex_unlock(&ration->lock);
+}
+
+void ration_put_back(Ration *ration, uint64_t bytes) {
+        if (!ration)
+                return;
+        pthread_mutex_lock(&ration->lock);
+        ration->aside -= bytes;
+        ration->held -= MIN_OF(bytes, ration->held);
         pthread_mutex_unlock(&ration->lock);
 }
 

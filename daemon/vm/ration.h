@@ -11,8 +11,9 @@
  *   thread: ration_take() ─▶ wish ………………………………… ▶ goes on, or is refused
  *   loop:                      └─▶ ration_wish() ─▶ ration_answer()
  *
- * I1: `held` is the most that the map has until the change under way is applied, and once it is:
- *     also while there is no limit, so that one that comes counts what there is.
+ * I1: `held` is the most that the map has until the change under way is applied, and once it is,
+ *     with what is set aside: also while there is no limit, so that one that comes counts what
+ *     there is.
  *
  * ration_take() and ration_settle() are for whoever has the tree; the loop, which grants, may not
  * wait for itself and asks ration_waits() first. For whoever works without a ration NULL is one
@@ -35,6 +36,7 @@ struct Ration {
         bool is_closed;
         bool is_asking;
         uint64_t held, wanted; /* bytes */
+        uint64_t aside;        /* of these, for what is prepared and not in the map yet */
         Detail refusal;        /* the last answer; empty: it was granted */
 };
 
@@ -50,6 +52,14 @@ bool ration_waits(Ration *ration, uint64_t bytes);
 int ration_take(Ration *ration, uint64_t bytes, Detail *detail);
 /* The map has so much, and no change is under way. */
 void ration_settle(Ration *ration, uint64_t bytes);
+
+/*
+ * Memory that was taken for a change that is taken back, and made again when the memory is there:
+ * set aside it outlives the change. Then it is used by that, or put back. Any thread.
+ */
+void ration_set_aside(Ration *ration, uint64_t bytes);
+void ration_use(Ration *ration, uint64_t bytes);
+void ration_put_back(Ration *ration, uint64_t bytes);
 
 /* Whether more is to be asked for, from what is returned on: that is held. */
 uint64_t ration_limit(Ration *ration, bool is_limited);

@@ -14,6 +14,7 @@
 #include "daemon/vm/recovery.h"
 #include "daemon/vm/vcpus.h"
 #include "lib/memory/handler-socket.h"
+#include "lib/memory/populate.h"
 
 static int find_memory(VM *vm, const Region *region, Detail *detail) {
         Backing *backing = region->backing;
@@ -26,6 +27,8 @@ static int find_memory(VM *vm, const Region *region, Detail *detail) {
                 vm->lost |= VM_LOST_MEMORY;
         r = fd < 0 ? backing_renew(backing, region->name, detail)
                    : backing_adopt(backing, region->name, fd, detail);
+        if (r == 0 && backing->spec.prealloc)
+                r = backing_populate(backing, region->name, NULL, detail);
         return r != 0 ? r : vm_keep_backing(vm, region->name, backing, detail);
 }
 

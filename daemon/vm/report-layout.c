@@ -82,7 +82,10 @@ static void report_zones(JSONWriter *writer, const Region *region) {
 static void report_backing(JSONWriter *writer, const Region *region, bool every) {
         const Backing *backing = region->backing;
 
-        if (!backing || (!every && !backing->passed))
+        if (!backing)
+                return;
+        json_region_memory(writer, &backing->spec);
+        if (!every && !backing->passed)
                 return;
         json_key(writer, "backing");
         if (every)

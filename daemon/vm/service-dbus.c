@@ -45,6 +45,8 @@ int service_new(Service **ret, sd_event *event) {
         service->event = sd_event_ref(event);
         service->map_target.service = service;
         jobs_init(&service->jobs, event);
+        jobs_init(&service->preparing, event);
+        CDS_INIT_LIST_HEAD(&service->preparations);
         CDS_INIT_LIST_HEAD(&service->connections);
         RB_INIT(&service->callers);
         gate_init(&service->gate, service);
@@ -66,6 +68,7 @@ int service_new(Service **ret, sd_event *event) {
 }
 
 Service *service_free(Service *service) {
+        Preparation *preparation, *next_preparation;
         Connection *connection, *next_connection;
         OpenTransaction *open, *next;
 
@@ -74,6 +77,10 @@ Service *service_free(Service *service) {
         if (service->ration.service)
                 ration_close(&service->ration.ration);
         jobs_deinit(&service->jobs);
+        jobs_deinit(&service->preparing);
+        cds_list_for_each_entry_safe(preparation, next_preparation, &service->preparations, link)
+                preparation_free(preparation);
+        sd_event_source_disable_unref(service->preparations_tick);
         sd_event_source_disable_unref(service->compaction);
         if (service->is_destroyed)
                 recovery_forget(&service->places);
@@ -103,6 +110,7 @@ Service *service_free(Service *service) {
 void service_caller_gone(Service *service, const char *name) {
         open_transactions_abandon(service, name);
         open_transactions_drop(service);
+        preparations_drop(service, name);
         watches_drop(service, name);
         dumps_drop(service, name);
         vcpu_calls_drop(service, name);
@@ -112,6 +120,7 @@ void service_caller_gone(Service *service, const char *name) {
 /* Of whoever has left. Transactions and calls that somebody works on go when he is done. */
 static void drop_calls(Service *service, const char *sender) {
         gate_disconnect(&service->gate, sender);
+        preparations_drop(service, sender);
         watches_drop(service, sender);
         dumps_drop(service, sender);
         vcpu_calls_drop(service, sender);

@@ -31,6 +31,7 @@
 #include "daemon/vm/job.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/metrics-dbus.h"
+#include "daemon/vm/preparation-dbus.h"
 #include "daemon/vm/ration-dbus.h"
 #include "daemon/vm/recovery.h"
 #include "daemon/vm/salvage-dbus.h"
@@ -54,6 +55,9 @@ struct Service {
         FDStore *store;    /* of the VM; borrowed, set before there is one; NULL: there is none */
         RationAsker ration;
         Jobs jobs;
+        Jobs preparing;                    /* jobs that take long, and no part of the tree */
+        struct cds_list_head preparations; /* of Preparation.link, oldest first */
+        sd_event_source *preparations_tick;
 
         char *path; /* of the VM object, and of the nodes below it */
         char *transaction_prefix;

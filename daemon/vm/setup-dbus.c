@@ -37,12 +37,9 @@ static int read_call(SetupCall *call) {
         const char *name, *id, *accelerator = "kvm", *memory_space = "memory";
         VMLimits limits = vm_limits_default;
         const Option options[] = {
-                {"accelerator", 's', &accelerator},
-                {"memory-space", 's', &memory_space},
-                {"layout", 's', &call->layout},
-                {"layout-fd", 'h', &call->layout_fd},
-                {"limits", OPTION_LIMITS, &limits},
-                {"durable", 'b', &call->durable},
+                {"accelerator", 's', &accelerator}, {"memory-space", 's', &memory_space},
+                {"layout", 's', &call->layout},     {"layout-fd", 'h', &call->layout_fd},
+                {"limits", OPTION_LIMITS, &limits}, {"durable", 'b', &call->durable},
         };
         uint32_t owner;
         int r;
@@ -92,12 +89,15 @@ static int load(SetupCall *call, const Cancel *cancel) {
                 return r;
         change_begin(&change, call->vm);
         change.cancel = cancel;
-        r = document_edits(document, call->vm, NULL, &edits, detail);
+        r = document_edits(document, call->vm, NULL, NULL, &edits, detail);
         document = document_free(document);
         if (r == 0)
                 r = change_edits(&change, &edits, detail);
         if (r == 0)
                 r = change_prepare(&change, detail);
+        /* Nobody waits for the tree of a VM that is not there yet. */
+        if (r == 0)
+                r = change_populate(&change, detail);
         if (r == 0)
                 r = change_record(&change, detail);
         return r ? r : change_apply(&change, detail);

@@ -308,6 +308,23 @@ static int method_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error
         return sd_event_exit(service->event, EXIT_SUCCESS);
 }
 
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *region;
+        Detail detail;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &region);
+        if (r < 0)
+                return r;
+        r = preparation_cancel(userdata, region, &detail);
+        return r != 0 ? error_from_outcome(error, r, &detail) : sd_bus_reply_method_return(m, NULL);
+}
+
+static int get_preparing(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return preparations_append(userdata, reply);
+}
+
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const VM *vm = ((const Service *)userdata)->vm;
@@ -354,9 +371,8 @@ static int get_lost(sd_bus *bus, const char *path, const char *interface, const 
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_directory(sd_bus *bus, const char *path, const char *interface,
-                         const char *property, sd_bus_message *reply, void *userdata,
-                         sd_bus_error *error) {
+static int get_directory(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const Service *service = userdata;
         const Record *record = service->vm->record;
         const char *directory = !record                    ? ""
@@ -429,6 +445,8 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetBacking", SD_BUS_ARGS("t", id, "b", writable),
                                 SD_BUS_RESULT("h", fd, "t", size), method_get_backing,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("s", region), SD_BUS_NO_RESULT, method_cancel,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("AddVCPU", SD_BUS_ARGS("u", index, "a{sv}", options),
                                 SD_BUS_RESULT("o", vcpu), method_add_vcpu,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
@@ -467,6 +485,8 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Regions", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("RAMBytes", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("TrappedBytes", "t", get_number64, 0, 0),
+        SD_BUS_PROPERTY("Preparing", "a(stt)", get_preparing, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("PauseUSec", "a{st}", get_pause_usec, 0, 0),
         SD_BUS_SIGNAL_WITH_ARGS("Committed",
                                 SD_BUS_ARGS("t", generation, "t", previous,

@@ -18,6 +18,8 @@ enum VMError {
         VM_E_NOT_SUPPORTED,
         VM_E_NO_SUCH_VCPU,
         VM_E_NO_SPACE, /* for what is to outlive the process */
-        VM_E_DAMAGED,  /* a file of our own; no caller gets to see it */
+        VM_E_CANCELLED,
+        VM_E_UNPREPARED, /* not an error: memory has to be populated first */
+        VM_E_DAMAGED,    /* a file of our own; no caller gets to see it */
         VM_E_N,
 };

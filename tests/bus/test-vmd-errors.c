@@ -180,8 +180,8 @@ static void test_in_use(void **state) {
 static void test_options(void **state) {
         Rig *rig = rig_new_full();
 
-        REFUSED(rig, "InvalidArgs: unknown option \"prealloc\"", "Map.AddRegion", "sststia{sv}",
-                "x", "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "prealloc", "b", true);
+        REFUSED(rig, "InvalidArgs: unknown option \"preheat\"", "Map.AddRegion", "sststia{sv}",
+                "x", "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "preheat", "b", true);
         REFUSED(rig, "InvalidArgs: option \"readonly\" is of type s, not b", "Map.AddRegion",
                 "sststia{sv}", "x", "ram", UINT64_C(0x1000), "", UINT64_C(0), 0, 1, "readonly", "s",
                 "yes");

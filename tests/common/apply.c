@@ -44,7 +44,7 @@ int try_apply(VM *vm, const char *text, Applied *ret, Detail *detail) {
         r = document_parse(&document, text, strlen(text), &vm_limits_default, detail);
         if (r != 0)
                 return r;
-        r = document_edits(document, vm, NULL, &edits, detail);
+        r = document_edits(document, vm, NULL, NULL, &edits, detail);
         if (r != 0)
                 return r;
         applied.n_edits = edits.n;

@@ -43,6 +43,8 @@ static int finish(Change *change, Detail *detail) {
 
         r = change_prepare(change, detail);
         if (r == 0)
+                r = change_populate(change, detail);
+        if (r == 0)
                 r = change_record(change, detail);
         return r != 0 ? r : change_apply(change, detail);
 }
@@ -57,7 +59,7 @@ int home_apply(Home *home, const char *patch, Detail *detail) {
         if (r != 0)
                 return r;
         change_begin(&change, home->vm);
-        r = document_edits(document, home->vm, NULL, &edits, detail);
+        r = document_edits(document, home->vm, NULL, NULL, &edits, detail);
         if (r == 0)
                 r = change_edits(&change, &edits, detail);
         return r != 0 ? r : finish(&change, detail);

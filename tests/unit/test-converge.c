@@ -33,7 +33,7 @@ static char *edits_of(VM *vm, const char *text) {
         Detail detail = {};
 
         if (document_parse(&document, text, strlen(text), &vm_limits_default, &detail) != 0 ||
-            document_edits(document, vm, NULL, &edits, &detail) != 0)
+            document_edits(document, vm, NULL, NULL, &edits, &detail) != 0)
                 fail_msg("%s: %s", text, detail.text);
         return edits_text(&edits);
 }

@@ -38,7 +38,7 @@ static void assert_edits(const char *text, const char *expected) {
         Detail detail = {};
 
         if (document_parse(&document, text, strlen(text), &vm_limits_default, &detail) != 0 ||
-            document_edits(document, vm, NULL, &edits, &detail) != 0)
+            document_edits(document, vm, NULL, NULL, &edits, &detail) != 0)
                 fail_msg("%s: %s", text, detail.text);
         assert_text(edits_text(&edits), expected);
 }
@@ -372,7 +372,7 @@ static void test_edits_are_equipped(void **state) {
         assert_int_equal(document_parse(&document, text, strlen(text), &vm_limits_default, NULL),
                          0);
         assert_true(document_is_patch(document));
-        assert_int_equal(document_edits(document, vm, NULL, &edits, NULL), 0);
+        assert_int_equal(document_edits(document, vm, NULL, NULL, &edits, NULL), 0);
         assert_int_equal(edits.items[0].backing->size, 4096);
         assert_true(edits.items[1].ioeventfd->fd >= 0);
         assert_int_equal(edits.items[1].ioeventfd->offset, 8);

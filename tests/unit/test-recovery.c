@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/vm/change.h"
@@ -91,6 +92,8 @@ static void test_every_verb(void **state) {
                 PATCH("{\"remove-ioeventfd\": {\"region\": \"m\", \"offset\": 8, \"length\": 4, "
                       "\"match\": true, \"data\": 7}}"),
                 PATCH("{\"move-region\": {\"name\": \"rom\", \"parent\": \"\"}}"),
+                PATCH("{\"add-region\": {\"name\": \"made\", \"kind\": \"ram\", \"size\": 4096, "
+                      "\"prealloc\": true, \"dump\": true}}"),
                 PATCH("{\"clear-coalesced\": {\"region\": \"m\"}}"),
                 PATCH("{\"remove-address-space\": {\"name\": \"dma\"}}" AND
                       "{\"remove-region\": {\"name\": \"rom\"}}"),
@@ -102,6 +105,21 @@ static void test_every_verb(void **state) {
                 must_be_the_same_again(home);
         }
         assert_int_equal(home->vm->map->generation, 1 + ELEMENTS_OF(patches));
+}
+
+/* Memory that is gone is made anew as it was said to be: all of it is there. */
+static void test_prealloc(void **state) {
+        const Region *region;
+        struct stat status;
+        Home *home = *state;
+
+        home_must_apply(home, PATCH("{\"add-region\": {\"name\": \"dimm0\", \"kind\": \"ram\", "
+                                    "\"size\": \"1MiB\", \"prealloc\": true}}"));
+        home_must_restart(home);
+        region = map_find_region(home->vm->map, "dimm0");
+        assert_true(backing_is_populated(region->backing));
+        assert_int_equal(fstat(region->backing->fd, &status), 0);
+        assert_int_equal(status.st_blocks * 512, 1 << 20);
 }
 
 static void test_numbers_never_run_backwards(void **state) {
@@ -562,11 +580,12 @@ static void test_nothing_to_recover(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-UNIT_TESTS(TEST(test_new_vm), TEST(test_every_verb), TEST(test_numbers_never_run_backwards),
-           TEST(test_what_fails_is_not_there), TEST(test_cut_anywhere), TEST(test_flipped_anywhere),
-           TEST(test_disk_full), TEST(test_large_record), TEST(test_compaction),
-           TEST(test_compaction_interrupted), TEST(test_facts), TEST(test_facts_disk_full),
-           TEST(test_dirty_pages), TEST(test_refused_is_left_out),
-           TEST(test_not_refused_is_tried_again), TEST(test_confirmed_is_not_left_out),
-           TEST(test_refused_never_comes_back), TEST(test_refused_before_power_fails),
-           TEST(test_broken), TEST(test_name_is_durable), TEST(test_nothing_to_recover));
+UNIT_TESTS(TEST(test_new_vm), TEST(test_every_verb), TEST(test_prealloc),
+           TEST(test_numbers_never_run_backwards), TEST(test_what_fails_is_not_there),
+           TEST(test_cut_anywhere), TEST(test_flipped_anywhere), TEST(test_disk_full),
+           TEST(test_large_record), TEST(test_compaction), TEST(test_compaction_interrupted),
+           TEST(test_facts), TEST(test_facts_disk_full), TEST(test_dirty_pages),
+           TEST(test_refused_is_left_out), TEST(test_not_refused_is_tried_again),
+           TEST(test_confirmed_is_not_left_out), TEST(test_refused_never_comes_back),
+           TEST(test_refused_before_power_fails), TEST(test_broken), TEST(test_name_is_durable),
+           TEST(test_nothing_to_recover));

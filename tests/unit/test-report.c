@@ -137,7 +137,7 @@ static json_object *dry_run(VM *vm, const char *document_text) {
         assert_int_equal(document_parse(&document, document_text, strlen(document_text),
                                         &vm_limits_default, NULL),
                          0);
-        assert_int_equal(document_edits(document, vm, NULL, &edits, NULL), 0);
+        assert_int_equal(document_edits(document, vm, NULL, NULL, &edits, NULL), 0);
         discarded = edits_bytes_discarded(&edits, vm->map, NULL);
         for (size_t i = 0; i < edits.n; i++)
                 assert_int_equal(map_edit(vm->map, &edits.items[i], NULL), 0);

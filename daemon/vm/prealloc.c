@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/vm/prealloc.h"
+#include "lib/memory/populate.h"
+#include "lib/util/array.h"
+
+void prealloc_deinit(Prealloc *list) {
+        for (size_t i = 0; i < list->n; i++) {
+                backing_unref(list->items[i].backing);
+                free(list->items[i].name);
+        }
+        free(list->items);
+        *list = (Prealloc){};
+}
+
+int prealloc_note(Prealloc *list, const Edit *edit) {
+        const Backing *backing = edit->backing;
+        char *name;
+        int r;
+
+        if (!backing || !backing->spec.prealloc || backing_is_populated(backing))
+                return 0;
+        r = array_reserve(&list->items, &list->allocated, list->n, 1);
+        if (r < 0)
+                return r;
+        name = strdup(edit->name);
+        if (!name)
+                return -ENOMEM;
+        list->items[list->n++] = (PreallocItem){name, backing_ref(edit->backing)};
+        return 0;
+}
+
+PreallocItem *prealloc_find(const Prealloc *list, const char *name) {
+        for (size_t i = 0; i < list->n; i++)
+                if (strcmp(list->items[i].name, name) == 0)
+                        return &list->items[i];
+        return NULL;
+}
+
+void prealloc_give(const Prealloc *list, Edit *edit) {
+        const PreallocItem *item =
+                edit->verb == EDIT_ADD_REGION ? prealloc_find(list, edit->name) : NULL;
+
+        if (item && !edit->backing && item->backing->size == edit->size)
+                edit->backing = backing_ref(item->backing);
+}
+
+uint64_t prealloc_bytes(const Prealloc *list) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < list->n; i++)
+                bytes += list->items[i].backing->size;
+        return bytes;
+}
+
+int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < list->n; i++)
+                r = backing_populate(list->items[i].backing, list->items[i].name, cancel, detail);
+        for (size_t i = 0; r != 0 && i < list->n; i++)
+                backing_give_back(list->items[i].backing);
+        return r;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Prealloc: memory of regions that are to be added, which is to be populated first
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/memory/edit.h"
+#include "lib/util/cancel.h"
+#include "lib/util/detail.h"
+
+typedef struct Prealloc Prealloc;
+typedef struct PreallocItem PreallocItem;
+
+struct PreallocItem {
+        char *name; /* of the region */
+        Backing *backing;
+};
+
+struct Prealloc {
+        PreallocItem *items;
+        size_t n;
+        size_t allocated;
+};
+
+void prealloc_deinit(Prealloc *list);
+
+/* Notes an edit if it adds memory that is to be populated, and is not yet. -ENOMEM. */
+int prealloc_note(Prealloc *list, const Edit *edit);
+/* Gives an edit that adds a region of that name and size the memory that was made for it. */
+void prealloc_give(const Prealloc *list, Edit *edit);
+
+/* NULL: there is no such region. */
+PreallocItem *prealloc_find(const Prealloc *list, const char *name);
+/* The bytes of all. */
+uint64_t prealloc_bytes(const Prealloc *list);
+/* Any outcome of backing_populate(). If one fails nothing is left of the others, either. */
+int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail);

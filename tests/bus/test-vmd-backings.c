@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * How memory is made, said in calls and in documents: it is so, is said again by layouts, and what
+ * cannot be is refused in words
+ */
+
+#include <string.h>
+
+#include "tests/bus/rig.h"
+#include "tests/common/huge-pages.h"
+#include "tests/common/unit.h"
+
+#define SIZE UINT64_C(0x400000)
+
+/* An option of AddRegion's, and what is said of it. */
+typedef struct Refused {
+        const char *kind;
+        uint64_t size;
+        const char *option, *type;
+        union {
+                uint64_t number;
+                const char *word;
+        };
+        const char *answer;
+} Refused;
+
+static const char *add_with(Rig *rig, const Refused *refused) {
+        if (*refused->type == 's')
+                return rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", refused->kind,
+                                refused->size, "", UINT64_C(0), 0, 1, refused->option,
+                                refused->type, refused->word);
+        if (*refused->type == 't')
+                return rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", refused->kind,
+                                refused->size, "", UINT64_C(0), 0, 1, refused->option,
+                                refused->type, refused->number);
+        return rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", refused->kind,
+                        refused->size, "", UINT64_C(0), 0, 1, refused->option, refused->type,
+                        (uint32_t)refused->number);
+}
+
+static void test_refused(void **state) {
+        static const Refused all[] = {
+                {"ram",
+                 SIZE,
+                 "hugepage-size",
+                 "t",
+                 {.number = 3 << 20},
+                 "InvalidArgs: memory of \"dimm0\": there are no huge pages of 3MiB; the host "
+                 "has: "},
+                {"ram",
+                 SIZE,
+                 "hugepage-size",
+                 "u",
+                 {.number = 1},
+                 "InvalidArgs: option \"hugepage-size\" is of type u, not t"},
+                {"ram",
+                 SIZE,
+                 "numa-node",
+                 "u",
+                 {.number = 1023},
+                 "InvalidArgs: memory of \"dimm0\": there is no NUMA node 1023"},
+                {"ram",
+                 SIZE,
+                 "numa-policy",
+                 "s",
+                 {.word = "bind"},
+                 "InvalidArgs: memory of \"dimm0\": a numa-policy needs a numa-node"},
+                {"mmio",
+                 SIZE,
+                 "prealloc",
+                 "b",
+                 {.number = 1},
+                 "InvalidKind: region \"dimm0\": how memory is made is for memory, this is mmio"},
+                {"container",
+                 SIZE,
+                 "hugepage-size",
+                 "t",
+                 {.number = HUGE_2M},
+                 "InvalidKind: region \"dimm0\": how memory is made is for memory, this is "
+                 "container"},
+        };
+        Rig *rig = rig_new_vm();
+        char *before = rig_state(rig);
+
+        for (size_t i = 0; i < ELEMENTS_OF(all); i++) {
+                const char *answer = add_with(rig, &all[i]);
+
+                if (strncmp(answer, all[i].answer, strlen(all[i].answer)) != 0)
+                        fail_msg("%s", answer);
+        }
+        assert_text(rig_state(rig), before);
+        free(before);
+        rig_free(rig);
+}
+
+#define LAYOUT(region) "{\"guestmap\": 1, \"regions\": [{" region "}]}"
+#define DIMM           "\"name\": \"dimm0\", \"kind\": \"ram\", \"size\": \"4MiB\", "
+
+static const char *apply(Rig *rig, const char *document) {
+        return rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", document, 0);
+}
+
+static void test_refused_in_documents(void **state) {
+        static const struct {
+                const char *document, *answer;
+        } all[] = {
+                {LAYOUT(DIMM "\"numa-policy\": \"bind\""),
+                 "InvalidDocument: regions[0]: memory of \"dimm0\": a numa-policy needs a "
+                 "numa-node"},
+                {LAYOUT(DIMM "\"numa-node\": 0, \"numa-policy\": \"near\""),
+                 "InvalidDocument: regions[0]: memory of \"dimm0\": numa-policy \"near\" is "
+                 "neither bind nor preferred"},
+                {LAYOUT("\"name\": \"m\", \"kind\": \"mmio\", \"size\": 1, \"dump\": true"),
+                 "InvalidKind: regions[0]: kind mmio has no memory that could be made so"},
+                {LAYOUT(DIMM "\"prealloc\": 1"),
+                 "InvalidDocument: regions[0].prealloc: must be true or false, not 1 (int)"},
+                {LAYOUT(DIMM "\"hugepage-size\": \"3MiB\""),
+                 "InvalidArgs: memory of \"dimm0\": there are no huge pages of 3MiB; the host "
+                 "has: "},
+        };
+        Rig *rig = rig_new_vm();
+        char *before = rig_state(rig);
+
+        for (size_t i = 0; i < ELEMENTS_OF(all); i++) {
+                const char *answer = apply(rig, all[i].document);
+
+                if (strncmp(answer, all[i].answer, strlen(all[i].answer)) != 0)
+                        fail_msg("%s", answer);
+        }
+        assert_text(rig_state(rig), before);
+        free(before);
+        rig_free(rig);
+}
+
+static bool has_node(void) {
+        if (access("/sys/devices/system/node/node0", F_OK) == 0)
+                return true;
+        print_message("# the kernel knows no nodes\n");
+        return false;
+}
+
+/* What AddRegion was told a layout tells, and makes again. */
+static void test_layout(void **state) {
+        static const char made[] =
+                "\"prealloc\":true,\"numa-node\":0,\"numa-policy\":\"preferred\","
+                "\"dump\":true";
+        char *layout, *text;
+        Rig *rig;
+
+        if (!has_node())
+                skip();
+        rig = rig_new_vm();
+        rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", "ram", SIZE, "", UINT64_C(0),
+                 0, 4, "prealloc", "b", 1, "numa-node", "u", 0, "numa-policy", "s", "preferred",
+                 "dump", "b", 1);
+        assert_string_equal(rig->text, "2");
+        layout = strdup(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0));
+        assert_non_null(strstr(layout, made));
+        rig_free(rig);
+
+        rig = rig_new_vm();
+        apply(rig, layout);
+        text = strdup(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0));
+        assert_text(text, layout);
+        free(layout);
+        rig_free(rig);
+}
+
+/* What is there stays as it is; pages of another size are other memory. */
+static void test_what_is_there(void **state) {
+        Rig *rig = rig_new_vm();
+        HugePages pages;
+
+        apply(rig, LAYOUT(DIMM "\"dump\": false"));
+        assert_non_null(strstr(apply(rig, LAYOUT(DIMM "\"dump\": true")), "\"edits\":0,"));
+        if (!huge_pages_take(&pages, HUGE_2M, 2)) {
+                print_message("# the host gives no huge pages\n");
+                rig_free(rig);
+                skip();
+        }
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}",
+                                     LAYOUT(DIMM "\"hugepage-size\": \"2MiB\""), 1, "keep-memory",
+                                     "b", 1),
+                            "InUse: region \"dimm0\" would lose its contents, of 0x400000 bytes of "
+                            "RAM in all, and keep-memory is set");
+        assert_non_null(strstr(apply(rig, LAYOUT(DIMM "\"hugepage-size\": \"2MiB\"")),
+                               "\"bytes-discarded\":4194304"));
+        assert_non_null(strstr(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0),
+                               "\"hugepage-size\":\"0x200000\""));
+        rig_free(rig);
+        huge_pages_give_back(&pages);
+}
+
+/* Of huge pages it is memory as any: it can be read and written, and has a slot. */
+static void test_huge(void **state) {
+        Rig *rig = rig_new_vm();
+        HugePages pages;
+
+        if (!huge_pages_take(&pages, HUGE_2M, 2)) {
+                print_message("# the host gives no huge pages\n");
+                rig_free(rig);
+                skip();
+        }
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", "ram",
+                                     SIZE, "system", UINT64_C(0), 0, 3, "hugepage-size", "t",
+                                     HUGE_2M, "prealloc", "b", 1, "dump", "b", 1),
+                            "2");
+        assert_string_equal(
+                rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", SIZE - 2, 2, 'g', 'm'), "");
+        assert_string_equal(
+                rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", SIZE - 3, UINT64_C(3)),
+                "[0, 103, 109]");
+        assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 0 4194303 0 1 0)]");
+        assert_string_equal(rig_remove(rig, RIG_VM, "dimm0"), "3");
+        rig_free(rig);
+        huge_pages_give_back(&pages);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_refused), cmocka_unit_test(test_refused_in_documents),
+           cmocka_unit_test(test_layout), cmocka_unit_test(test_what_is_there),
+           cmocka_unit_test(test_huge));
