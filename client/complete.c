@@ -37,6 +37,8 @@ static const Argument arguments_known[] = {
         {"COLUMN", .words = "name state owner generation commits exits slots mapped resident "
                             "dirty"},
         {"FORMAT", .words = "openmetrics prometheus"},
+        {"--hugepage-size", .words = "2MiB 1GiB"},
+        {"--numa-policy", .words = "bind preferred"},
         {"FILE", .shell = "files"},
         {"DIR", .shell = "files"},
         {"TREE", .shell = "files"},

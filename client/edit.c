@@ -6,6 +6,7 @@
 #include "api/names.h"
 #include "client/edit.h"
 #include "client/json-print.h"
+#include "client/progress.h"
 
 int edit_path(Client *client, const char *vm, char **ret) {
         const char *transaction = client->options[OPTION_TRANSACTION];
@@ -117,7 +118,7 @@ int edit_close(Client *client, sd_bus_message *message) {
         r = sd_bus_message_close_container(message);
         if (r < 0)
                 return client_cannot_ask(r);
-        r = client_call(client, message, &reply);
+        r = progress_call(client, message, &reply);
         return r < 0 ? r : edit_print_generation(client, reply);
 }
 

@@ -10,6 +10,9 @@
 #define NEW_OPTIONS                                                                                \
         (PLACE_OPTIONS | OPTION_BIT(OPTION_DISABLED) | OPTION_BIT(OPTION_READONLY) |               \
          OPTION_BIT(OPTION_NONVOLATILE) | OPTION_BIT(OPTION_UNMERGEABLE))
+#define MEMORY_OPTIONS                                                                             \
+        (OPTION_BIT(OPTION_HUGEPAGE_SIZE) | OPTION_BIT(OPTION_PREALLOC) |                          \
+         OPTION_BIT(OPTION_NUMA_NODE) | OPTION_BIT(OPTION_NUMA_POLICY) | OPTION_BIT(OPTION_DUMP))
 #define PLUG_OPTIONS                                                                               \
         (PLACE_OPTIONS | OPTION_BIT(OPTION_SIZE) | OPTION_BIT(OPTION_ALIGN) |                      \
          OPTION_BIT(OPTION_WINDOW) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_SPACE) |          \
@@ -112,10 +115,15 @@ const Verb verbs[] = {
 
         {.help = "Edits"},
         {"add", "VM NAME KIND SIZE [PARENT [OFFSET]]", "Add a region",
-         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG), .run = verb_add,
+         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG) | MEMORY_OPTIONS, .run = verb_add,
          .more = "It is placed if a parent is given. KIND is container, ram, rom, romd, mmio or "
                  "reserved.",
-         .example = "guestmapctl add pc dimm0 ram 1GiB system 4GiB"},
+         .example = "guestmapctl add pc dimm0 ram 1GiB system 4GiB\n"
+                    "guestmapctl add pc dimm1 ram 1GiB --hugepage-size=2MiB --prealloc"},
+        {"cancel", "VM REGION", "End the preparation of a region's memory", .run = verb_cancel,
+         .more = "Whoever waits for it, as add with --prealloc does, gets the error Cancelled, and "
+                 "nothing is left of what was asked for.",
+         .example = "guestmapctl cancel pc dimm1"},
         {"alias", "VM NAME TARGET TARGET-OFFSET SIZE [PARENT [OFFSET]]",
          "Add a window onto another region", NEW_OPTIONS, .run = verb_alias,
          .more = "It is placed if a parent is given.",

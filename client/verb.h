@@ -60,6 +60,7 @@ int verb_destroy(Client *client, char **arguments);
 int verb_show(Client *client, char **arguments);
 
 int verb_add(Client *client, char **arguments);
+int verb_cancel(Client *client, char **arguments);
 int verb_alias(Client *client, char **arguments);
 int verb_remove(Client *client, char **arguments);
 int verb_enable(Client *client, char **arguments);

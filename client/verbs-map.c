@@ -7,6 +7,7 @@
 #include "api/names.h"
 #include "client/edit.h"
 #include "client/layout.h"
+#include "client/progress.h"
 #include "client/report.h"
 #include "client/verb.h"
 
@@ -51,7 +52,7 @@ static int call_apply(Client *client, char **arguments, bool dry_run, sd_bus_mes
         r = append_apply_options(client, request, dry_run);
         if (r < 0)
                 return r;
-        return client_call(client, request, ret_reply);
+        return progress_call(client, request, ret_reply);
 }
 
 static int dry_run(Client *client, char **arguments) {

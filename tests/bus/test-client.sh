@@ -458,6 +458,39 @@ test_plug_race() {
                 flat hot memory
 }
 
+# What it prints on a terminal while it waits, with the ends of lines that make it a bar.
+bar_of() {
+        script -qec "'$ctl' --address='$address' $*" /dev/null
+}
+
+test_host_memory() {
+        ctl create made --accelerator=none
+        does "memory of the host's" add made ram ram 1MiB system --numa-node=0 \
+                --numa-policy=preferred --dump
+        run --json=short export made
+        [[ $out == *'"numa-node":0,"numa-policy":"preferred","dump":true'* ]] &&
+                verdict "it is exported" yes || verdict "it is exported" no
+        does "all of it at once" add made all ram 1MiB --prealloc
+        refuses "no such pages" 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
+                add made x ram 3MiB --hugepage-size=3MiB
+        refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
+                add made x ram 1MiB --numa-node=1000
+        refuses "a node that is none" 'numa-node "near"*' add made x ram 1MiB --numa-node=near
+        refuses "memory of a device" 'InvalidKind: region "x"*' add made x mmio 1 --prealloc
+        refuses "more than there is" 'NoMemory: memory of "x": needs 0x80000000000 bytes*' \
+                add made x ram 8TiB --prealloc
+        refuses "cancel nothing" 'NoSuchRegion: no region "all" is being prepared' \
+                cancel made all
+        if command -v script >/dev/null; then
+                out=$(bar_of add made large ram 1GiB --prealloc)
+                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K' ]] &&
+                        verdict "a bar on a terminal" yes || verdict "a bar on a terminal" no
+        else
+                verdict "a bar on a terminal # SKIP there is no script(1)" yes
+        fi
+        ctl destroy made
+}
+
 test_plug() {
         local id
         ctl create hot --accelerator=none
@@ -926,6 +959,7 @@ test_edits
 test_views
 test_sticky_slots
 test_memory
+test_host_memory
 test_dirty
 test_devices
 test_plug

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/names.h"
+#include "client/number.h"
+#include "client/progress.h"
+
+typedef struct Progress Progress;
+
+enum {
+        FIRST_ASK_USEC = 20000, /* most calls are answered by then */
+        ASK_USEC = 200000,
+        BAR_COLUMNS = 40,
+        NAME_BYTES = 24, /* a longer name would not fit beside the bar */
+};
+
+struct Progress {
+        Client *client;
+        char *vm;              /* path; NULL: nobody is there to see how far it has come */
+        sd_bus_message *reply; /* to the call */
+        bool is_asking;
+        bool has_bar;
+        uint64_t ask_at; /* CLOCK_MONOTONIC */
+};
+
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The bar */
+
+static void draw(Progress *progress, const char *name, uint64_t n, uint64_t there, uint64_t size) {
+        unsigned percent = (unsigned)((double)there / (double)size * 100);
+        int filled = (int)((double)there / (double)size * BAR_COLUMNS);
+        char what[64];
+
+        if (n == 1 && strlen(name) <= NAME_BYTES)
+                snprintf(what, sizeof(what), "%s", name);
+        else
+                snprintf(what, sizeof(what), "%" PRIu64 " region%s", n, PLURAL(n));
+        fprintf(stderr, "\r%s [%.*s%*s] %3u%% of %s\033[K", what, filled,
+                "########################################", BAR_COLUMNS - filled, "", percent,
+                number_size(size).text);
+        fflush(stderr);
+        progress->has_bar = true;
+}
+
+static void erase(Progress *progress) {
+        if (progress->has_bar)
+                fputs("\r\033[K", stderr);
+        progress->has_bar = false;
+}
+
+/* All that the VM prepares, as one: a call may bring several regions. */
+static int show(Progress *progress, sd_bus_message *reply) {
+        uint64_t n = 0, there = 0, size = 0, item_there, item_size;
+        const char *name = "", *item;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'v', "a(stt)");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(stt)");
+        while (r >= 0 &&
+               (r = sd_bus_message_read(reply, "(stt)", &item, &item_there, &item_size)) > 0) {
+                name = item;
+                there += item_there;
+                size += item_size;
+                n++;
+        }
+        if (r >= 0 && size > 0)
+                draw(progress, name, n, there, size);
+        return r;
+}
+
+static int on_preparing(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Progress *progress = userdata;
+
+        progress->is_asking = false;
+        progress->ask_at = now_usec() + ASK_USEC;
+        /* Who may not look sees no bar, and gets the answer all the same. */
+        if (!sd_bus_message_is_method_error(m, NULL) && !progress->reply)
+                (void)show(progress, m);
+        return 0;
+}
+
+static int ask(Progress *progress) {
+        progress->is_asking = true;
+        return sd_bus_call_method_async(progress->client->bus, NULL, GUESTMAP_SERVICE, progress->vm,
+                                        "org.freedesktop.DBus.Properties", "Get", on_preparing,
+                                        progress, "ss", GUESTMAP_INTERFACE_VM, "Preparing");
+}
+
+/* The call */
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Progress *progress = userdata;
+
+        progress->reply = sd_bus_message_ref(m);
+        return 0;
+}
+
+static int wait_a_little(Progress *progress) {
+        uint64_t now = now_usec();
+
+        if (!progress->vm || progress->is_asking)
+                return sd_bus_wait(progress->client->bus, UINT64_MAX);
+        if (now >= progress->ask_at)
+                return ask(progress);
+        return sd_bus_wait(progress->client->bus, progress->ask_at - now);
+}
+
+/* Until both are answered: nothing of ours is left on the connection. */
+static int wait_for_reply(Progress *progress) {
+        int r = 0;
+
+        while (r >= 0 && (!progress->reply || progress->is_asking)) {
+                r = sd_bus_process(progress->client->bus, NULL);
+                if (r == 0 && !progress->reply)
+                        r = wait_a_little(progress);
+                else if (r == 0)
+                        r = sd_bus_wait(progress->client->bus, UINT64_MAX);
+        }
+        return r;
+}
+
+/* A transaction is below the VM that it is of. */
+static char *vm_of(sd_bus_message *request) {
+        const char *path = sd_bus_message_get_path(request);
+        const char *name = path + strlen(GUESTMAP_PATH_VM "/");
+
+        return must(strndup(path, strlen(GUESTMAP_PATH_VM "/") + strcspn(name, "/")));
+}
+
+static int try(Progress *progress, sd_bus_message *request, sd_bus_error *error) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        int r;
+
+        r = sd_bus_call_async(progress->client->bus, &slot, request, on_reply, progress,
+                              UINT64_MAX);
+        if (r >= 0)
+                r = wait_for_reply(progress);
+        erase(progress);
+        if (r < 0 || !sd_bus_message_is_method_error(progress->reply, NULL))
+                return r;
+        return sd_bus_error_copy(error, sd_bus_message_get_error(progress->reply));
+}
+
+int progress_try(Client *client, sd_bus_message *request, sd_bus_error *error,
+                 sd_bus_message **ret_reply) {
+        Progress progress = {.client = client, .ask_at = now_usec() + FIRST_ASK_USEC};
+        int r;
+
+        if (isatty(STDERR_FILENO))
+                progress.vm = vm_of(request);
+        r = try(&progress, request, error);
+        free(progress.vm);
+        if (r < 0)
+                sd_bus_message_unref(progress.reply);
+        else
+                *ret_reply = progress.reply;
+        return r < 0 ? r : 0;
+}
+
+int progress_call(Client *client, sd_bus_message *request, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = progress_try(client, request, &error, ret_reply);
+        return r < 0 ? client_print_error(client, &error, r) : 0;
+}
