@@ -57,6 +57,7 @@ static const Argument arguments_known[] = {
         {"NAME"},
         {"OFFSET"},
         {"PAGE-TABLES"},
+        {"SINCE"},
         {"SIZE"},
         {"TARGET-OFFSET"},
         {"TIME"},

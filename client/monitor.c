@@ -1,365 +1,486 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * monitor: commits as they happen
- *
- * Each signal names the generation before it. One that differs from the last generation seen of
- * that VM means that commits were missed, which is said; what they changed is not asked for.
+ * monitor: which VMs are watched, and for how long
  */
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/names.h"
-#include "client/client.h"
-#include "client/json-print.h"
-#include "client/section.h"
+#include "client/follow-read.h"
+#include "client/monitor.h"
 #include "client/verb.h"
 
-typedef struct Commit Commit;
-typedef struct Monitor Monitor;
-typedef struct Watched Watched;
+typedef struct VMRow VMRow;
 
-/* The generation that a VM is known to have reached. */
-struct Watched {
-        char *vm;
+/* What ListVMs says of a VM; text is the reply's. */
+struct VMRow {
+        const char *name;
+        const char *path;
         uint64_t generation;
+        const char *state;
 };
 
-struct Monitor {
-        Client *client;
-        const char *vm; /* NULL: all */
-        Watched *watched;
-        size_t n_watched;
-        int error; /* ends the loop */
+static const FollowOps follow_ops = {
+        .list = ask_list,
+        .get_changes = ask_changes,
+        .get_view = ask_view,
+        .tell_view = tell_view,
+        .tell_commit = tell_commit,
+        .tell_gap = tell_gap,
+        .tell_change = tell_change,
 };
 
-/* A signal but for its sections, which are read when the rest is known. */
-struct Commit {
-        uint64_t generation;
-        uint64_t previous;
-        uint32_t edits;
-        uint32_t slot_operations;
-        const char *transaction; /* "": a commit of a call's own */
-        int truncated;
-};
+static const Output *output_of(const Monitor *monitor) {
+        return &monitor->client->output;
+}
 
-#define CHANGES_TYPE "(sa(ttstsu)a(ttstsu))"
-
-static Watched *monitor_find(Monitor *monitor, const char *vm) {
-        for (size_t i = 0; i < monitor->n_watched; i++)
-                if (strcmp(monitor->watched[i].vm, vm) == 0)
-                        return &monitor->watched[i];
+static Watched *watched_free(Watched *watched) {
+        follow_deinit(&watched->follow);
+        free(watched->name);
+        free(watched->path);
+        free(watched->id);
+        free(watched->state);
+        free(watched);
         return NULL;
 }
 
-static void monitor_forget(Monitor *monitor, const char *vm) {
-        Watched *watched = monitor_find(monitor, vm);
+static Watched *watched_new(Monitor *monitor, const VMRow *row) {
+        Watched *watched = must(malloc(sizeof(*watched)));
 
-        if (!watched)
-                return;
-        free(watched->vm);
-        *watched = monitor->watched[--monitor->n_watched];
-}
-
-/* Notes the generation that a VM has reached; how far it was known before, if it was. */
-static bool monitor_note(Monitor *monitor, const char *vm, uint64_t generation,
-                         uint64_t *ret_known) {
-        Watched *watched = monitor_find(monitor, vm);
-
-        if (watched) {
-                *ret_known = watched->generation;
-                watched->generation = MAX_OF(watched->generation, generation);
-                return true;
-        }
+        *watched = (Watched){
+                .monitor = monitor,
+                .number = ++monitor->n_ever,
+                .name = must(strdup(row->name)),
+                .path = must(strdup(row->path)),
+                .state = must(strdup(row->state)),
+                .follow = {&follow_ops, watched, monitor->space},
+        };
         monitor->watched = must(
                 reallocarray(monitor->watched, monitor->n_watched + 1, sizeof(*monitor->watched)));
-        monitor->watched[monitor->n_watched++] = (Watched){must(strdup(vm)), generation};
-        return false;
+        monitor->watched[monitor->n_watched++] = watched;
+        return watched;
 }
 
-static void monitor_deinit(Monitor *monitor) {
+bool watched_answers(const Watched *watched) {
+        static const char *const silent[] = {"starting", "recovering", "crashed"};
+
+        for (size_t i = 0; i < ELEMENTS_OF(silent); i++)
+                if (strcmp(watched->state, silent[i]) == 0)
+                        return false;
+        return !watched->is_ailing;
+}
+
+Watched *monitor_find(const Monitor *monitor, const char *vm) {
         for (size_t i = 0; i < monitor->n_watched; i++)
-                free(monitor->watched[i].vm);
-        free(monitor->watched);
+                if (strcmp(monitor->watched[i]->name, vm) == 0)
+                        return monitor->watched[i];
+        return NULL;
 }
 
-static int read_detail(sd_bus_message *message, Commit *commit) {
-        const char *name;
-        int r;
+void watched_note_unheard(Watched *watched, uint64_t generation) {
+        Monitor *monitor = watched->monitor;
 
-        r = sd_bus_message_read(message, "s", &name);
-        if (r < 0)
-                return r;
-        if (strcmp(name, "edits") == 0)
-                return sd_bus_message_read(message, "v", "u", &commit->edits);
-        if (strcmp(name, "slot-operations") == 0)
-                return sd_bus_message_read(message, "v", "u", &commit->slot_operations);
-        if (strcmp(name, "transaction") == 0)
-                return sd_bus_message_read(message, "v", "s", &commit->transaction);
-        if (strcmp(name, "truncated") == 0)
-                return sd_bus_message_read(message, "v", "b", &commit->truncated);
-        return sd_bus_message_skip(message, "v");
+        if (watched->unheard == 0)
+                watched->unheard = generation;
+        if (monitor->said_unheard || generation <= watched->unheard)
+                return;
+        fail("no signals come here: watching by WaitChanges");
+        monitor->said_unheard = true;
 }
 
-static int read_details(sd_bus_message *message, Commit *commit) {
-        int r;
+static void end(Monitor *monitor, int status) {
+        (void)sd_event_exit(monitor->event, status);
+}
 
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_detail(message, commit);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
+static void forget(Monitor *monitor, Watched *watched) {
+        tell_vm(output_of(monitor), watched->name, "removed");
+        if (monitor->until != UINT64_MAX)
+                end(monitor,
+                    fail("%s is gone; it was to reach generation %" PRIu64 ", and was at %" PRIu64,
+                         watched->name, monitor->until, watched->follow.generation));
+        for (size_t i = 0; i < monitor->n_watched; i++)
+                if (monitor->watched[i] == watched)
+                        monitor->watched[i] = monitor->watched[--monitor->n_watched];
+        watched_free(watched);
+}
+
+/* The list of VMs */
+
+static void sync_watched(Watched *watched, const VMRow *row) {
+        bool has_begun = watched->follow.has_begun, is_heard = watched->monitor->is_heard;
+        bool has_news = has_begun && row->generation > watched->follow.generation;
+
+        if (!watched_answers(watched) || (has_begun && !has_news && !watched->is_behind))
+                return;
+        if (has_news && !is_heard && !watched->is_behind)
+                watched_note_unheard(watched, row->generation);
+        if (!watched->id && ask_id(watched, &watched->id) < 0)
+                return;
+        if (follow_sync(&watched->follow, watched->is_behind ? "restarted"
+                                          : is_heard         ? "missed"
+                                                             : NULL) >= 0)
+                watched->is_behind = false;
+}
+
+static void note_state(Watched *watched, const char *state) {
+        if (strcmp(watched->state, state) == 0)
+                return;
+        free(watched->state);
+        watched->state = must(strdup(state));
+        tell_state(watched);
+}
+
+/* Only an ID tells it, and is asked for where something has to be found out anyway. */
+static bool is_another(Watched *watched, const VMRow *row) {
+        _cleanup_(freep) char *id = NULL;
+
+        if (!watched->is_doubted && row->generation == watched->follow.generation)
+                return false;
+        if (!watched->id || ask_id(watched, &id) < 0)
+                return false;
+        watched->is_doubted = false;
+        return strcmp(id, watched->id) != 0;
+}
+
+static void look_at(Monitor *monitor, const VMRow *row) {
+        Watched *watched = monitor_find(monitor, row->name);
+
+        if (monitor->vm && strcmp(monitor->vm, row->name) != 0)
+                return;
+        if (watched && is_another(watched, row)) {
+                forget(monitor, watched);
+                watched = NULL;
         }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
-}
-
-/* Everything but the changes, at whose beginning the message is left. */
-static int read_commit(sd_bus_message *message, Commit *commit) {
-        int r;
-
-        *commit = (Commit){.transaction = ""};
-        r = sd_bus_message_skip(message, "tta" CHANGES_TYPE);
-        if (r < 0)
-                return r;
-        r = read_details(message, commit);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_rewind(message, true);
-        if (r < 0)
-                return r;
-        return sd_bus_message_read(message, "tt", &commit->generation, &commit->previous);
-}
-
-/* One list of sections of one space: printed for people, or handed out as JSON. */
-static int read_sections(const Output *output, sd_bus_message *message, bool added,
-                         const char *space, json_object *list) {
-        Section section;
-        int r;
-
-        r = sd_bus_message_enter_container(message, 'a', "(ttstsu)");
-        if (r < 0)
-                return r;
-        while ((r = section_read(message, &section)) > 0) {
-                if (output->json == JSON_OFF)
-                        section_print_change(&section, output, space, added);
-                else
-                        json_append(list, section_json(&section));
+        if (!watched) {
+                watched = watched_new(monitor, row);
+                if (monitor->has_begun)
+                        tell_vm(output_of(monitor), row->name, "created");
         }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
+        watched->is_seen = true;
+        note_state(watched, row->state);
+        sync_watched(watched, row);
 }
 
-/* What changed in one address space. */
-static int read_change(const Output *output, sd_bus_message *message, json_object *changes) {
-        json_object *change = json_new_object();
-        json_object *removed = json_new_array();
-        json_object *added = json_new_array();
-        const char *space;
+static void forget_unseen(Monitor *monitor) {
+        for (size_t i = monitor->n_watched; i-- > 0;)
+                if (!monitor->watched[i]->is_seen)
+                        forget(monitor, monitor->watched[i]);
+}
+
+static int look_at_all(Monitor *monitor, sd_bus_message *reply) {
+        VMRow row;
         int r;
 
-        json_add(change, "removed", removed);
-        json_add(change, "added", added);
-        r = sd_bus_message_read(message, "s", &space);
-        if (r < 0)
-                return r;
-        json_add(changes, space, change);
-        r = read_sections(output, message, false, space, removed);
-        if (r < 0)
-                return r;
-        return read_sections(output, message, true, space, added);
-}
-
-static int read_changes(const Output *output, sd_bus_message *message, json_object *changes) {
-        int r;
-
-        r = sd_bus_message_enter_container(message, 'a', CHANGES_TYPE);
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'r', "sa(ttstsu)a(ttstsu)")) > 0) {
-                r = read_change(output, message, changes);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
-        return r;
-}
-
-static json_object *event_json(const char *event, const char *vm) {
-        json_object *object = json_new_object();
-
-        json_add_text(object, "event", event);
-        json_add_text(object, "vm", vm);
-        return object;
-}
-
-static json_object *commit_json(const Commit *commit, const char *vm) {
-        json_object *object = event_json("committed", vm);
-
-        json_add_count(object, "generation", commit->generation);
-        json_add_count(object, "previous", commit->previous);
-        json_add_count(object, "edits", commit->edits);
-        json_add_count(object, "slot-operations", commit->slot_operations);
-        json_add_text(object, "transaction", commit->transaction);
-        json_add_bool(object, "truncated", commit->truncated);
-        return object;
-}
-
-static int print_commit(const Output *output, sd_bus_message *message, const char *vm,
-                        const Commit *commit) {
-        _cleanup_(json_putp) json_object *object = commit_json(commit, vm);
-        json_object *changes = json_new_object();
-        int r;
-
-        json_add(object, "changes", changes);
-        if (output->json == JSON_OFF)
-                print_line(output, PAINT_HEADER,
-                           "%s generation %" PRIu64 ": %" PRIu32 " edit%s, %" PRIu32
-                           " slot operation%s",
-                           vm, commit->generation, commit->edits, PLURAL(commit->edits),
-                           commit->slot_operations, PLURAL(commit->slot_operations));
-        r = read_changes(output, message, changes);
-        if (r < 0)
-                return r;
-        if (output->json != JSON_OFF)
-                json_print(output, object);
-        else if (commit->truncated)
-                puts("  too many sections changed to tell them all; see flat");
-        return 0;
-}
-
-static int handle_commit(Monitor *monitor, sd_bus_message *message) {
-        _cleanup_(freep) char *vm = NULL;
-        uint64_t known = 0;
-        Commit commit;
-        int r;
-
-        r = sd_bus_path_decode(sd_bus_message_get_path(message), GUESTMAP_PATH_VM, &vm);
-        if (r <= 0)
-                return r;
-        r = read_commit(message, &commit);
-        if (r < 0)
-                return r;
-        if (monitor_note(monitor, vm, commit.generation, &known) && commit.previous > known)
-                (void)fail("%s: commits %" PRIu64 " to %" PRIu64 " were missed", vm, known + 1,
-                           commit.previous);
-        return print_commit(&monitor->client->output, message, vm, &commit);
-}
-
-static int on_committed(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Monitor *monitor = userdata;
-        int r;
-
-        r = handle_commit(monitor, message);
-        if (r < 0)
-                monitor->error = fail_errno(r, "cannot read a Committed signal");
-        return 0;
-}
-
-/* VMNew or VMRemoved: another VM of the name starts its own numbering. */
-static int on_lifecycle(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        bool created = sd_bus_message_is_signal(message, NULL, "VMNew");
-        const char *event = created ? "created" : "removed";
-        _cleanup_(json_putp) json_object *object = NULL;
-        Monitor *monitor = userdata;
-        const char *vm;
-        int r;
-
-        r = sd_bus_message_read(message, "s", &vm);
-        if (r < 0) {
-                monitor->error = client_cannot_read(r);
-                return 0;
-        }
-        if (monitor->vm && strcmp(monitor->vm, vm) != 0)
-                return 0;
-        monitor_forget(monitor, vm);
-        object = event_json(event, vm);
-        if (monitor->client->output.json == JSON_OFF)
-                print_line(&monitor->client->output, PAINT_HEADER, "%s %s", vm, event);
-        else
-                json_print(&monitor->client->output, object);
-        return 0;
-}
-
-static int subscribe(Monitor *monitor, const char *vm_path) {
-        _cleanup_(freep) char *match = NULL;
-        Client *client = monitor->client;
-        int r;
-
-        if (asprintf(&match,
-                     "type='signal',sender='" GUESTMAP_SERVICE "',interface='" GUESTMAP_INTERFACE_VM
-                     "',member='Committed',%s='%s'",
-                     vm_path ? "path" : "path_namespace", vm_path ? vm_path : GUESTMAP_PATH_VM) < 0)
-                match = NULL;
-        r = sd_bus_add_match(client->bus, NULL, must(match), on_committed, monitor);
-        if (r < 0)
-                return fail_errno(r, "cannot subscribe to signals");
-        r = sd_bus_match_signal(client->bus, NULL, GUESTMAP_SERVICE, GUESTMAP_PATH,
-                                GUESTMAP_INTERFACE_MANAGER, "VMNew", on_lifecycle, monitor);
-        if (r < 0)
-                return fail_errno(r, "cannot subscribe to signals");
-        r = sd_bus_match_signal(client->bus, NULL, GUESTMAP_SERVICE, GUESTMAP_PATH,
-                                GUESTMAP_INTERFACE_MANAGER, "VMRemoved", on_lifecycle, monitor);
-        return r < 0 ? fail_errno(r, "cannot subscribe to signals") : 0;
-}
-
-/* Where every VM stands now: what comes after that has a predecessor to be compared with. */
-static int note_generations(Monitor *monitor) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint64_t generation, known;
-        const char *vm;
-        int r;
-
-        r = client_method(monitor->client, &reply, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                          "ListVMs", NULL);
-        if (r < 0)
-                return r;
+        for (size_t i = 0; i < monitor->n_watched; i++)
+                monitor->watched[i]->is_seen = false;
         r = sd_bus_message_enter_container(reply, 'a', "(sots)");
         if (r < 0)
                 return client_cannot_read(r);
-        while ((r = sd_bus_message_read(reply, "(sots)", &vm, NULL, &generation, NULL)) > 0)
-                monitor_note(monitor, vm, generation, &known);
-        return r < 0 ? client_cannot_read(r) : 0;
+        while ((r = sd_bus_message_read(reply, "(sots)", &row.name, &row.path, &row.generation,
+                                        &row.state)) > 0)
+                look_at(monitor, &row);
+        if (r < 0)
+                return client_cannot_read(r);
+        forget_unseen(monitor);
+        monitor->has_begun = true;
+        return 0;
 }
 
-static int follow(Monitor *monitor) {
-        sd_bus *bus = monitor->client->bus;
+static void note_service(Monitor *monitor, bool is_running) {
+        if (monitor->is_away != is_running)
+                return;
+        tell_service(output_of(monitor), is_running);
+        monitor->is_away = !is_running;
+        for (size_t i = 0; i < monitor->n_watched; i++) {
+                monitor->watched[i]->is_behind = true;
+                monitor->watched[i]->unheard = 0;
+        }
+}
+
+static int on_list(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Monitor *monitor = userdata;
+
+        monitor->is_asking = false;
+        if (!sd_bus_message_is_method_error(reply, NULL)) {
+                note_service(monitor, true);
+                if (look_at_all(monitor, reply) < 0)
+                        end(monitor, EXIT_FAILURE);
+        }
+        if (monitor->asks_again)
+                monitor_look(monitor);
+        return 0;
+}
+
+/* Does not start the service: who has stopped it wants it so. */
+static int request_list(Monitor *monitor, sd_bus_message **ret) {
         int r;
 
-        while (monitor->error == 0) {
-                r = sd_bus_process(bus, NULL);
-                if (r < 0)
-                        return fail_errno(r, "lost the connection to the bus");
-                if (r > 0)
-                        continue;
-                if (fflush(stdout) != 0)
-                        return fail_errno(-errno, "cannot write");
-                r = sd_bus_wait(bus, UINT64_MAX);
-                if (r < 0 && r != -EINTR)
-                        return fail_errno(r, "lost the connection to the bus");
+        r = client_request(monitor->client, ret, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                           "ListVMs");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(*ret, !monitor->has_begun);
+        return r;
+}
+
+void monitor_look(Monitor *monitor) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+
+        monitor->asks_again = monitor->is_asking;
+        if (monitor->is_asking || request_list(monitor, &request) < 0)
+                return;
+        if (sd_bus_call_async(monitor->client->bus, NULL, request, on_list, monitor,
+                              LOOK_HEARD_USEC) >= 0)
+                monitor->is_asking = true;
+}
+
+static int look_first(Monitor *monitor) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        int r;
+
+        r = request_list(monitor, &request);
+        if (r >= 0)
+                r = client_call(monitor->client, request, &reply);
+        return r < 0 ? r : look_at_all(monitor, reply);
+}
+
+/* Signals */
+
+static int on_committed(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        _cleanup_(commit_deinit) Commit commit = {};
+        _cleanup_(freep) char *vm = NULL;
+        Monitor *monitor = userdata;
+        Watched *watched;
+        int r;
+
+        monitor->is_heard = true;
+        if (sd_bus_path_decode(sd_bus_message_get_path(signal), GUESTMAP_PATH_VM, &vm) <= 0)
+                return 0;
+        watched = monitor_find(monitor, vm);
+        if (!watched) {
+                monitor_look(monitor);
+                return 0;
         }
-        return monitor->error;
+        r = commit_read(signal, &commit);
+        if (r < 0)
+                end(monitor, fail_errno(r, "cannot read a Committed signal"));
+        else if (watched->follow.has_begun)
+                (void)follow_commit(&watched->follow, &commit);
+        else
+                monitor_look(monitor);
+        return 0;
+}
+
+/* The next VM of the name is another one. */
+static int on_removed(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        Monitor *monitor = userdata;
+        Watched *watched;
+        const char *vm;
+
+        if (sd_bus_message_read(signal, "s", &vm) < 0)
+                return 0;
+        watched = monitor_find(monitor, vm);
+        if (watched)
+                forget(monitor, watched);
+        return 0;
+}
+
+static int on_event(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        monitor_look(userdata);
+        return 0;
+}
+
+static int on_owner(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        Monitor *monitor = userdata;
+        const char *owner;
+
+        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) < 0)
+                return 0;
+        note_service(monitor, *owner);
+        if (*owner)
+                monitor_look(monitor);
+        return 0;
+}
+
+static int on_disconnected(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        end(userdata, fail("lost the connection to the bus"));
+        return 0;
+}
+
+static int subscribe_to(Monitor *monitor, const char *rule, sd_bus_message_handler_t handler) {
+        int r;
+
+        r = sd_bus_add_match(monitor->client->bus, NULL, rule, handler, monitor);
+        return r < 0 ? fail_errno(r, "cannot subscribe to signals") : 0;
+}
+
+#define FROM_SERVICE "type='signal',sender='" GUESTMAP_SERVICE "',"
+#define OF_MANAGER   FROM_SERVICE "interface='" GUESTMAP_INTERFACE_MANAGER "',"
+
+static int subscribe(Monitor *monitor) {
+        static const struct {
+                const char *rule;
+                sd_bus_message_handler_t handler;
+        } signals[] = {
+                {FROM_SERVICE "interface='" GUESTMAP_INTERFACE_VM "',member='Committed'",
+                 on_committed},
+                {OF_MANAGER "member='VMNew'", on_event},
+                {OF_MANAGER "member='VMRemoved'", on_removed},
+                {FROM_SERVICE "interface='org.freedesktop.DBus.Properties',"
+                              "member='PropertiesChanged',arg0='" GUESTMAP_INTERFACE_VM "'",
+                 on_event},
+                {"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                 "arg0='" GUESTMAP_SERVICE "'",
+                 on_owner},
+                {"type='signal',sender='org.freedesktop.DBus.Local',member='Disconnected'",
+                 on_disconnected},
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS_OF(signals); i++)
+                r = subscribe_to(monitor, signals[i].rule, signals[i].handler);
+        return r;
+}
+
+/* Time */
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        Monitor *monitor = userdata;
+
+        for (size_t i = 0; i < monitor->n_watched; i++)
+                monitor->watched[i]->is_ailing = false;
+        if (!monitor->is_away)
+                monitor_look(monitor);
+        (void)sd_event_source_set_time_relative(source,
+                                                monitor->is_heard ? LOOK_HEARD_USEC : LOOK_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        Monitor *monitor = userdata;
+
+        end(monitor, monitor->until == UINT64_MAX ? EXIT_SUCCESS : EXIT_NOTHING_CAME);
+        return 0;
+}
+
+/* Whatever has happened: what was printed goes out, who has to be waited for is. */
+static int on_happened(sd_event_source *source, void *userdata) {
+        Monitor *monitor = userdata;
+
+        if (fflush(stdout) != 0)
+                end(monitor, fail_errno(-errno, "cannot write"));
+        for (size_t i = 0; monitor->vm && i < monitor->n_watched; i++)
+                if (monitor->watched[i]->follow.has_begun &&
+                    monitor->watched[i]->follow.generation >= monitor->until)
+                        end(monitor, EXIT_SUCCESS);
+        wait_for_changes(monitor);
+        return 0;
+}
+
+/* What has come is worked on first: a question makes no sense while its answer may be there. */
+static int add_tick(Monitor *monitor) {
+        sd_event_source *tick = NULL;
+        int r;
+
+        r = sd_event_add_time_relative(monitor->event, &tick, CLOCK_MONOTONIC, 0, 0, on_tick,
+                                       monitor);
+        if (r >= 0)
+                r = sd_event_source_set_priority(tick, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_source_set_floating(tick, true);
+        sd_event_source_unref(tick);
+        return r;
+}
+
+static int add_timers(Monitor *monitor) {
+        sd_event *event = monitor->event;
+        int r;
+
+        r = add_tick(monitor);
+        if (r >= 0 && monitor->deadline != UINT64_MAX)
+                r = sd_event_add_time(event, NULL, CLOCK_MONOTONIC, monitor->deadline, 1000,
+                                      on_deadline, monitor);
+        if (r >= 0)
+                r = sd_event_add_post(event, NULL, on_happened, monitor);
+        return r;
+}
+
+static int monitor_init(Monitor *monitor, Client *client, char **arguments) {
+        const char *until = client->options[OPTION_UNTIL_GENERATION];
+        const char *timeout = client->options[OPTION_TIMEOUT];
+        uint64_t now = 0, usec = UINT64_MAX;
+        int r = 0;
+
+        *monitor = (Monitor){client, .vm = arguments[0], .until = UINT64_MAX};
+        if (monitor->vm)
+                monitor->space = arguments[1];
+        if (until && !monitor->vm)
+                return fail("--until-generation: of which VM?");
+        if (until)
+                r = client_number(until, "generation", &monitor->until);
+        if (r >= 0 && timeout)
+                r = client_timeout(timeout, &usec);
+        if (r < 0)
+                return r;
+        r = sd_event_new(&monitor->event);
+        if (r >= 0)
+                r = sd_event_now(monitor->event, CLOCK_MONOTONIC, &now);
+        if (r < 0)
+                return fail_errno(r, "cannot set up the loop");
+        monitor->deadline = usec < UINT64_MAX - now ? now + usec : UINT64_MAX;
+        return 0;
+}
+
+static void monitor_deinit(Monitor *monitor) {
+        while (monitor->n_watched > 0)
+                watched_free(monitor->watched[--monitor->n_watched]);
+        free(monitor->watched);
+        /* Who waits for answers counts in the monitor. */
+        monitor->client->bus = sd_bus_flush_close_unref(monitor->client->bus);
+        sd_event_unref(monitor->event);
+}
+
+/* What is named must be there at the beginning. */
+static int check_names(Monitor *monitor) {
+        _cleanup_(freep) char *vm = NULL, *space = NULL;
+        int r;
+
+        r = monitor->vm ? client_find_vm(monitor->client, monitor->vm, &vm)
+                        : client_connect(monitor->client);
+        if (r >= 0 && monitor->space)
+                r = client_find_space(monitor->client, vm, monitor->space, &space);
+        return r;
+}
+
+static int run(Monitor *monitor) {
+        int r;
+
+        r = check_names(monitor);
+        if (r >= 0)
+                r = subscribe(monitor);
+        if (r >= 0)
+                r = look_first(monitor);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(monitor->client->bus, monitor->event, 0);
+        if (r >= 0)
+                r = add_timers(monitor);
+        if (r >= 0)
+                r = sd_event_loop(monitor->event);
+        else
+                r = fail_errno(r, "cannot set up the loop");
+        return r;
 }
 
 int verb_monitor(Client *client, char **arguments) {
-        Monitor monitor = {.client = client, .vm = arguments[0]};
-        _cleanup_(freep) char *path = NULL;
+        Monitor monitor;
         int r;
 
-        r = monitor.vm ? client_find_vm(client, monitor.vm, &path) : client_connect(client);
-        if (r < 0)
-                return r;
-        r = subscribe(&monitor, path);
+        r = monitor_init(&monitor, client, arguments);
         if (r >= 0)
-                r = note_generations(&monitor);
-        if (r >= 0)
-                r = follow(&monitor);
+                r = run(&monitor);
         monitor_deinit(&monitor);
         return r;
 }

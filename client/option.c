@@ -73,6 +73,8 @@ const OptionInfo option_info[OPTION_N] = {
                          "name, state, owner, generation, commits (the default), exits, slots, "
                          "mapped, resident or dirty"},
         [OPTION_BATCH] = {"batch", 'b', NULL, "Print tick after tick, also on a terminal"},
+        [OPTION_UNTIL_GENERATION] = {"until-generation", 0, "N",
+                                     "End when the VM has reached generation N"},
 };
 
 /* getopt's values for long options stand above all letters. */

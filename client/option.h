@@ -69,6 +69,7 @@ typedef enum Option {
         OPTION_ITERATIONS,
         OPTION_SORT,
         OPTION_BATCH,
+        OPTION_UNTIL_GENERATION,
         OPTION_N,
 } Option;
 

@@ -113,4 +113,5 @@ int verb_write(Client *client, char **arguments);
 int verb_dirty(Client *client, char **arguments);
 int verb_metrics(Client *client, char **arguments);
 int verb_top(Client *client, char **arguments);
+int verb_changes(Client *client, char **arguments);
 int verb_monitor(Client *client, char **arguments);

@@ -823,7 +823,6 @@ test_monitor() {
         started+=($!)
         "$ctl" --address="$address" monitor --json=short >"$directory/monitor.json" 2>&1 &
         started+=($!)
-        # Nothing tells when a monitor listens: change something until both have seen it.
         eventually monitors_speak
         seen '^\+ memory 0xe0000-0xfffff rom bios @0x0 readonly,unmergeable$' &&
                 verdict "monitor adds" yes || verdict "monitor adds" no "$(<"$directory/monitor")"
@@ -839,9 +838,11 @@ test_monitor() {
         /usr/bin/python3 -c '
 import json, sys
 events = [json.loads(line) for line in sys.stdin]
+assert [(e["event"], e["vm"], e["space"]) for e in events[:2]] == [
+        ("view", "pc", "io"), ("view", "pc", "memory")]
 commits = [e for e in events if e["event"] == "committed"]
 assert commits and all(c["previous"] + 1 == c["generation"] for c in commits)
-assert {"removed", "added"} == set(commits[0]["changes"]["memory"])
+assert any({"removed", "added"} == set(c["changes"].get("memory", {})) for c in commits)
 assert events[-1] == {"event": "removed", "vm": "pc"}
 ' <"$directory/monitor.json" 2>"$directory/err" && verdict "monitor as JSON" yes ||
                 verdict "monitor as JSON" no "$(<"$directory/err")"
@@ -860,6 +861,72 @@ write_flood() {
                 done
                 echo ']}'
         } >"$directory/flood"
+}
+
+# What a script asks for: a generation, for so long.
+test_monitor_until() {
+        refuses "watch no VM" 'NoSuchVM: *' monitor none
+        refuses "watch no space" 'NoSuchAddressSpace: *' monitor until none
+        refuses "watch too much" 'monitor: unexpected argument "x"' monitor until memory x
+        refuses "until no number" 'generation "x" is not a number*' monitor until \
+                --until-generation=x
+        refuses "until, of all VMs" "--until-generation: of which VM?" monitor --until-generation=1
+        refuses "for no time" 'timeout "soon" is not *' monitor --timeout=soon
+        prints "until what is so" monitor until memory --until-generation=1 <<'END'
+until memory generation 1, 0 sections
+END
+        would "not until then" 2 "until memory generation 1, 0 sections" monitor until memory \
+                --until-generation=9 --timeout=100ms
+        would "for a time" 0 "until memory generation 1, 0 sections" monitor until memory \
+                --timeout=100ms
+        ctl add until first mmio 0x1000 system 0
+        (
+                eventually seen "until memory"
+                ctl add until second mmio 0x1000 io 0
+                ctl add until third mmio 0x1000 system 0x1000
+        ) &
+        "$ctl" --address="$address" monitor until memory --until-generation=4 --timeout=1min \
+                >"$directory/monitor" 2>&1 && verdict "until it comes" yes ||
+                verdict "until it comes" no "$(<"$directory/monitor")"
+        [[ $(<"$directory/monitor") == "until memory generation 2, 1 section
+until generation 4: 1 edit, 0 slot operations
++ memory 0x1000-0x1fff mmio third @0x0" ]] && verdict "one space" yes ||
+                verdict "one space" no "$(<"$directory/monitor")"
+        wait $!
+        rm "$directory/monitor"
+        (
+                eventually seen "until memory"
+                ctl destroy until
+        ) &
+        "$ctl" --address="$address" monitor until --until-generation=9 >"$directory/monitor" 2>&1 &&
+                verdict "until never" no || verdict "until never" yes
+        seen '^guestmapctl: until is gone; it was to reach generation 9, and was at 4$' &&
+                verdict "why never" yes || verdict "why never" no "$(<"$directory/monitor")"
+}
+
+test_changes() {
+        ctl create until --accelerator=none
+        refuses "changes of no VM" 'NoSuchVM: *' changes none memory 0
+        refuses "changes of no space" 'NoSuchAddressSpace: *' changes until none 0
+        refuses "changes since when" 'generation "x" is not a number*' changes until memory x
+        refuses "changes since" 'changes: missing argument SINCE*' changes until memory
+        ctl add until gone mmio 0x1000 system 0
+        ctl remove until gone
+        ctl add until here mmio 0x1000 system 0
+        prints "changes" changes until memory 2 <<'END'
+Generation 4
+- memory 0x0-0xfff mmio gone @0x0
++ memory 0x0-0xfff mmio here @0x0
+END
+        prints "changes beyond history" changes until memory 9 <<'END'
+Generation 4, all of it: what has changed since 9 is not known
++ memory 0x0-0xfff mmio here @0x0
+END
+        json "changes as JSON" 'd == {"generation": 4, "complete": True, "removed": [], "added": [
+                {"first": "0x0", "last": "0xfff", "region": "here", "offset": "0x0",
+                 "kind": "mmio", "flags": []}]}' changes until memory 3
+        ctl destroy until
+        ctl create until --accelerator=none
 }
 
 # The bus loses what a listener leaves lying; one that wakes up then must say so.
@@ -885,7 +952,7 @@ test_missed() {
         kill -CONT "$monitor"
         missed() {
                 toggle
-                seen '^guestmapctl: busy: commits [0-9]+ to [0-9]+ were missed$'
+                seen '^busy generations [0-9]+ to [0-9]+, in one \(missed\)$'
         }
         eventually missed && verdict "monitor tells what it missed" yes ||
                 verdict "monitor tells what it missed" no "$(grep -c generation "$directory/monitor")"
@@ -971,6 +1038,8 @@ test_transactions
 test_mtree
 test_colours
 test_monitor
+test_changes
+test_monitor_until
 test_missed
 echo "1..$n"
 exit $((failed > 0))

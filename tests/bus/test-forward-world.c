@@ -26,12 +26,14 @@
 
 /*
  * What every connection may do on dbus-broker. The rules are its controller's business; these let
- * anybody connect, own any name, send and receive anything.
+ * anybody connect, own any name, send and receive anything, but on a mute bus guestmapd's signals:
+ * the rule of the higher rank counts, here one about messages of type 4.
  */
 #define BATCH  "bta(btbs)a(btssssuutt)a(btssssuutt)"
 #define POLICY "(a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs)"
 #define RANK   UINT64_C(1)
 #define ANY    "", "", "", "", 0, 0, UINT64_C(0), UINT64_MAX
+#define SIGNAL GUESTMAP_SERVICE, "", "", "", 4, 0, UINT64_C(0), UINT64_MAX
 
 static const char daemon_config[] =
         "<busconfig>\n"
@@ -40,12 +42,15 @@ static const char daemon_config[] =
         "  <auth>EXTERNAL</auth>\n"
         "  <policy context='default'>\n"
         "    <allow user='*'/> <allow own='*'/>\n"
-        "    <allow send_destination='*'/> <allow receive_sender='*'/>\n"
+        "    <allow send_destination='*'/> <allow receive_sender='*'/>\n%s"
         "  </policy>\n"
         "  <limit name='max_replies_per_connection'>4096</limit>\n"
         "  <limit name='max_incoming_bytes'>%u</limit>\n"
         "  <limit name='max_outgoing_bytes'>%u</limit>\n"
         "</busconfig>\n";
+
+static const char mute_rule[] =
+        "    <deny receive_sender='" GUESTMAP_SERVICE "' receive_type='signal'/>\n";
 
 static void step(void) {
         nanosleep(&(struct timespec){.tv_nsec = STEP_MSEC * 1000000L}, NULL);
@@ -101,7 +106,8 @@ static bool start_dbus_daemon(World *world) {
         file = fopen(config, "we");
         if (!file)
                 return complain(config);
-        fprintf(file, daemon_config, world->address, bytes, bytes);
+        fprintf(file, daemon_config, world->address, world->is_mute ? mute_rule : "", bytes,
+                world->unread_bytes ? world->unread_bytes : bytes);
         fclose(file);
         snprintf(option, sizeof(option), "--config-file=%s", config);
         /* It has a line for each message that it drops. */
@@ -141,8 +147,8 @@ static int control(World *world, int fd, int listener) {
         r = sd_bus_call_method(world->controller, NULL, "/org/bus1/DBus/Broker",
                                "org.bus1.DBus.Broker", "AddListener", &error, NULL, "ohv",
                                "/org/bus1/DBus/Listener/0", listener, POLICY, 1, UINT32_MAX, true,
-                               RANK, 1, true, RANK, true, "", 1, true, RANK, ANY, 1, true, RANK,
-                               ANY, 0, 0, false, "session");
+                               RANK, 1, true, RANK, true, "", 1, true, RANK, ANY, 2, true, RANK,
+                               ANY, !world->is_mute, RANK + 1, SIGNAL, 0, 0, false, "session");
         if (r < 0)
                 fprintf(stderr, "# dbus-broker: %s\n", error.name);
         return r;

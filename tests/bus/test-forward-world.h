@@ -22,7 +22,9 @@ struct World {
         const char *guestmapd; /* the program */
         const char *mode;      /* "--system" or "--user" */
         const char *option;    /* of guestmapd, besides; or NULL */
+        bool is_mute;          /* nobody gets signals of guestmapd, as most on the system bus */
         unsigned bus_bytes;    /* that dbus-daemon keeps of or for one client; 0: the usual */
+        unsigned unread_bytes; /* that it keeps for one that does not read; 0: the same */
         char directory[64];
         char address[128];
         pid_t bus;

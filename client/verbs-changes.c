@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * changes: what has become of a view since a generation
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "client/client.h"
+#include "client/follow-read.h"
+#include "client/json-print.h"
+#include "client/verb.h"
+#include "client/view.h"
+
+static void print_json(const Output *output, const Answer *answer) {
+        _cleanup_(json_putp) json_object *object = json_new_object();
+
+        json_add_count(object, "generation", answer->generation);
+        json_add_bool(object, "complete", answer->complete);
+        json_add(object, "removed", sections_json(&answer->change.removed));
+        json_add(object, "added", sections_json(&answer->change.added));
+        json_print(output, object);
+}
+
+static void print_lines(const Output *output, const Answer *answer, uint64_t since) {
+        const Change *change = &answer->change;
+
+        if (answer->complete)
+                print_line(output, PAINT_HEADER, "Generation %" PRIu64, answer->generation);
+        else
+                print_line(output, PAINT_HEADER,
+                           "Generation %" PRIu64 ", all of it: what has changed since %" PRIu64
+                           " is not known",
+                           answer->generation, since);
+        for (size_t i = 0; i < change->removed.n; i++)
+                section_print_change(&change->removed.items[i], output, change->space, false);
+        for (size_t i = 0; i < change->added.n; i++)
+                section_print_change(&change->added.items[i], output, change->space, true);
+}
+
+/* All of the view, where that is too much for the answer. */
+static int fetch_all(Client *client, const char *vm_path, Answer *answer) {
+        _cleanup_(view_deinit) View view = {};
+        int r;
+
+        r = view_fetch(&view, client, vm_path, answer->change.space);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < view.n; i++)
+                sections_add(&answer->change.added, &view.sections[i]);
+        answer->generation = view.generation;
+        return 0;
+}
+
+static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *answer) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = client_find_space(client, vm_path, answer->change.space, &path);
+        if (r < 0)
+                return r;
+        r = client_method(client, &reply, path, GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetChanges", "t",
+                          since);
+        if (r < 0)
+                return r;
+        r = answer_read(reply, answer);
+        if (r < 0)
+                return client_cannot_read(r);
+        if (!answer->complete && answer->change.added.n == 0)
+                return fetch_all(client, vm_path, answer);
+        return 0;
+}
+
+int verb_changes(Client *client, char **arguments) {
+        _cleanup_(answer_deinit) Answer answer = {};
+        _cleanup_(freep) char *path = NULL;
+        uint64_t since;
+        int r;
+
+        r = client_number(arguments[2], "generation", &since);
+        if (r < 0)
+                return r;
+        r = client_find_vm(client, arguments[0], &path);
+        if (r < 0)
+                return r;
+        answer.change.space = must(strdup(arguments[1]));
+        r = fetch(client, path, since, &answer);
+        if (r < 0)
+                return r;
+        if (client->output.json == JSON_OFF)
+                print_lines(&client->output, &answer, since);
+        else
+                print_json(&client->output, &answer);
+        return 0;
+}
