@@ -85,3 +85,12 @@ man_session() {
                 inside && session { gsub(/\\\\/, "\\"); print }
         '
 }
+
+# man_code PAGE.scd LINE: the code in its examples that begins with that line.
+man_code() {
+        man_examples "$1" | awk -v line="$2" '
+                /^```/ { inside = !inside; first = 1; if (wanted) exit; next }
+                inside && first { wanted = $0 == line; first = 0 }
+                inside && wanted { gsub(/\\\\/, "\\"); print }
+        '
+}

@@ -30,7 +30,60 @@ guestmapctl() {
         command "$build/client/guestmapctl" --user "$@"
 }
 
-run_session < <(man_session "$man/org.guestmap1.5.scd")
+# What the examples that watch the VM "demo" print; it is at generation 4 when they begin.
+
+# A commit with more sections than a signal has room for: that has to be asked for.
+write_many() {
+        echo '{"guestmap": 1, "edits": ['
+        for n in $(seq 70); do
+                echo "{\"add-region\": {\"name\": \"many$n\", \"kind\": \"mmio\", \"size\": 256,"
+                echo "\"parent\": \"system\", \"offset\": $((0x200000000 + n * 4096))}},"
+        done
+        echo '{"enable-region": {"name": "ram", "enabled": true}}]}'
+}
+
+watch_demo() {
+        local name watchers=""
+        man_code "$page" '#!/bin/sh' >watch.sh
+        man_code "$page" '#!/usr/bin/python3' >watch.py
+        man_code "$page" '#include <inttypes.h>' >watch.c
+        chmod +x watch.sh watch.py
+        # shellcheck disable=SC2046 # words
+        if ! cc -Wall -Wextra -Wno-unused-parameter -o watch.bin watch.c \
+                $(pkg-config --cflags --libs libsystemd); then
+                case_is 'the example in C compiles' yes no
+        fi
+        for name in sh py bin; do
+                if [ $name = py ] && ! /usr/bin/python3 -c 'import jeepney' 2>/dev/null; then
+                        skip_case 'the example in Python' 'no python3-jeepney here'
+                        continue
+                fi
+                setsid "./watch.$name" >"watched.$name" 2>&1 &
+                watchers+=" $!"
+                wait_for grep -q "^generation 4" "watched.$name"
+        done
+        write_many >many.json
+        guestmapctl apply demo many.json >/dev/null
+        guestmapctl disable demo ram
+        for name in sh py bin; do
+                [ -e "watched.$name" ] || continue
+                wait_for grep -q "^generation 6" "watched.$name"
+                case_is "the example watch.$name misses nothing" '4 5 6' \
+                        "$(sed 's/^generation \([0-9]*\).*/\1/' "watched.$name" | xargs)"
+        done
+        case_is 'the shell is told what went' 'generation 6 true 1 0 1073741823 "ram" 0 "ram" 0 0' \
+                "$(tail -n 1 watched.sh)"
+        [ ! -e watched.py ] || case_is 'in Python there is the view' \
+                "generation 6 ['dimm1', $(seq 70 | sed "s/.*/'many&'/" | LC_ALL=C sort |
+                        paste -sd , | sed 's/,/, /g')]" "$(tail -n 1 watched.py)"
+        for name in $watchers; do
+                kill -- "-$name" # with what it runs
+        done
+}
+
+page=$man/org.guestmap1.5.scd
+run_session < <(man_session "$page")
+watch_demo
 run_session < <(man_session "$man/guestmapctl.1.scd")
 if guests_can_run; then
         run_session < <(man_session "$man/guestmap-memory.7.scd")
