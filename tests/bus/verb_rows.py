@@ -58,6 +58,7 @@ ROWS = [
     Row("find", "vm memory 0x10", "vm memory 0x200000", "Unassigned: ", LOOK),
     Row("draw", "vm", "vm none", 'VM "vm" has no address space "none"', LOOK),
     Row("slots", "vm", "none", "NoSuchVM: ", LOOK),
+    Row("changes", "vm memory 1", "vm none 1", "NoSuchAddressSpace: ", LOOK),
     Row("monitor", "vm", "none", "NoSuchVM: ", LOOK, lasts=True),
     Row("read", "vm memory 0 16", "vm memory 0x200000 16", "Unassigned: "),
     Row("write", "vm memory 0 c0ffee", "vm memory 0 coffee", '"coffee" is not bytes in hex'),
