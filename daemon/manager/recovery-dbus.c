@@ -356,6 +356,25 @@ void recovery_process_ended(void *userdata, const char *how) {
         log_vm(LOG_NOTICE, vm->name, "its process ended: %s", how);
 }
 
+static int on_idle(sd_event_source *source, void *userdata) {
+        VM *vm = userdata;
+
+        vm->retry = sd_event_source_disable_unref(vm->retry);
+        look_for_process(vm);
+        return 0;
+}
+
+/*
+ * When those that were looked for before have nothing to say: each turn of the loop goes through
+ * all that is to be read, and for a thousand VMs at once that would take longer than all else.
+ */
+static int look_when_idle(VM *vm) {
+        int r;
+
+        r = sd_event_add_defer(vm->manager->event, &vm->retry, on_idle, vm);
+        return r < 0 ? r : sd_event_source_set_priority(vm->retry, SD_EVENT_PRIORITY_IDLE);
+}
+
 /* Clients know of it, unless it may not have been made. */
 static int show(VM *vm) {
         int r;
@@ -389,9 +408,11 @@ static int on_durable(const DurableVM *durable, void *userdata) {
                 return 0;
         }
         r = show(vm);
+        if (r >= 0)
+                r = look_when_idle(vm);
         if (r < 0)
                 return r;
-        look_for_process(TAKE_PTR(vm));
+        TAKE_PTR(vm);
         return 0;
 }
 
@@ -409,7 +430,10 @@ static int on_socket(const char *instance, void *userdata) {
         vm->instance = strdup(instance);
         if (!vm->instance)
                 return -ENOMEM;
-        look_for_process(TAKE_PTR(vm));
+        r = look_when_idle(vm);
+        if (r < 0)
+                return r;
+        TAKE_PTR(vm);
         return 0;
 }
 
