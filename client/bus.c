@@ -41,6 +41,18 @@ static int open_address(const char *address, sd_bus **ret) {
         return 0;
 }
 
+/* Of two that lead to different places one would not be meant. */
+static int check_options(const Client *client) {
+        int n = client_given(client, OPTION_ADDRESS) + client_given(client, OPTION_HOST) +
+                client_given(client, OPTION_MACHINE);
+
+        if (n > 1)
+                return fail("of --host, --machine and --address there can be one only");
+        if (client_given(client, OPTION_HOST) && client_given(client, OPTION_USER))
+                return fail("--host leads to the system bus of a host, not to one of --user");
+        return 0;
+}
+
 /* --user goes with --machine; apart from that the most specific option decides. */
 static int open_bus(const Client *client, sd_bus **ret) {
         const char *const *options = client->options;
@@ -126,8 +138,9 @@ int client_connect(Client *client) {
 
         if (client->bus)
                 return 0;
-        if (client_given(client, OPTION_HOST) && client_given(client, OPTION_USER))
-                return fail("--host leads to the system bus of a host, not to one of --user");
+        r = check_options(client);
+        if (r < 0)
+                return r;
         r = open_bus(client, &bus);
         if (r >= 0)
                 r = await_bus(client, bus);

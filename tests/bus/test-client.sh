@@ -150,6 +150,8 @@ test_command_line() {
         refuses "unknown JSON mode" "--json=yaml: *" list --json=yaml
         refuses "no such bus" "cannot connect to unix:path=/nonexistent: *" \
                 --address=unix:path=/nonexistent list
+        refuses "two ways" "of --host, --machine and --address there can be one only" \
+                --host=kvm1 --machine=web list
         run --version
         [[ $status == 0 && $out =~ ^guestmapctl\ [0-9.]+$ ]] && verdict "version" yes ||
                 verdict "version" no
