@@ -42,17 +42,21 @@ static void print_entry(const char *entry, const char *text) {
         print_wrapped(text, HELP_COLUMN);
 }
 
+static void print_verb(const Verb *verb) {
+        char entry[128];
+
+        snprintf(entry, sizeof(entry), "  %s %s", verb->name, verb->arguments);
+        print_entry(entry, verb->help);
+}
+
 static void print_verbs(const Output *output) {
         for (const Verb *verb = verbs; verb->help; verb++) {
-                char entry[128];
-
-                if (!verb->name) {
-                        putchar('\n');
-                        print_line(output, PAINT_HEADER, "%s", verb->help);
+                if (verb->name) {
+                        print_verb(verb);
                         continue;
                 }
-                snprintf(entry, sizeof(entry), "  %s %s", verb->name, verb->arguments);
-                print_entry(entry, verb->help);
+                putchar('\n');
+                print_line(output, PAINT_HEADER, "%s", verb->help);
         }
 }
 
@@ -188,6 +192,20 @@ static void print_verb_example(const Output *output, const Verb *verb) {
                 printf("  %.*s\n", length, line);
                 line += length + (line[length] == '\n');
         }
+}
+
+bool help_print_group(const char *word) {
+        bool any = false;
+
+        for (const Verb *verb = verbs; verb->help; verb++) {
+                if (!verb_is_of_group(verb, word))
+                        continue;
+                if (!any)
+                        printf("guestmapctl [OPTIONS] %s VERB ...\n\n", word);
+                any = true;
+                print_verb(verb);
+        }
+        return any;
 }
 
 void help_print_verb(const Output *output, const Verb *verb) {

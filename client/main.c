@@ -42,13 +42,15 @@ static int output_init(Client *client) {
         return 0;
 }
 
-/* Of the verb that the words begin with, if there is a word. */
+/* Of the verb, or the group of verbs, that the words begin with, if there is a word. */
 static int run_help(const Client *client, char **words) {
         const Verb *verb;
         char **arguments;
         pid_t pager;
         int r;
 
+        if (words[0] && !words[1] && help_print_group(words[0]))
+                return 0;
         if (words[0]) {
                 r = verb_find(words, &verb, &arguments);
                 if (r >= 0)

@@ -52,7 +52,7 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_PARENT] = {"parent", 0, "REGION", "Region to place it in; the space's root"},
         [OPTION_TRANSACTION] = {"transaction", 'T', "ID", "Stage the edit in a transaction"},
         [OPTION_EXPECT_GENERATION] = {"expect-generation", 0, "N",
-                                      "Fail with Conflict if the map is at another generation"},
+                                      "Fail with Conflict at any generation but N"},
         [OPTION_DRY_RUN] = {"dry-run", 'n', NULL, "Change nothing, tell what would change"},
         [OPTION_KEEP_MEMORY] = {"keep-memory", 0, NULL, "Refuse to lose contents of RAM"},
         [OPTION_TIMEOUT] = {"timeout", 0, "TIME",

@@ -231,17 +231,21 @@ static size_t match_name(const Verb *verb, char **words) {
         return words[1] && strcmp(space + 1, words[1]) == 0 ? 2 : 0;
 }
 
+bool verb_is_of_group(const Verb *verb, const char *word) {
+        size_t length = strlen(word);
+
+        return verb->name && strncmp(verb->name, word, length) == 0 && verb->name[length] == ' ';
+}
+
 /* The first word of a verb that has two? Then tell which ones there are. */
 static int refuse_verb(const char *word) {
         char second[128] = "";
-        size_t length = strlen(word);
 
         for (const Verb *verb = verbs; verb->help; verb++) {
-                if (!verb->name || strncmp(verb->name, word, length) != 0 ||
-                    verb->name[length] != ' ')
+                if (!verb_is_of_group(verb, word))
                         continue;
                 strcat(second, *second ? ", " : "");
-                strcat(second, verb->name + length + 1);
+                strcat(second, verb->name + strlen(word) + 1);
         }
         if (*second)
                 return fail("%s what? There are: %s", word, second);

@@ -46,11 +46,15 @@ extern const Verb verbs[];
 const Verb *verb_match(char **words, char ***ret_arguments);
 /* The same, but it is said if there is none. */
 int verb_find(char **words, const Verb **ret_verb, char ***ret_arguments);
+/* Whether its name is that word and another one. */
+bool verb_is_of_group(const Verb *verb, const char *word);
 /* Refuses too few or too many. */
 int verb_check_arguments(const Verb *verb, char **arguments);
 /* Refuses options that the verb does not take. */
 int verb_check_options(const Verb *verb, const Client *client);
 /* The page of one verb, and that of all. */
+/* Of the verbs that begin with this word and have another one. False: there is none. */
+bool help_print_group(const char *word);
 void help_print_verb(const Output *output, const Verb *verb);
 void help_print(const Output *output);
 

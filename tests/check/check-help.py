@@ -15,7 +15,8 @@ import tempfile
 import pages
 import tap
 
-LINES, COLUMNS = 24, 80
+# Of a terminal of 24 lines: below them is the prompt.
+LINES, COLUMNS = 23, 80
 
 # No service is asked: an example that is understood comes as far as the connection. What it
 # prints stands for the ID of a transaction.
@@ -58,7 +59,7 @@ def check_verb(client, verb):
     if lines[0] != f"guestmapctl [OPTIONS] {verb.synopsis}":
         yield f"first line: {lines[0]}"
     if len(lines) > LINES:
-        yield f"{len(lines)} lines; a terminal has {LINES}"
+        yield f"{len(lines)} lines; a terminal has room for {LINES}"
     yield from (f"{len(line)} columns: {line}" for line in lines if len(line) > COLUMNS)
     if not re.search(rf"\bguestmapctl {verb.name}\b", example):
         yield "no example of the verb: see .example in client/verb.c"
@@ -66,10 +67,22 @@ def check_verb(client, verb):
     yield from try_example(client, example)
 
 
+def check_group(client, word, verbs):
+    page = pages.run(client, word, "--help")
+    if pages.run(client, "help", word) != page:
+        yield f"help {word} prints something else"
+    yield from (f"{verb.name} is missing" for verb in verbs if f"\n  {verb.synopsis}" not in page)
+
+
 def main(client):
     client = str(pathlib.Path(client).resolve())
-    tap.run([(f"{verb.name} --help", lambda v=verb: check_verb(client, v))
-             for verb in pages.verbs(client)])
+    verbs = pages.verbs(client)
+    groups = {verb.words[0]: [] for verb in verbs if len(verb.words) > 1}
+    for verb in verbs:
+        groups.get(verb.words[0], []).append(verb)
+    tap.run([(f"{verb.name} --help", lambda v=verb: check_verb(client, v)) for verb in verbs]
+            + [(f"{word} --help", lambda w=word: check_group(client, w, groups[w]))
+               for word in groups])
 
 
 main(*sys.argv[1:])
