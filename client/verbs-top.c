@@ -88,8 +88,8 @@ static void draw(const Run *run) {
         stdout = must(open_memstream(&text, &length));
         top_print(&run->top);
         if (run->top.client->output.legend)
-                fputs("\nq quit  sort: n name  t state  o owner  g generation  c commits  "
-                      "e exits  s slots  m mapped  r resident  d dirty\n",
+                fputs("\nq quit  sort: Name sTate Owner Gen Commits Exits Slots Mapped Resident "
+                      "Dirty\n",
                       stdout);
         fclose(stdout);
         stdout = terminal;

@@ -99,8 +99,8 @@ terminal_keys n
 check 'and the other way round' eval 'terminal_text | sed -n 4p | grep -q ^idle'
 terminal_resize 40 5
 check 'smaller' eval '! terminal_shows "quit|EXITS" && terminal_shows "^idle"'
-terminal_resize 120 20
-check 'larger' terminal_shows '^q quit .* d dirty$'
+terminal_resize 80 24
+check 'larger, with all letters' terminal_shows '^q quit .* Dirty$'
 terminal_keys q
 check 'q ends it' terminal_shows '^after 0$'
 check 'and all is as before' terminal_shows '^before$'
