@@ -10,6 +10,7 @@
 #include "daemon/manager/recovery-dbus.h"
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"
+#include "daemon/manager/unit-dbus.h"
 
 #define SEARCH_USEC 2000000
 
@@ -62,6 +63,7 @@ Manager *manager_free(Manager *manager) {
                 return NULL;
         manager->settled = true;
         status_say(&manager->status, "STOPPING=1");
+        units_cancel(manager);
         /* While there is a bus: calls under way are answered. */
         cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
                 vm_free(vm);

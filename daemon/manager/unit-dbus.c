@@ -306,14 +306,23 @@ void unit_drop(VM *vm, const char *type) {
                                        "replace");
 }
 
-void unit_cancel(VM *vm) {
+/* Of a VM, NULL: of all. */
+static void drop_jobs(Manager *manager, const VM *vm) {
         UnitJob *job, *next;
 
-        cds_list_for_each_entry_safe(job, next, &vm->manager->jobs, siblings)
-                if (job->vm == vm)
+        cds_list_for_each_entry_safe(job, next, &manager->jobs, siblings)
+                if (!vm || job->vm == vm)
                         unit_job_free(job);
+}
+
+void unit_cancel(VM *vm) {
+        drop_jobs(vm->manager, vm);
         if (vm->manager->bus)
                 ask_on(vm->manager);
+}
+
+void units_cancel(Manager *manager) {
+        drop_jobs(manager, NULL);
 }
 
 int units_register(Manager *manager) {

@@ -47,6 +47,8 @@ void unit_drop(VM *vm, const char *type);
 
 /* Of no job or look for the VM will be told. */
 void unit_cancel(VM *vm);
+/* The same of all VMs, before they go. What stands in line is not asked any more. */
+void units_cancel(Manager *manager);
 
 /* A service that has failed is shown by systemd as such, and can't be cleaned, until then. */
 int unit_forget(VM *vm, UnitDone done);
