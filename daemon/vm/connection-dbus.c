@@ -73,6 +73,7 @@ Connection *connection_free(Connection *connection) {
                                         name_of(connection->bus));
         }
         sd_event_source_disable_unref(connection->rest);
+        backlog_deinit(&connection->backlog);
         sd_bus_close_unref(connection->bus);
         free(connection);
         return NULL;
@@ -120,17 +121,6 @@ static int check_forwarded(Service *service, sd_bus_message *m, Detail *detail) 
         return detail_set(detail, VM_E_ACCESS_DENIED, "caller %s may not call %s", sender, path);
 }
 
-static int check_unread(const Connection *connection, Detail *detail) {
-        uint64_t unread = 0;
-
-        (void)sd_bus_get_n_queued_write(connection->bus, &unread);
-        if (unread < CONNECTION_UNREAD_MAX)
-                return 0;
-        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "%" PRIu64 " messages have not been read, the limit is %d", unread,
-                          CONNECTION_UNREAD_MAX);
-}
-
 static int check_right(const Connection *connection, sd_bus_message *m, Detail *detail) {
         const char *interface = sd_bus_message_get_interface(m);
         const char *member = sd_bus_message_get_member(m);
@@ -171,9 +161,6 @@ static int check_load(const VM *vm, sd_bus_message *m, Detail *detail) {
 static int check_own(const Connection *connection, sd_bus_message *m, Detail *detail) {
         int r;
 
-        r = check_unread(connection, detail);
-        if (r != 0)
-                return r;
         r = check_right(connection, m, detail);
         return r != 0 ? r : check_load(connection->service->vm, m, detail);
 }
@@ -204,12 +191,26 @@ static void log_call(const Connection *connection, sd_bus_message *m, const sd_b
 }
 
 /* Who goes on asking while answers lie here unread gets no more of them. */
-static bool is_beyond_hope(const Connection *connection) {
-        uint64_t unread = 0;
+static void give_up(Connection *connection) {
+        const Backlog *backlog = &connection->backlog;
 
-        return !is_of_guestmapd(connection) &&
-               sd_bus_get_n_queued_write(connection->bus, &unread) >= 0 &&
-               unread >= CONNECTION_UNREAD_END;
+        log_warning("uid %" PRIu32 ": disconnected: %zu calls of %zu bytes and %zu descriptors "
+                    "wait for it to read its answers",
+                    connection->uid, backlog->n_line, backlog->load.bytes,
+                    backlog->load.descriptors);
+        connection_free(connection);
+}
+
+/* A call waits here wherever it has waited before. BACKLOG_E_FULL: there is no connection more. */
+static int wait_for_reading(Connection *connection, sd_bus_message *m, bool *ret_held) {
+        int r;
+
+        r = backlog_hold(&connection->backlog, m, ret_held);
+        if (*ret_held)
+                gate_forget(&connection->service->gate, m);
+        if (r == BACKLOG_E_FULL)
+                give_up(connection);
+        return r;
 }
 
 /* What has no name in the contract gets one here already, since it is logged. */
@@ -226,19 +227,21 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Service *service = connection->service;
         bool held = false, again = false;
         Detail detail;
-        int r;
+        int r = 0;
 
         if (!sd_bus_message_is_method_call(m, NULL, NULL))
                 return 0;
-        if (is_beyond_hope(connection)) {
-                connection_free(connection);
-                return 1;
-        }
         if (connection->is_from_socket &&
             sd_bus_message_is_method_call(m, GUESTMAP_INTERFACE_PRIVATE, NULL))
                 service_give_to_guestmapd(service, connection);
-        r = is_of_guestmapd(connection) ? check_forwarded(service, m, &detail)
-                                        : check_own(connection, m, &detail);
+        if (!is_of_guestmapd(connection)) {
+                r = wait_for_reading(connection, m, &held);
+                if (r > 0 || held)
+                        return 1;
+        }
+        if (r == 0)
+                r = is_of_guestmapd(connection) ? check_forwarded(service, m, &detail)
+                                                : check_own(connection, m, &detail);
         if (r == 0 && !driver_is_called(m))
                 r = gate_hold(&service->gate, m, &held, &detail);
         if (r != 0) {
@@ -336,6 +339,9 @@ static int start(Connection *connection, int fd) {
         if (r < 0)
                 return r;
         TAKE_FD(owned);
+        r = backlog_init(&connection->backlog, connection->bus, connection->service->event);
+        if (r < 0)
+                return r;
         r = prepare(connection);
         if (r < 0)
                 return r;

@@ -17,8 +17,8 @@
  *     on guestmapd's only.
  * I2: what lives with a connection of somebody's own (transactions, calls that wait) ends with it,
  *     as with a client of the bus that leaves.
- * I3: what lies here for a peer to be read is bounded: beyond some messages calls are refused, and
- *     who sends them all the same is disconnected.
+ * I3: what lies here for a peer to be read is bounded: calls wait until it was (backlog-dbus.h),
+ *     and who sends too many all the same is disconnected.
  * I4: what a call on a connection of somebody's own brings is bounded, before any object sees it,
  *     as guestmapd bounds what it forwards.
  */
@@ -28,22 +28,23 @@
 #include <systemd/sd-bus.h>
 #include <urcu/list.h>
 
+#include "daemon/vm/backlog-dbus.h"
+
 typedef struct Connection Connection;
 typedef struct Service Service;
 typedef struct sd_event_source sd_event_source;
 
 enum {
-        CONNECTIONS_MAX = 64,       /* that guestmapd has opened */
-        CONNECTIONS_RESERVED = 16,  /* of these only for the VM's owner and root */
-        CONNECTIONS_USER_MAX = 16,  /* of any other uid */
-        CONNECTION_UNREAD_MAX = 64, /* messages not taken by the peer, from which on calls fail */
-        CONNECTION_UNREAD_END = 1024,
+        CONNECTIONS_MAX = 64,      /* that guestmapd has opened */
+        CONNECTIONS_RESERVED = 16, /* of these only for the VM's owner and root */
+        CONNECTIONS_USER_MAX = 16, /* of any other uid */
 };
 
 struct Connection {
         Service *service;
         sd_bus *bus;
-        sd_event_source *rest; /* of what came with the greeting; NULL until that is over */
+        sd_event_source *rest;     /* of what came with the greeting; NULL until that is over */
+        Backlog backlog;           /* unused while it is guestmapd's */
         struct cds_list_head link; /* in Service.connections */
         uint32_t uid;
         uint32_t rights;     /* GUESTMAP_RIGHT_* */
