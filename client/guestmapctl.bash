@@ -5,7 +5,7 @@
 # bash-completion, some of whose functions are used.
 
 _guestmapctl() {
-        local cur words cword before line candidate quoted i
+        local cur words cword before line candidate quoted mark i
         COMPREPLY=()
         _get_comp_words_by_ref -n =: cur words cword || return
 
@@ -21,8 +21,15 @@ _guestmapctl() {
                 $'\t'files) compopt -o default ;;
                 $'\t'hosts) _known_hosts_real -- "${cur#"$before"}" ;;
                 *)
-                        printf -v quoted %q "$candidate"
-                        [[ $cur == [\"\']* || $candidate == *= ]] && quoted=$candidate
+                        quoted=$candidate
+                        # A name may be anything, and others give it: no shell is to expand it.
+                        case $cur in
+                        \"*) for mark in \\ \" \$ \`; do
+                                quoted=${quoted//"$mark"/"\\$mark"}
+                        done ;;
+                        \'*) quoted=${quoted//\'/"'\\''"} ;;
+                        *) printf -v quoted %q "$candidate" ;;
+                        esac
                         COMPREPLY+=("${quoted#"$before"}")
                         ;;
                 esac

@@ -66,6 +66,9 @@ COMPLETED = [
     (r"show pc PCI\ ", r"show pc PCI\ \(mem\) "),
     ("enable pc v", r"enable pc vga\$rom:1 "),
     (r"enable pc vga\$rom:", r"enable pc vga\$rom:1 "),
+    (r"show pc \$", r"show pc \$\(id\)="),
+    ('enable pc "v', r'enable pc "vga\$rom:1" '),
+    ("enable pc 'v", "enable pc 'vga$rom:1' "),
     ("move pc io sys", "move pc io system "),
     ("add pc x re", "add pc x reserved "),
     ("add pc x ram 1GiB sy", "add pc x ram 1GiB system "),
@@ -94,7 +97,7 @@ COMPLETED_KVM = [
 # What is typed, and all that could be meant.
 OFFERED = [
     ("show ", ["lab", "pc"]),
-    ("show pc ", ["PCI (mem)", "io", "system", "vga$rom:1"]),
+    ("show pc ", ["$(id)=", "PCI (mem)", "io", "system", "vga$rom:1"]),
     ("flat pc ", ["dma", "io", "memory"]),
     ("vcpu add pc 0 ", ["flat", "long", "real"]),
     ("space ", ["add", "remove"]),

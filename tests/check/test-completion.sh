@@ -26,6 +26,8 @@ guestmapctl create pc --accelerator=none
 guestmapctl add pc 'PCI (mem)' container 1GiB system 2GiB
 # shellcheck disable=SC2016 # a name, which no shell may expand
 guestmapctl add pc 'vga$rom:1' rom 64KiB
+# shellcheck disable=SC2016
+guestmapctl add pc '$(id)=' container 4KiB system
 guestmapctl space add pc dma system
 guestmapctl begin pc >"$directory/id"
 python3 -B check-completion.py "$source_root" "$build" "$directory"
