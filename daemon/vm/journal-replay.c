@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <json-c/linkhash.h>
@@ -89,6 +90,7 @@ static int read_setup(Replay *replay, json_object *object, const JSONPath *path,
             read_number(object, "owner", &owner) < 0 || owner > UINT32_MAX ||
             read_boolean(object, "durable", &replay->durable) < 0)
                 return damaged(path, detail, "a member is missing or has a wrong type");
+        snprintf(replay->name, sizeof(replay->name), "%s", name);
         r = read_limits(&limits, object, path, detail);
         if (r == 0)
                 r = vm_new(&replay->vm, name, id, (uint32_t)owner,

@@ -14,6 +14,8 @@
 #include "daemon/vm/journal-scan.h"
 #include "daemon/vm/vm.h"
 
+enum { VM_NAME_SIZE = 64 };
+
 typedef struct Replay Replay;
 
 /* A state that the journal has been in. */
@@ -29,6 +31,7 @@ struct Replay {
         FDStore *store;          /* borrowed; NULL: nothing was kept */
         const char *accelerator; /* instead of the setup's; NULL: the setup's */
         VM *vm;                  /* owned */
+        char name[VM_NAME_SIZE]; /* of the VM, also if it cannot be made; empty: not known */
         bool durable;
         uint64_t n_records;
         uint64_t n_edits;

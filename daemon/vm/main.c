@@ -207,7 +207,8 @@ static int recover_vm(Service *service) {
 
         r = recover(&recovered, &service->places, service->store, &detail);
         if (r > 0) {
-                log_error("cannot recover: %s", detail.text);
+                log_vm(LOG_ERR, recovered.name[0] ? recovered.name : NULL, "cannot recover: %s",
+                       detail.text);
                 return r == VM_E_DAMAGED ? salvage_new(&service->salvage, service, recovered.vm,
                                                        &detail)
                                          : EXIT_FAILURE;

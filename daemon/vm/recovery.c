@@ -155,6 +155,7 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
                 return 0;
         if (r == 0)
                 r = journal_replay(&replay, bytes, length, detail);
+        memcpy(ret->name, replay.name, sizeof(ret->name));
         if (r == 0)
                 r = commit(&replay, &ret->dropped, detail);
         if (r == 0)

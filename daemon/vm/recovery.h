@@ -24,8 +24,9 @@ struct Places {
 
 /* What there is to be told beside the VM. */
 struct Recovered {
-        VM *vm;      /* NULL: there was no journal */
-        size_t torn; /* bytes that were cut from its end */
+        VM *vm;                  /* NULL: there was no journal */
+        char name[VM_NAME_SIZE]; /* also of one that does not come back; empty: not known */
+        size_t torn;             /* bytes that were cut from its end */
         Detail where;
         Detail dropped; /* why the last commit was; empty: it was not */
 };

@@ -141,6 +141,27 @@ test_guestmapd_is_watched() {
         has_byte one 0x1234 42
 }
 
+# So does a VM's process.
+test_a_vm_is_watched() {
+        [ "$(unit one WatchdogUSec)" = 2min ]
+        watched=/run/systemd/system/guestmap-vm@one.service.d
+        mkdir -p $watched
+        printf '[Service]\nWatchdogSec=1\n' >$watched/watchdog.conf
+        systemctl daemon-reload
+        systemctl restart guestmap-vm@one.service
+        eventually is_running one
+        pid=$(unit one MainPID)
+        sleep 2
+        [ "$(unit one MainPID)" = "$pid" ]
+        systemctl kill --signal STOP guestmap-vm@one.service
+        eventually replaced one "$pid"
+        has_byte one 0x1234 42
+        rm -r $watched
+        systemctl daemon-reload
+        systemctl restart guestmap-vm@one.service
+        eventually is_running one
+}
+
 # A VM may take minutes to be recovered; the others are there meanwhile.
 test_guestmapd_does_not_wait_for_a_vm_to_start() {
         slow=/run/systemd/system/guestmap-vm@slow.service.d
@@ -273,9 +294,12 @@ test_a_damaged_journal_takes_no_memory_along() {
         has_byte one 0 43
 }
 
+# Here the setup can be read, which says whose journal it is.
 test_what_does_not_come_back_can_be_destroyed() {
-        edit_journal one 70 oops
+        add_region one later
+        edit_journal one 500 oops
         eventually is_crashed one
+        eventually logged GUESTMAP_VM=one _COMM=guestmap-vmd PRIORITY=3
         destroy one
         not listed one
         eventually not has_units one
