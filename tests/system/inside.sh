@@ -309,7 +309,7 @@ test_nothing_is_left_of_a_destroyed_vm() {
         destroy one
         not listed one
         eventually not has_units '*'
-        [ -z "$(ls /run/guestmap)" ]
+        [ -z "$(find /run/guestmap /run/guestmap-vm -mindepth 1)" ]
 }
 
 memory_max_is() {
