@@ -19,6 +19,7 @@
 #include "lib/util/cleanup.h"
 #include "tests/bus/test-forward-client.h"
 #include "tests/bus/test-forward-world.h"
+#include "tests/common/deaf-manager.h"
 #include "tests/common/unit.h"
 
 #define VM1          GUESTMAP_PATH_VM "/vm1"
@@ -329,6 +330,24 @@ static void test_reload(void **state) {
         ADD(GUESTMAP_PATH_VM "/vm2", "a", "ram", 4096);
 }
 
+/* The service manager hears of its beginning and of its end, and how many VMs may be is new. */
+static void test_reload_is_told(void **state) {
+        int fd;
+
+        world_stop_daemon(&world, SIGTERM);
+        fd = deaf_manager_new();
+        (void)deaf_manager_read(fd, "");
+        assert_true(world_start_daemon(&world));
+        reload("[Service]\nVMs=1\n");
+        refused(QUOTA, "VMs: 1", GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
+                "vm2", 1, "accelerator", "s", "none");
+        assert_int_equal(deaf_manager_read(fd, "RELOADING=1\nMONOTONIC_USEC="), 1);
+        reload("[Service]\nVMs=2\n");
+        must_create(client, "vm2");
+        assert_int_equal(deaf_manager_read(fd, "READY=1\n"), 1);
+        close(fd);
+}
+
 #define REMOVE(vm, name)                                                                           \
         sd_bus_message_unref(call(vm, GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", name, 0))
 
@@ -463,6 +482,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_calls),
                 TEST(test_bytes),
                 TEST(test_reload),
+                TEST(test_reload_is_told),
                 RAM_TEST(test_ram_of_user),
                 RAM_TEST(test_ram_of_commits),
                 RAM_TEST(test_ram_without_guestmapd),
