@@ -36,17 +36,11 @@ void canvas_init(Canvas *canvas, const Output *output) {
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-static bool sections_equal(const Section *a, const Section *b) {
-        return a->first == b->first && a->last == b->last && a->offset == b->offset &&
-               a->flags == b->flags && strcmp(a->region, b->region) == 0 &&
-               strcmp(a->kind, b->kind) == 0;
-}
-
 static bool alike(const DrawingSpace *a, const DrawingSpace *b) {
         if (a->sections.n != b->sections.n || a->picture->n_bands != b->picture->n_bands)
                 return false;
         for (size_t i = 0; i < a->sections.n; i++)
-                if (!sections_equal(&a->sections.list[i], &b->sections.list[i]))
+                if (!section_equal(&a->sections.list[i], &b->sections.list[i]))
                         return false;
         for (size_t i = 0; i < a->picture->n_bands; i++)
                 if (a->picture->bands[i].change != b->picture->bands[i].change)

@@ -20,7 +20,7 @@ typedef struct Sweep {
         size_t n_active;
 } Sweep;
 
-static Cursor cursor(Sections sections) {
+static Cursor cursor(SectionList sections) {
         return (Cursor){sections.list, sections.list + sections.n};
 }
 
@@ -44,7 +44,7 @@ static bool same(const Section *a, const Section *b) {
                           a->flags == b->flags && a->offset - a->first == b->offset - b->first);
 }
 
-static Change change_of(const Section *now, const Section *was) {
+static BandChange change_of(const Section *now, const Section *was) {
         if (!now && !was)
                 return CHANGE_NONE;
         if (!was)
@@ -133,7 +133,7 @@ static void add_band(Picture *picture, const Band *band) {
         picture->bands[picture->n_bands++] = *band;
 }
 
-static void add_bands(Picture *picture, Sections now, Sections was, Sweep *sweep) {
+static void add_bands(Picture *picture, SectionList now, SectionList was, Sweep *sweep) {
         Cursor a = cursor(now), b = cursor(was);
         uint64_t address = 0;
 
@@ -152,7 +152,7 @@ static void add_bands(Picture *picture, Sections now, Sections was, Sweep *sweep
         }
 }
 
-Picture *picture_new(const RegionNode *root, Sections now, const Sections *was) {
+Picture *picture_new(const RegionNode *root, SectionList now, const SectionList *was) {
         Picture *picture = must(calloc(1, sizeof(*picture)));
         _cleanup_(freep) Claim *claims = NULL;
         size_t n_claims = picture_claims(picture, root, &claims);

@@ -35,7 +35,7 @@ typedef struct Layer Layer;
 typedef struct Path Path;
 typedef struct Picture Picture;
 typedef struct Rank Rank;
-typedef struct Sections Sections;
+typedef struct SectionList SectionList;
 
 enum {
         PICTURE_LAYERS_MAX = 8,       /* of a band; what is below these is not told */
@@ -43,15 +43,15 @@ enum {
         PICTURE_NO_PATH = UINT32_MAX, /* behind the root */
 };
 
-typedef enum Change {
+typedef enum BandChange {
         CHANGE_NONE,
         CHANGE_ADDED,
         CHANGE_REMOVED,
         CHANGE_REPLACED,
-} Change;
+} BandChange;
 
 /* A view, wherever it is from. */
-struct Sections {
+struct SectionList {
         const Section *list; /* in address order */
         size_t n;
 };
@@ -72,7 +72,7 @@ struct Band {
         Range range;
         const Section *now; /* NULL: a gap */
         const Section *was; /* the same as now if nothing is compared */
-        Change change;
+        BandChange change;
         size_t first_layer;
         size_t n_layers;
 };
@@ -101,7 +101,7 @@ struct Rank {
  * Of the view `now` of the region `root`; compared to `was`, which is NULL if nothing is. Borrows
  * the sections and regions.
  */
-Picture *picture_new(const RegionNode *root, Sections now, const Sections *was);
+Picture *picture_new(const RegionNode *root, SectionList now, const SectionList *was);
 Picture *picture_free(Picture *picture);
 DEFINE_CLEANUP(Picture *, picture_free);
 

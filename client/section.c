@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <string.h>
+
 #include "client/json-read.h"
 #include "client/number.h"
 #include "client/section.h"
@@ -14,6 +16,12 @@ const Column section_columns[SECTION_N_COLUMNS] = {
         {"FIRST", true}, {"LAST", true},   {"SIZE", true}, {"KIND"},
         {"REGION"},      {"OFFSET", true}, {"FLAGS"},
 };
+
+bool section_equal(const Section *a, const Section *b) {
+        return a->first == b->first && a->last == b->last && a->offset == b->offset &&
+               a->flags == b->flags && strcmp(a->region, b->region) == 0 &&
+               strcmp(a->kind, b->kind) == 0;
+}
 
 int section_read(sd_bus_message *message, Section *ret) {
         Section section;

@@ -7,6 +7,7 @@
  * Text is borrowed from what a section was read from.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
@@ -29,6 +30,7 @@ enum { SECTION_N_COLUMNS = 7 };
 /* The columns that section_row() fills. */
 extern const Column section_columns[SECTION_N_COLUMNS];
 
+bool section_equal(const Section *a, const Section *b);
 /* Reads one; 1, or 0 at the end of an array. */
 int section_read(sd_bus_message *message, Section *ret);
 json_object *section_json(const Section *section);

@@ -58,12 +58,6 @@ void change_deinit(Change *change) {
         *change = (Change){};
 }
 
-static bool is_same(const Section *a, const Section *b) {
-        return a->first == b->first && a->last == b->last && a->offset == b->offset &&
-               a->flags == b->flags && strcmp(a->region, b->region) == 0 &&
-               strcmp(a->kind, b->kind) == 0;
-}
-
 /* The first section that begins at an address or behind it. */
 static size_t sections_find(const Sections *sections, uint64_t first) {
         size_t low = 0, high = sections->n;
@@ -101,7 +95,7 @@ static bool piece_fill(Piece *piece, const Sections *view, const Change *change)
                 const Section *old = at(view, piece->end);
                 const Section *removed = at(&change->removed, r), *added = at(&change->added, a);
 
-                if (removed && old && is_same(old, removed)) {
+                if (removed && old && section_equal(old, removed)) {
                         piece->end++;
                         r++;
                 } else if (added && (!old || added->first < old->first)) {
@@ -135,7 +129,7 @@ static void settle_text(Piece *piece, const Sections *view, const Change *change
         size_t r = 0, a = 0;
 
         for (size_t i = piece->first; i < piece->end && r < change->removed.n; i++)
-                if (is_same(&view->items[i], &change->removed.items[r])) {
+                if (section_equal(&view->items[i], &change->removed.items[r])) {
                         free((char *)view->items[i].region);
                         r++;
                 }
@@ -179,16 +173,16 @@ void sections_compare(const Sections *from, const Sections *to, Change *change) 
         size_t i = 0, j = 0;
 
         while (i < from->n || j < to->n) {
-                const Section *old = at(from, i), *new = at(to, j);
+                const Section *old = at(from, i), *now = at(to, j);
 
-                if (old && new &&is_same(old, new)) {
+                if (old && now && section_equal(old, now)) {
                         i++;
                         j++;
-                } else if (old && (!new || old->first <= new->first)) {
+                } else if (old && (!now || old->first <= now->first)) {
                         sections_add(&change->removed, old);
                         i++;
                 } else {
-                        sections_add(&change->added, new);
+                        sections_add(&change->added, now);
                         j++;
                 }
         }

@@ -83,7 +83,7 @@ static int fetch_space(Scene *scene, Client *client, const char *vm_path, size_t
         Drawing *drawing = &scene->drawing;
         DrawingSpace *space = &drawing->spaces[i];
         View *now = &scene->now[i], *was = &scene->was[i];
-        Sections older;
+        SectionList older;
         int r;
 
         r = view_fetch(now, client, vm_path, space->name);
@@ -96,8 +96,8 @@ static int fetch_space(Scene *scene, Client *client, const char *vm_path, size_t
                 if (r < 0)
                         return r;
         }
-        older = (Sections){was->sections, was->n};
-        space->sections = (Sections){now->sections, now->n};
+        older = (SectionList){was->sections, was->n};
+        space->sections = (SectionList){now->sections, now->n};
         space->picture =
                 picture_new(space->root, space->sections, drawing->compared ? &older : NULL);
         return 0;

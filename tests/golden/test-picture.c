@@ -19,7 +19,7 @@ static const char *text_at(json_object *array, size_t i) {
 }
 
 /* [first, last, region, offset, kind, flags], numbers as strings. */
-static Sections read_sections(json_object *list) {
+static SectionList read_sections(json_object *list) {
         Section *sections = calloc(json_length(list) + 1, sizeof(*sections));
 
         assert_non_null(sections);
@@ -34,7 +34,7 @@ static Sections read_sections(json_object *list) {
                         .kind = text_at(row, 4),
                 };
         }
-        return (Sections){sections, json_length(list)};
+        return (SectionList){sections, json_length(list)};
 }
 
 static const char *root_of(json_object *layout, const char *space) {
@@ -69,7 +69,7 @@ static void check_top(const Picture *picture, const Band *band, const char *wher
                          band->range.first);
 }
 
-static void check_picture(const Picture *picture, Sections sections, const char *where) {
+static void check_picture(const Picture *picture, SectionList sections, const char *where) {
         uint64_t next = 0;
         size_t n = 0;
 
@@ -99,7 +99,7 @@ static size_t check_map(const char *path) {
         region_tree_init(&tree, json_get_list(layout, "regions"));
         json_object_object_foreach(expected, space, list) {
                 RegionNode *root = region_tree_find(&tree, root_of(layout, space));
-                Sections sections = read_sections(list);
+                SectionList sections = read_sections(list);
                 Picture *picture;
 
                 assert_non_null(root);

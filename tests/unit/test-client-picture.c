@@ -46,7 +46,7 @@ typedef struct Scene {
 } Scene;
 
 static void scene_init(Scene *scene, bool compared) {
-        Sections new = {now, ELEMENTS_OF(now)}, old = {was, ELEMENTS_OF(was)};
+        SectionList new = {now, ELEMENTS_OF(now)}, old = {was, ELEMENTS_OF(was)};
 
         scene->regions = json_tokener_parse(layout);
         assert_non_null(scene->regions);
@@ -97,7 +97,7 @@ static void test_layers(void **state) {
 static void test_changes(void **state) {
         static const struct {
                 uint64_t first;
-                Change change;
+                BandChange change;
         } expected[] = {
                 {0, CHANGE_REPLACED},      {0x1000, CHANGE_NONE}, {0x3000, CHANGE_REPLACED},
                 {0x3008, CHANGE_REPLACED}, {0x4000, CHANGE_NONE}, {0x8000, CHANGE_REMOVED},
@@ -118,11 +118,11 @@ static void test_changes(void **state) {
 
 static void test_added(void **state) {
         _cleanup_(scene_deinit) Scene scene;
-        Sections new = {now, ELEMENTS_OF(now)};
+        SectionList new = {now, ELEMENTS_OF(now)};
 
         scene_init(&scene, false);
         scene.picture = picture_free(scene.picture);
-        scene.picture = picture_new(region_tree_find(&scene.tree, "system"), new, &(Sections){});
+        scene.picture = picture_new(region_tree_find(&scene.tree, "system"), new, &(SectionList){});
         assert_int_equal(scene.picture->bands[3].change, CHANGE_ADDED);
         assert_int_equal(scene.picture->bands[4].change, CHANGE_NONE);
 }
@@ -148,7 +148,7 @@ static void test_too_many_paths(void **state) {
                 }
         }
         region_tree_init(&tree, regions);
-        picture = picture_new(region_tree_find(&tree, "box39"), (Sections){}, NULL);
+        picture = picture_new(region_tree_find(&tree, "box39"), (SectionList){}, NULL);
         assert_true(picture->partial);
         assert_int_equal(picture->n_paths, PICTURE_PATHS_MAX);
         picture_free(picture);
