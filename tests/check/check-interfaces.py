@@ -4,7 +4,8 @@
 The introspection XML is well-formed, and describes every member and every argument.
 
 The description of a member is the comment right before it, in the form that gdbus-codegen reads:
-its name and a colon, a line "@argument: …" for each argument, then text.
+its name and a colon, a line "@argument: …" for each argument, then text. Of a method that is given
+something it has the errors, or says that there are none.
 """
 
 import pathlib
@@ -36,6 +37,10 @@ def problems_of(element):
     told = re.findall(r"^\s*@(\w+):", comment, re.MULTILINE)
     if asked != told and element.tagName != "interface":
         yield f"{element.tagName} {name}: has arguments {asked}, describes {told}"
+    given = [arg for arg in element.getElementsByTagName("arg")
+             if arg.getAttribute("direction") == "in"]
+    if element.tagName == "method" and given and not re.search(r"\b[Ee]rrors\b", comment):
+        yield f"method {name}: nothing is said of errors"
     if len(re.sub(r"^\s*\w+:|@\w+:", "", comment).split()) < 2:
         yield f"{element.tagName} {name}: the comment says nothing"
 
