@@ -2,9 +2,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/names.h"
+#include "client/clock.h"
 #include "client/number.h"
 #include "client/progress.h"
 
@@ -25,13 +25,6 @@ struct Progress {
         bool has_bar;
         uint64_t ask_at; /* CLOCK_MONOTONIC */
 };
-
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* The bar */
 
@@ -82,7 +75,7 @@ static int on_preparing(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Progress *progress = userdata;
 
         progress->is_asking = false;
-        progress->ask_at = now_usec() + ASK_USEC;
+        progress->ask_at = clock_usec() + ASK_USEC;
         /* Who may not look sees no bar, and gets the answer all the same. */
         if (!sd_bus_message_is_method_error(m, NULL) && !progress->reply)
                 (void)show(progress, m);
@@ -106,7 +99,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int wait_a_little(Progress *progress) {
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec();
 
         if (!progress->vm || progress->is_asking)
                 return sd_bus_wait(progress->client->bus, UINT64_MAX);
@@ -153,7 +146,7 @@ static int try(Progress *progress, sd_bus_message *request, sd_bus_error *error)
 
 int progress_try(Client *client, sd_bus_message *request, sd_bus_error *error,
                  sd_bus_message **ret_reply) {
-        Progress progress = {.client = client, .ask_at = now_usec() + FIRST_ASK_USEC};
+        Progress progress = {.client = client, .ask_at = clock_usec() + FIRST_ASK_USEC};
         int r;
 
         if (isatty(STDERR_FILENO))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,9 +11,9 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "client/clock.h"
 #include "client/print.h"
 #include "client/screen.h"
 
@@ -104,13 +105,6 @@ void screen_show(const char *text) {
         free(picture);
 }
 
-uint64_t screen_now(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 _Noreturn void screen_die(int number) {
         sigset_t set;
 
@@ -151,10 +145,9 @@ static ScreenEvent take_key(int *ret) {
 ScreenEvent screen_wait(uint64_t until_usec, int *ret) {
         struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
                                {.fd = STDIN_FILENO, .events = POLLIN}};
-        uint64_t now = screen_now();
-        uint64_t usec = until_usec > now ? until_usec - now : 0;
+        uint64_t msec = clock_left(until_usec) / 1000 + 1;
 
-        if (poll(fds, 2, (int)((usec + 999) / 1000)) <= 0)
+        if (poll(fds, 2, (int)MIN_OF(msec, (uint64_t)INT_MAX)) <= 0)
                 return SCREEN_NOTHING;
         return fds[0].revents ? take_signal(ret) : take_key(ret);
 }

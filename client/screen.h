@@ -24,9 +24,7 @@ int screen_enter(void);
 void screen_leave(void);
 /* Lines with a newline behind each. */
 void screen_show(const char *text);
-/* CLOCK_MONOTONIC, in microseconds. */
-uint64_t screen_now(void);
-/* Waits until that. *ret: the key, or the signal. */
+/* Waits until that, clock.h. *ret: the key, or the signal. */
 ScreenEvent screen_wait(uint64_t until_usec, int *ret);
 /* Ends the program by that signal. */
 _Noreturn void screen_die(int number);

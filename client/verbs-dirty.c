@@ -10,10 +10,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "api/names.h"
 #include "client/client.h"
+#include "client/clock.h"
 #include "client/json-print.h"
 #include "client/number.h"
 #include "client/verb.h"
@@ -139,13 +139,6 @@ static int is_logged(Client *client, const char *region, bool *ret) {
         return 0;
 }
 
-static double now(void) {
-        struct timespec time;
-
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static void print_rate(const Output *output, const Dirty *dirty, double seconds) {
         uint64_t n = count_dirty(dirty);
         uint64_t rate = (uint64_t)((double)n / seconds + 0.5);
@@ -176,18 +169,18 @@ static int check_logged(Client *client, const char *region) {
 /* Every second until one of the signals comes. */
 static int watch_rate(Client *client, const char *region, const sigset_t *until) {
         const struct timespec second = {.tv_sec = 1};
-        double before = now();
+        uint64_t before = clock_usec();
 
         while (sigtimedwait(until, NULL, &second) < 0) {
                 _cleanup_(dirty_deinit) Dirty dirty = {};
-                double since = before;
+                uint64_t since = before;
                 int r;
 
                 r = dirty_get(&dirty, client, region, true);
                 if (r < 0)
                         return r;
-                before = now();
-                print_rate(&client->output, &dirty, before - since);
+                before = clock_usec();
+                print_rate(&client->output, &dirty, (double)(before - since) / 1e6);
                 r = check_logged(client, region);
                 if (r < 0)
                         return r;

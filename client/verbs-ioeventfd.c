@@ -8,9 +8,9 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "api/names.h"
+#include "client/clock.h"
 #include "client/edit.h"
 #include "client/json-print.h"
 #include "client/list.h"
@@ -104,16 +104,9 @@ int verb_ioeventfd_list(Client *client, char **arguments) {
         return list_show(client, &list, arguments[0], arguments[1]);
 }
 
-static uint64_t now_usec(void) {
-        struct timespec time;
-
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 /* Positive once there is something to read; 0 when the time is up, at UINT64_MAX never. */
 static int await_count(int fd, uint64_t deadline) {
-        uint64_t now = now_usec(), left = deadline > now ? deadline - now : 0;
+        uint64_t left = clock_left(deadline);
         const struct timespec time = {.tv_sec = (time_t)(left / 1000000),
                                       .tv_nsec = (long)(left % 1000000 * 1000)};
         struct pollfd poll = {.fd = fd, .events = POLLIN};
@@ -174,8 +167,7 @@ static int parse_deadline(const char *timeout, uint64_t *ret) {
         r = timeout ? client_timeout(timeout, &usec) : 0;
         if (r < 0)
                 return r;
-        if (!timeout || __builtin_add_overflow(now_usec(), usec, ret))
-                *ret = UINT64_MAX;
+        *ret = timeout ? clock_deadline(usec) : UINT64_MAX;
         return 0;
 }
 

@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/client.h"
+#include "client/clock.h"
 #include "client/metric.h"
 #include "client/scrape.h"
 #include "client/verb.h"
@@ -229,13 +229,6 @@ static int read_format(const Client *client, Format *ret) {
         return 0;
 }
 
-static double now(void) {
-        struct timespec time;
-
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 int verb_metrics(Client *client, char **arguments) {
         static const MetricFamily duration = {"guestmap_scrape_duration_seconds", "gauge",
                                               "seconds",
@@ -243,7 +236,7 @@ int verb_metrics(Client *client, char **arguments) {
         const char *timeout = client->options[OPTION_TIMEOUT];
         _cleanup_(metrics_deinit) Metrics metrics = {};
         uint64_t usec = PATIENCE_USEC;
-        double before = now();
+        uint64_t before = clock_usec();
         Format format;
         int r;
 
@@ -254,6 +247,6 @@ int verb_metrics(Client *client, char **arguments) {
                 r = scrape(client, usec, take, &metrics);
         if (r < 0)
                 return r;
-        put_own(&metrics, &duration, NULL, now() - before);
+        put_own(&metrics, &duration, NULL, (double)(clock_usec() - before) / 1e6);
         return write_metrics(client, &metrics, format);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "client/client.h"
+#include "client/clock.h"
 #include "client/number.h"
 #include "client/screen.h"
 #include "client/top.h"
@@ -133,7 +134,7 @@ static int run_on_screen(Run *run) {
                 if (r < 0)
                         return r;
                 draw(run);
-                if (is_last(run, n) || !wait_for_tick(run, screen_now() + run->delay_usec))
+                if (is_last(run, n) || !wait_for_tick(run, clock_deadline(run->delay_usec)))
                         return 0;
         }
 }
