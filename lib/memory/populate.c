@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "lib/memory/headroom.h"
 #include "lib/memory/map-error.h"
@@ -136,17 +135,6 @@ static void populate_all(Population *population) {
                 pthread_join(threads[--n], NULL);
 }
 
-/* What the file has not got yet, as far as that is known. */
-static uint64_t bytes_missing(const Backing *backing) {
-        struct stat status;
-        uint64_t there;
-
-        if (fstat(backing->fd, &status) < 0)
-                return backing->mapped;
-        there = (uint64_t)status.st_blocks * 512;
-        return backing->mapped > there ? backing->mapped - there : 0;
-}
-
 void backing_give_back(Backing *backing) {
         if (!backing->passed)
                 (void)fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
@@ -166,7 +154,8 @@ int backing_populate(Backing *backing, const char *name, const Cancel *cancel, D
 
         if (backing_is_populated(backing))
                 return 0;
-        r = check_room(&population, bytes_missing(backing), detail);
+        /* What the file has not got yet, as far as that is known. */
+        r = check_room(&population, backing->mapped - backing_resident(backing), detail);
         if (r != 0)
                 return r;
         populate_all(&population);
