@@ -190,21 +190,20 @@ def test_file(world):
 
 
 def test_hangs(world):
-    """A VM that hangs is not up, and is waited for no longer than was said."""
+    """A VM that hangs is not up, and is waited for as long as was said."""
     pid = world.vm_pid("hung")
     os.kill(pid, signal.SIGSTOP)
     try:
-        before = time.monotonic()
-        families = world.families("--timeout=200ms")
-        took = time.monotonic() - before
+        families = world.families("--timeout=4s")
     finally:
         os.kill(pid, signal.SIGCONT)
+    # Longer than it is waited for otherwise; world.run() sees to it that it has an end.
+    if value(families, "guestmap_scrape_duration_seconds") < 4:
+        yield "it was not waited for as long as was said"
     yield from expect("hung", value(families, "guestmap_vm_up", vm="hung"), 0)
     yield from expect("others", value(families, "guestmap_vm_up", vm="one"), 1)
     yield from expect("state", value(families, "guestmap_vm_state", vm="hung", state="running"), 1)
     yield from expect("metrics", value(families, "guestmap_vm_commits", "_total", vm="hung"), None)
-    if took > PATIENCE:
-        yield f"took {took} s"
 
 
 def test_dies(world):
