@@ -19,6 +19,24 @@ cd "$directory" || exit 1
 # As drawings are printed.
 export LC_ALL=C.UTF-8 COLUMNS=80
 
+# man_document N: of those that guestmap-layout.5 shows
+man_document() {
+        awk -v wanted="$1" '
+                /^```/ { inside = !inside; n += inside; next }
+                inside && n == wanted
+        ' "$man/guestmap-layout.5.scd"
+}
+
+# The layout, and the patch, which is for a VM that has it.
+make_documented() {
+        local ctl="$build/client/guestmapctl --user"
+        $ctl create documented --accelerator=none --layout=<(man_document 1) &&
+                $ctl --json=short apply documented <(man_document 2) |
+                jq -r '[.["address-spaces"].memory.added.sections[].region] | join(" ")' &&
+                $ctl destroy documented
+}
+case_is 'the layout and the patch of guestmap-layout(5)' 'hpet dimm0' "$(make_documented 2>&1)"
+
 if ! kvm_can_be_used; then
         skip_case 'the examples' '/dev/kvm cannot be used here'
         end_cases
