@@ -108,14 +108,14 @@ static void put_bar(const Sheet *sheet, const Picture *picture, const Band *band
 
 /* All but the words, for line number `line` of a band; returns how many columns that took. */
 static int put_left(const Sheet *sheet, const Picture *picture, const Band *band, int line) {
-        const char *address = line == 0 ? number_hex(band->range.first).text : "";
+        NumberText address = line == 0 ? number_hex(band->range.first) : (NumberText){};
         int n = 0;
 
         if (sheet->compared) {
                 put(sheet, changes[band->change].colour, changes[band->change].mark, 1);
                 n += 1 + fprintf(sheet->out, " ");
         }
-        n += fprintf(sheet->out, "%*s  ", sheet->address_width, address);
+        n += fprintf(sheet->out, "%*s  ", sheet->address_width, address.text);
         if (line >= height_of(band))
                 return n;
         if (band->now)
