@@ -146,6 +146,19 @@ void departure_begin(VM *vm, sd_bus_message *answer) {
                 departure_continue(vm);
 }
 
+/* If guestmapd ends before it has gone, the next one is not to bring it back, or to miss it. */
+static void unmake(VM *vm) {
+        int r;
+
+        if (!vm->durable)
+                return;
+        vm->unmade = true;
+        r = durable_add(vm->manager->settings.state_dir, vm);
+        if (r < 0)
+                log_vm(LOG_WARNING, vm->name, "can't remember that it is destroyed: %s",
+                       strerror(-r));
+}
+
 int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         sd_bus_message *answer = NULL;
         int r;
@@ -157,7 +170,9 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         if (r < 0)
                 return r;
         audit_answered(vm->manager, vm->name, m, NULL, NULL, NULL);
+        vm->request = sd_bus_message_ref(m);
         vm->destroyed = true;
+        unmake(vm);
         departure_begin(vm, answer);
         return 1;
 }

@@ -7,7 +7,8 @@
  * What is in such a VM its own process keeps. guestmapd keeps, in its state directory, a file for
  * each that says who it is, INSTANCE.vm, and starts those that do not run. It is there from before
  * the VM is set up until it is destroyed: what ends it otherwise ends it for a while. Until the VM
- * has been set up the file says so, too: what comes back empty then was never there.
+ * has been set up, and while it is destroyed, the file says so, too: what comes back empty then is
+ * not missed.
  *
  * Where guestmapd runs the processes itself, theirs is the directory INSTANCE beside that file.
  */
@@ -24,7 +25,7 @@ struct DurableVM {
         char name[VM_NAME_MAX + 1];
         char id[VM_ID_LENGTH + 1];
         uint32_t owner;
-        bool unmade; /* not known to have been set up */
+        bool unmade; /* not known to have been set up, or destroyed */
 };
 
 /* On disk when it returns; in place of what was said of that instance before. */

@@ -11,6 +11,7 @@
 #include "daemon/manager/runtime-dir.h"
 #include "daemon/manager/service-dbus.h"
 #include "daemon/manager/unit-dbus.h"
+#include "daemon/manager/vm-dbus.h"
 
 #define SEARCH_USEC 2000000
 
@@ -65,8 +66,10 @@ Manager *manager_free(Manager *manager) {
         status_say(&manager->status, "STOPPING=1");
         units_cancel(manager);
         /* While there is a bus: calls under way are answered. */
-        cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
+        cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings) {
+                vm_abandon_request(vm);
                 vm_free(vm);
+        }
         service_close(manager);
         sd_event_source_disable_unref(manager->search);
         sd_event_source_disable_unref(manager->drain);

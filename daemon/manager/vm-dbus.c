@@ -6,7 +6,9 @@
 
 #include "api/private.h"
 #include "daemon/common/log.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/departure-dbus.h"
+#include "daemon/manager/error-dbus.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/spawn.h"
 #include "daemon/manager/unit-dbus.h"
@@ -66,8 +68,7 @@ VM *vm_from_path(Manager *manager, const char *path) {
 /* Its identity is guestmapd's word, and stays what it was whatever a process says. */
 static bool is_read(const VMProperty *property) {
         return property->offset != offsetof(VM, name) && property->offset != offsetof(VM, id) &&
-               property->offset != offsetof(VM, owner) &&
-               property->offset != offsetof(VM, durable);
+               property->offset != offsetof(VM, owner) && property->offset != offsetof(VM, durable);
 }
 
 static int read_words(char ***words, sd_bus_message *m) {
@@ -335,8 +336,8 @@ void vm_announce(VM *vm) {
 }
 
 void vm_announce_removal(VM *vm) {
-        log_entry(LOG_INFO,
-                  &(const LogFields){.message_id = MESSAGE_VM_DESTROYED, .vm = vm->name}, "gone");
+        log_entry(LOG_INFO, &(const LogFields){.message_id = MESSAGE_VM_DESTROYED, .vm = vm->name},
+                  "gone");
         if (vm->manager->bus &&
             (signal_vm(vm, "VMRemoved") < 0 || signal_interfaces_removed(vm) < 0))
                 log_vm(LOG_WARNING, vm->name, "can't signal that it has gone");
@@ -345,6 +346,24 @@ void vm_announce_removal(VM *vm) {
 void vm_drop_messages(VM *vm) {
         vm->request = sd_bus_message_unref(vm->request);
         vm->answer = sd_bus_message_unref(vm->answer);
+}
+
+void vm_abandon_request(VM *vm) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (!vm->request)
+                return;
+        if (vm->answer && sd_bus_message_is_method_error(vm->answer, NULL)) {
+                (void)sd_bus_message_send(vm->answer);
+                return;
+        }
+        error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": guestmapd ends; %s", vm->name,
+                  vm->phase == VM_LEAVING
+                          ? "its process was told to quit, and what it leaves the next one removes"
+                          : "if its process has made it the next one shows it, else removes it");
+        if (vm->phase != VM_LEAVING)
+                audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, &error);
+        error_reply(vm->request, &error);
 }
 
 static int list_objects(sd_bus *bus, const char *prefix, void *userdata, char ***ret,
@@ -368,7 +387,7 @@ static int list_objects(sd_bus *bus, const char *prefix, void *userdata, char **
 
 /* Whose properties are told from here. Calls on one that recovers do not get as far. */
 static int find_unserved(sd_bus *bus, const char *path, const char *interface, void *userdata,
-                        void **ret_found, sd_bus_error *error) {
+                         void **ret_found, sd_bus_error *error) {
         VM *vm = vm_from_path(userdata, path);
 
         if (!vm || (vm->phase != VM_CRASHED && vm->phase != VM_RECOVERING) ||
@@ -387,9 +406,8 @@ static int get_counts(sd_bus *bus, const char *path, const char *interface, cons
         return counts_append(userdata, reply);
 }
 
-static int get_directory(sd_bus *bus, const char *path, const char *interface,
-                         const char *property, sd_bus_message *reply, void *userdata,
-                         sd_bus_error *error) {
+static int get_directory(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const VM *vm = userdata;
         char directory[PATH_MAX];
 

@@ -49,3 +49,5 @@ void vm_announce_removal(VM *vm);
 
 /* Lets go of the request and the answer. */
 void vm_drop_messages(VM *vm);
+/* guestmapd ends: whoever waits for the VM to come or to go is told what becomes of it. */
+void vm_abandon_request(VM *vm);

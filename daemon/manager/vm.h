@@ -62,8 +62,8 @@ struct VM {
         char *instance; /* of its units, and the file name of its socket */
         char *id;       /* 32 hexadecimal digits */
         uint32_t owner;
-        int durable;  /* a boolean of D-Bus: it outlives its process' end by order, durable.h */
-        bool unmade;  /* durable, but not known to have been set up */
+        int durable; /* a boolean of D-Bus: it outlives its process' end by order, durable.h */
+        bool unmade; /* durable, but not known to have been set up; or destroyed */
 
         Process *process; /* NULL: a unit, a process not known by pid, or none any more */
         FDStore *store;   /* of a process that is no unit */
@@ -77,7 +77,7 @@ struct VM {
         unsigned attempts;      /* how often it was looked for since it was there */
         bool started;           /* its unit was, since it did not run: once is enough */
 
-        sd_bus_message *request; /* STARTING: the CreateVM that waits, if a client's */
+        sd_bus_message *request; /* STARTING, LEAVING: what waits for that, if a client does */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
         sd_event_source *timer;  /* STARTING, LEAVING: how long its process may take for that */
         unsigned jobs;           /* LEAVING: what systemd is doing for it */
@@ -89,7 +89,7 @@ struct VM {
         uint64_t generation, regions, ram_bytes, trapped_bytes;
         uint32_t slots_used, slots_max;
         Counts slot_stats, pause_usec;
-        char **lost; /* words; NULL at the end, or altogether */
+        char **lost;              /* words; NULL at the end, or altogether */
         sd_event_source *refresh; /* these numbers are asked for again when it fires */
 
         uint64_t n_forwarded;  /* calls of clients that were sent to its process */

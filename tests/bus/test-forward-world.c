@@ -216,6 +216,15 @@ static bool has_service(World *world) {
         return r >= 0;
 }
 
+static bool await_service(World *world, bool there) {
+        for (int waited = 0; waited < PATIENCE_MSEC; waited += STEP_MSEC) {
+                if (has_service(world) == there)
+                        return true;
+                step();
+        }
+        return false;
+}
+
 bool world_start_daemon(World *world) {
         char address[160], runtime_dir[128], state_dir[128];
 
@@ -225,17 +234,16 @@ bool world_start_daemon(World *world) {
         world->daemon = start((char *[]){(char *)world->guestmapd, (char *)world->mode, address,
                                          runtime_dir, state_dir, (char *)world->option, NULL},
                               -1, false);
-        for (int waited = 0; waited < PATIENCE_MSEC; waited += STEP_MSEC) {
-                if (has_service(world))
-                        return true;
-                step();
-        }
+        if (await_service(world, true))
+                return true;
         fprintf(stderr, "# guestmapd does not get its name\n");
         return false;
 }
 
 void world_stop_daemon(World *world, int signal) {
         (void)stop(&world->daemon, signal);
+        if (!await_service(world, false))
+                fprintf(stderr, "# the bus does not miss guestmapd\n");
 }
 
 bool world_open(World *world, const char *kind, const char *guestmapd, const char *mode) {

@@ -51,6 +51,7 @@ void world_stop_bus(World *world);
 
 /* Returns when it owns its name. */
 bool world_start_daemon(World *world);
+/* Returns when the bus knows, too. */
 void world_stop_daemon(World *world, int signal);
 
 /* A new connection; NULL on failure. */

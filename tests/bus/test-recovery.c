@@ -163,8 +163,8 @@ static unsigned count_vms(void) {
 }
 
 static void poke(uint64_t address, uint8_t byte) {
-        sd_bus_message_unref(call(MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write", "tay", address,
-                                  1, byte));
+        sd_bus_message_unref(
+                call(MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write", "tay", address, 1, byte));
 }
 
 static uint8_t peek(uint64_t address) {
@@ -411,6 +411,64 @@ static void test_daemon_restarts(void **state) {
         assert_int_equal(asked.number, before + 1);
 }
 
+/* Until what an earlier guestmapd has left of the VM is removed. */
+static void await_room(void) {
+        Ask asked;
+
+        for (unsigned waited = 0;; waited += STEP) {
+                ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm",
+                    1, "accelerator", "s", "none");
+                await(&asked);
+                if (!asked.error[0])
+                        return;
+                if (!strstr(asked.error, "VMExists") || waited >= PATIENCE)
+                        fail_msg("CreateVM: %s", asked.error);
+                usleep(STEP);
+        }
+}
+
+/* Nothing is left of a VM that was not set up. */
+static void test_daemon_ends_within_creation(void **state) {
+        Ask asked;
+
+        for (int durable = 0; durable <= 1; durable++) {
+                close_door();
+                ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm",
+                    2, "accelerator", "s", "none", "durable", "b", durable);
+                assert_int_equal(count_vms(), 0);
+                world_stop_daemon(&world, SIGTERM);
+                await(&asked);
+                assert_non_null(strstr(asked.error, "VMGone: VM \"vm\": guestmapd ends; if its"));
+                open_door();
+                assert_true(world_start_daemon(&world));
+                await_room();
+                destroy();
+        }
+}
+
+/* It goes on, whether its process has heard of it or not. */
+static void test_daemon_ends_within_destruction(void **state) {
+        Ask asked;
+        pid_t vm;
+
+        for (int durable = 0; durable <= 1; durable++) {
+                create(durable);
+                vm = pid_of_vm();
+                kill(vm, SIGSTOP);
+                ask(&asked, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}", "vm",
+                    0);
+                (void)count_vms();
+                world_stop_daemon(&world, SIGTERM);
+                await(&asked);
+                assert_non_null(strstr(asked.error, "VMGone: VM \"vm\": guestmapd ends; its"));
+                kill(vm, SIGCONT);
+                assert_true(world_process_ends(vm));
+                assert_true(world_start_daemon(&world));
+                await_room();
+                destroy();
+        }
+}
+
 /* A new guestmapd is given what the old one kept, before anybody else can need it. */
 static void test_one_after_the_other(void **state) {
         uint64_t before;
@@ -650,13 +708,21 @@ static void test_stopped_process(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_comes_back),      TEST(test_calls),
-                TEST(test_signals),         TEST(test_destroyed_meanwhile),
-                TEST(test_daemon_restarts), TEST(test_one_after_the_other),
-                TEST(test_both_die),        TEST(test_durable),
+                TEST(test_comes_back),
+                TEST(test_calls),
+                TEST(test_signals),
+                TEST(test_destroyed_meanwhile),
+                TEST(test_daemon_restarts),
+                TEST(test_one_after_the_other),
+                TEST(test_daemon_ends_within_creation),
+                TEST(test_daemon_ends_within_destruction),
+                TEST(test_both_die),
+                TEST(test_durable),
                 TEST(test_signals_to_the_process),
-                TEST(test_damaged_journal), TEST(test_damaged_facts),
-                TEST(test_damaged_and_destroyed), TEST(test_stopped_process),
+                TEST(test_damaged_journal),
+                TEST(test_damaged_facts),
+                TEST(test_damaged_and_destroyed),
+                TEST(test_stopped_process),
         };
 
         if (argc != 3)
