@@ -23,12 +23,14 @@ typedef struct Client Client;
 
 struct Client {
         sd_bus *bus;
+        sd_bus *direct;  /* to the process of a VM; NULL: none, or it is not to be had */
+        char *direct_vm; /* path of that VM */
         const char *options[OPTION_N]; /* NULL where not given */
         Output output;
         bool unattended; /* nobody is asked for a password, nothing is waited for long */
 };
 
-/* Closes the connection, if there is one. */
+/* Closes the connections, if there are any. */
 void client_deinit(Client *client);
 /* Opens the connection that the options name, unless it is open. */
 int client_connect(Client *client);
@@ -38,6 +40,13 @@ int client_connect(Client *client);
  */
 bool client_passes_fds(Client *client);
 int client_need_fds(Client *client, const char *what);
+
+/*
+ * For work of many large messages: from here on requests to the VM and what is below it go to its
+ * process, without a bus and guestmapd between. Where that cannot be had they go as before, and
+ * nothing is said. A call that needs a right which only a person can give goes over the bus.
+ */
+void client_go_direct(Client *client, const char *vm_path);
 
 static inline bool client_given(const Client *client, Option option) {
         return client->options[option] != NULL;

@@ -80,6 +80,8 @@ static int read_pieces(const Memory *memory, uint64_t address, uint64_t length, 
                        void *userdata) {
         int r = 0;
 
+        if (length > GUESTMAP_ACCESS_MAX)
+                client_go_direct(memory->client, memory->vm);
         while (r == 0 && length > 0) {
                 uint64_t n = MIN_OF(length, (uint64_t)GUESTMAP_ACCESS_MAX);
 
@@ -251,6 +253,8 @@ static int write_pieces(const Memory *memory, uint64_t address, const Bytes *byt
         size_t done = 0;
         int r;
 
+        if (bytes->n > GUESTMAP_ACCESS_MAX)
+                client_go_direct(memory->client, memory->vm);
         while (done < bytes->n) {
                 size_t n = MIN_OF(bytes->n - done, (size_t)GUESTMAP_ACCESS_MAX);
 

@@ -58,7 +58,8 @@ static void view_keep_page(View *view, sd_bus_message *page) {
         view->pages[view->n_pages++] = page;
 }
 
-static int view_fetch_pages(View *view, Client *client, const char *space_path) {
+static int view_fetch_pages(View *view, Client *client, const char *vm_path,
+                            const char *space_path) {
         bool more = true;
         int r;
 
@@ -76,6 +77,8 @@ static int view_fetch_pages(View *view, Client *client, const char *space_path) 
                         return r;
                 if (r < 0)
                         return client_cannot_read(r);
+                if (more)
+                        client_go_direct(client, vm_path);
         }
         return 0;
 }
@@ -89,7 +92,7 @@ int view_fetch(View *ret, Client *client, const char *vm_path, const char *space
                 return r;
         for (int attempt = 0; attempt < VIEW_ATTEMPTS_MAX; attempt++) {
                 view_deinit(ret);
-                r = view_fetch_pages(ret, client, path);
+                r = view_fetch_pages(ret, client, vm_path, path);
                 if (r != -EAGAIN)
                         return r;
         }

@@ -103,7 +103,8 @@ sys.exit(not eval(sys.argv[2]))' "$out" "$2" 2>"$directory/err" && verdict "$1" 
                 verdict "$1" no "expected: $2"
 }
 
-# A bus that drops signals to a client with much unread, as test_missed wants it.
+# write_bus_configuration [POLICY]: a bus that drops signals to a client with much unread, as
+# test_missed wants it.
 write_bus_configuration() {
         cat >"$directory/bus.conf" <<END
 <busconfig>
@@ -114,6 +115,7 @@ write_bus_configuration() {
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
     <allow own="*"/>
+    ${1-}
   </policy>
   <limit name="max_outgoing_bytes">100000</limit>
 </busconfig>
@@ -715,6 +717,101 @@ test_large_documents() {
         refuses "no text" "$large: not a text file" apply pc "$large"
 }
 
+# How many calls to the VM "bulk" guestmapd has passed on, with the one that tells.
+passed_on() {
+        ctl metrics | sed -n 's/^guestmap_vm_forwarded_calls_total{vm="bulk"} //p'
+}
+
+# passes_on NAME N COMMAND...: so many calls come by guestmapd meanwhile.
+passes_on() {
+        local before after
+        before=$(passed_on)
+        "${@:3}"
+        after=$(passed_on)
+        ((after == before + $2 + 1)) && verdict "$1" yes ||
+                verdict "$1" no "calls: $((after - before - 1)), not $2"
+}
+
+connects() {
+        busctl --address="$address" call org.guestmap1 /org/guestmap1/vm/bulk org.guestmap1.VM \
+                OpenConnection 'a{sv}' 0
+}
+
+connects_not() {
+        ! connects
+}
+
+# reload_bus CONDITION [POLICY]
+reload_bus() {
+        write_bus_configuration "${2-}"
+        kill -HUP "${started[0]}"
+        eventually "$1" || bail_out "the bus keeps its old policy"
+}
+
+# The hexadecimal digits of a dump.
+digits() {
+        cut -c 10-59 | tr -d ' \n'
+}
+
+# bulk WAY N M: what is much comes through, with N calls passed on to write it or to read it, and M
+# for many sections.
+bulk() {
+        head -c 4194304 /dev/urandom >"$directory/bytes"
+        passes_on "calls to write much, $1" "$2" \
+                does "write much, $1" write bulk memory 0 --in="$directory/bytes"
+        ctl read bulk memory 0 4MiB --out=- | cmp - "$directory/bytes" &&
+                verdict "it is written, $1" yes || verdict "it is written, $1" no
+        passes_on "calls to read much, $1" "$2" eval \
+                'ctl read bulk memory 0 4MiB >"$directory/dump"'
+        cmp <(digits <"$directory/dump") <(od -A n -v -t x1 "$directory/bytes" | tr -d ' \n') &&
+                verdict "it is read, $1" yes || verdict "it is read, $1" no
+        passes_on "calls for many sections, $1" "$3" eval \
+                'ctl --no-legend flat bulk memory >"$directory/flat"'
+        cmp <(awk '{ print $5 }' "$directory/flat") <(echo ram && seq -f io%.0f 25000) &&
+                verdict "many sections, $1" yes || verdict "many sections, $1" no
+}
+
+# A dump that nobody takes waits where it is, while the VM's process dies.
+test_direct_vm_dies() {
+        local reader vm
+        vm=$(awk '{ print $NF }' "/proc/${started[1]}/task/${started[1]}/children")
+        mkfifo "$directory/pipe"
+        ctl read bulk memory 0 4MiB >"$directory/pipe" 2>"$directory/err" &
+        reader=$!
+        exec {pipe}<"$directory/pipe"
+        read -r -u "$pipe" out
+        kill -KILL "$vm"
+        eventually eval "! kill -0 $vm" || bail_out "the VM's process lives"
+        cat <&"$pipe" >/dev/null
+        exec {pipe}<&-
+        wait "$reader"
+        status=$? err=$(<"$directory/err")
+        [[ $status == 1 && $err == "guestmapctl: VMGone: the connection to the VM's process ended"* ]] &&
+                verdict "the VM's process dies under a long dump" yes ||
+                verdict "the VM's process dies under a long dump" no
+}
+
+# What is much goes to the VM's process without a bus between, or by the bus where that is refused.
+test_direct() {
+        does "a VM for much" create bulk --accelerator=none
+        {
+                echo '{"guestmap": 1, "edits": ['
+                seq 25000 | sed 's/.*/{"add-region": {"name": "io&", "kind": "mmio",/
+                        s/io\([0-9]*\)",.*/&"size": 256, "parent": "system", "offset": \10000000}},/'
+                echo '{"add-region": {"name": "ram", "kind": "ram", "size": 4194304,
+                        "parent": "system", "offset": 0}}]}'
+        } >"$directory/bulk.json"
+        ctl apply bulk "$directory/bulk.json" >/dev/null
+        bulk "directly" 2 3
+        passes_on "calls for few" 2 eval 'ctl flat bulk io >/dev/null'
+        reload_bus connects_not \
+                '<deny send_interface="org.guestmap1.VM" send_member="OpenConnection"/>'
+        bulk "by the bus" 5 4
+        reload_bus connects
+        test_direct_vm_dies
+        eventually ctl destroy bulk || bail_out "the VM stays"
+}
+
 test_transactions() {
         local id
         refuses "begin without an end" "timeout 0: *" begin pc --timeout=0
@@ -1036,6 +1133,7 @@ test_vcpus
 test_documents
 test_minimal
 test_large_documents
+test_direct
 test_transactions
 test_mtree
 test_colours

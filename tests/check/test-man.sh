@@ -103,6 +103,7 @@ page=$man/org.guestmap1.5.scd
 run_session < <(man_session "$page")
 watch_demo
 run_session < <(man_session "$man/guestmapctl.1.scd")
+run_session < <(man_session "$man/guestmap-vmd.8.scd")
 if guests_can_run; then
         run_session < <(man_session "$man/guestmap-memory.7.scd")
 else
