@@ -170,16 +170,15 @@ static void ask_offer(VM *vm) {
                 look_again(vm);
 }
 
-/* Nobody could say so far which VM of its name it is (read_salvaged()). */
+/* Clients know it by what its socket is called (read_salvaged()), which may be its name. */
 static bool learn_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
-        char *copy = strcmp(vm->name, name) == 0 ? strdup(id) : NULL;
-
-        if (!copy)
-                return false;
-        free(vm->id);
-        vm->id = copy;
+        if (vm->announced && strcmp(vm->name, name) != 0) {
+                vm_announce_removal(vm);
+                vm->announced = false;
+        }
+        vm_forget_identity(vm);
         vm->owner = owner;
-        return true;
+        return vm_name_is_valid(name) && vm_set_identity(vm, name, id) >= 0;
 }
 
 static bool read_identity(VM *vm, const char *name, const char *id, uint32_t owner) {
@@ -199,11 +198,14 @@ static void on_empty(VM *vm) {
         departure_begin(vm, NULL);
 }
 
-/* Its process can say that it is there, and no more: so it is root's, until it is mended. */
+/*
+ * Its process can say that it is there, and no more: so it is root's, until it is mended, and has
+ * the name of its socket, where that was made from its ID one that no other VM can have.
+ */
 static bool read_salvaged(VM *vm, const char *name, const char *id, uint32_t owner) {
         if (name[0])
                 return read_identity(vm, name, id, owner);
-        return vm->path || read_identity(vm, vm->instance, "", 0);
+        return vm->path || vm_set_identity(vm, vm->instance, "") >= 0;
 }
 
 /* Its process stays for the memory that it has, salvage-dbus.h. */

@@ -130,6 +130,14 @@ int vm_set_identity(VM *vm, const char *name, const char *id) {
         return 0;
 }
 
+void vm_forget_identity(VM *vm) {
+        registry_unlink(&vm->manager->registry, vm);
+        free(vm->path);
+        free(vm->name);
+        free(vm->id);
+        vm->path = vm->name = vm->id = NULL;
+}
+
 int vm_set_state(VM *vm, const char *state) {
         char *copy = strdup(state);
 

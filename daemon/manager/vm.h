@@ -124,6 +124,8 @@ DEFINE_CLEANUP(VM *, vm_free);
  * already.
  */
 int vm_set_identity(VM *vm, const char *name, const char *id);
+/* It has one, which was made up, and is to be given its own. Its instance stays. */
+void vm_forget_identity(VM *vm);
 
 int vm_set_state(VM *vm, const char *state);
 void vm_set_phase(VM *vm, VMPhase phase);

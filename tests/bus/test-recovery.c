@@ -564,16 +564,22 @@ static void path_of(char path[static 128], const char *file) {
 }
 
 /* Changes one byte; a second time, back again. */
-static void flip(const char *file, off_t at) {
+static void flip_at(const char *path, off_t at) {
         _cleanup_(closep) int fd = -1;
-        char path[128], byte;
+        char byte;
 
-        path_of(path, file);
         fd = open(path, O_RDWR | O_CLOEXEC);
         assert_true(fd >= 0);
         assert_int_equal(pread(fd, &byte, 1, at), 1);
         byte ^= 1;
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static void flip(const char *file, off_t at) {
+        char path[128];
+
+        path_of(path, file);
+        flip_at(path, at);
 }
 
 static void refused(const char *expected, const char *path, const char *interface,
@@ -680,6 +686,69 @@ static void test_damaged_and_destroyed(void **state) {
         assert_true(has_text("State", "running"));
 }
 
+/* A property of a VM of any name; NULL: there is none. */
+static char *text_of(const char *name, const char *property) {
+        _cleanup_(freep) char *path = NULL;
+        char *text = NULL;
+
+        assert_true(sd_bus_path_encode(GUESTMAP_PATH_VM, name, &path) >= 0);
+        (void)sd_bus_get_property_string(client, GUESTMAP_SERVICE, path, GUESTMAP_INTERFACE_VM,
+                                         property, NULL, &text);
+        return text;
+}
+
+static void await_text(const char *name, const char *property, const char *expected) {
+        for (unsigned waited = 0;; waited += STEP) {
+                _cleanup_(freep) char *text = text_of(name, property);
+
+                if (text && strcmp(text, expected) == 0)
+                        return;
+                if (waited >= PATIENCE)
+                        fail_msg("%s of VM \"%s\": %s", property, name, text ?: "(none)");
+                usleep(STEP);
+        }
+}
+
+/* What it was called is in the damaged record, and its socket is not called like that. */
+static void test_damaged_without_a_name(void **state) {
+        _cleanup_(freep) char *id = NULL, *gone = NULL;
+        char instance[26], journal[160];
+        pid_t vm;
+
+        sd_bus_message_unref(call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
+                                  "a.b", 1, "accelerator", "s", "none"));
+        id = text_of("a.b", "ID");
+        assert_non_null(id);
+        snprintf(instance, sizeof(instance), "_%.24s", id);
+        snprintf(journal, sizeof(journal), "%s/run/%s.d/journal", world.directory, instance);
+        vm = pid_of_vm();
+        world_stop_daemon(&world, SIGKILL);
+        kill(vm, SIGKILL);
+        assert_true(world_process_ends(vm));
+        flip_at(journal, 60);
+        assert_true(world_start_daemon(&world));
+        await_text(instance, "State", "crashed");
+        assert_int_equal(count_vms(), 1);
+
+        /* Somebody has mended it. */
+        flip_at(journal, 60);
+        kill_vm();
+        await_text("a.b", "State", "running");
+        await_text("a.b", "ID", id);
+        gone = text_of(instance, "State");
+        assert_null(gone);
+        assert_int_equal(count_vms(), 1);
+
+        flip_at(journal, 60);
+        vm = pid_of_vm();
+        kill(vm, SIGKILL);
+        await_text("a.b", "State", "crashed");
+        restart_daemon(SIGKILL);
+        sd_bus_message_unref(call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM", "sa{sv}",
+                                  instance, 0));
+        assert_int_equal(count_vms(), 0);
+}
+
 /* A process that is stopped keeps nobody waiting; when it goes on it is there again. */
 static void test_stopped_process(void **state) {
         pid_t vm;
@@ -722,6 +791,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_damaged_journal),
                 TEST(test_damaged_facts),
                 TEST(test_damaged_and_destroyed),
+                TEST(test_damaged_without_a_name),
                 TEST(test_stopped_process),
         };
 
