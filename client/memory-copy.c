@@ -9,7 +9,6 @@
 #include "api/names.h"
 #include "client/memory-copy.h"
 #include "client/number.h"
-#include "lib/util/array.h"
 
 typedef struct Copier Copier;
 typedef struct Row Row;
@@ -121,8 +120,7 @@ static int copier_read_rows(Copier *copier, sd_bus_message *reply) {
                 return r;
         while ((r = sd_bus_message_read(reply, "(ttttu)", &row.range.first, &row.range.last,
                                         &row.backing, &row.offset, &flags)) > 0) {
-                if (array_reserve(&copier->rows, &copier->n_allocated, copier->n_rows, 1) < 0)
-                        must(NULL);
+                must_reserve(&copier->rows, &copier->n_allocated, copier->n_rows, 1);
                 copier->rows[copier->n_rows++] = row;
         }
         return r;

@@ -9,11 +9,9 @@
 
 #include "client/mtree-import.h"
 #include "client/print.h"
-#include "lib/util/array.h"
 
 static MtreeDoubt *add_doubt(MtreeImport *import) {
-        if (array_reserve(&import->doubts, &import->n_doubts_allocated, import->n_doubts, 1) < 0)
-                must(NULL);
+        must_reserve(&import->doubts, &import->n_doubts_allocated, import->n_doubts, 1);
         return &import->doubts[import->n_doubts++];
 }
 

@@ -5,7 +5,6 @@
 
 #include "client/mtree-sight.h"
 #include "client/print.h"
-#include "lib/util/array.h"
 
 typedef struct Walk Walk;
 
@@ -23,8 +22,7 @@ static MtreeSight *add_sight(MtreeSights *sights, const MtreeSight *sight) {
         sights->too_many |= sights->n == MTREE_SIGHTS_MAX || sight->depth > MTREE_PATH_MAX;
         if (sights->too_many)
                 return NULL;
-        if (array_reserve(&sights->items, &sights->n_allocated, sights->n, 1) < 0)
-                must(NULL);
+        must_reserve(&sights->items, &sights->n_allocated, sights->n, 1);
         added = &sights->items[sights->n++];
         *added = *sight;
         return added;
@@ -137,8 +135,7 @@ static void walk_leave(Walk *walk, uint64_t address) {
 static void walk_enter(Walk *walk, const MtreeSight *sight) {
         size_t at = walk->n;
 
-        if (array_reserve(&walk->items, &walk->n_allocated, walk->n, 1) < 0)
-                must(NULL);
+        must_reserve(&walk->items, &walk->n_allocated, walk->n, 1);
         for (; at > 0 && walk->items[at - 1]->rank > sight->rank; at--)
                 walk->items[at] = walk->items[at - 1];
         walk->items[at] = sight;

@@ -20,14 +20,6 @@ void sections_deinit(Sections *sections) {
         *sections = (Sections){};
 }
 
-static void sections_reserve(Sections *sections, size_t n) {
-        if (n <= sections->n_allocated)
-                return;
-        sections->n_allocated = MAX_OF(n, MAX_OF(2 * sections->n_allocated, (size_t)8));
-        sections->items = must(
-                reallocarray(sections->items, sections->n_allocated, sizeof(*sections->items)));
-}
-
 static Section section_copy(const Section *section) {
         size_t size = strlen(section->region) + 1;
         char *region = must(malloc(size + strlen(section->kind) + 1));
@@ -39,7 +31,7 @@ static Section section_copy(const Section *section) {
 }
 
 void sections_add(Sections *sections, const Section *section) {
-        sections_reserve(sections, sections->n + 1);
+        must_reserve(&sections->items, &sections->n_allocated, sections->n, 1);
         sections->items[sections->n++] = section_copy(section);
 }
 
@@ -143,7 +135,7 @@ static void settle_text(Piece *piece, const Sections *view, const Change *change
 static void put_piece(Sections *view, const Piece *piece) {
         size_t behind = view->n - piece->end, n = piece->first + piece->n + behind;
 
-        sections_reserve(view, n);
+        must_reserve(&view->items, &view->n_allocated, 0, n);
         if (behind > 0)
                 memmove(&view->items[piece->first + piece->n], &view->items[piece->end],
                         behind * sizeof(*view->items));
