@@ -172,8 +172,7 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
  */
 static void log_call(const Connection *connection, sd_bus_message *m, const sd_bus_error *refused) {
         const char *member = sd_bus_message_get_member(m);
-        uint32_t right =
-                call_right(sd_bus_message_get_path(m), sd_bus_message_get_interface(m), member);
+        uint32_t right = method_right(sd_bus_message_get_interface(m), member);
         bool denied = sd_bus_error_has_name(refused, SD_BUS_ERROR_ACCESS_DENIED);
 
         if (!log_is_journal() || driver_is_called(m) ||
