@@ -72,6 +72,7 @@ Manager *manager_free(Manager *manager) {
         }
         service_close(manager);
         sd_event_source_disable_unref(manager->search);
+        sd_event_source_disable_unref(manager->sockets);
         sd_event_source_disable_unref(manager->drain);
         sd_event_source_disable_unref(manager->reconnect);
         status_deinit(&manager->status);

@@ -45,6 +45,7 @@ struct Manager {
         Registry registry;        /* those that have a name */
         size_t n_awaited;         /* VMs that are not known yet; and the search for them */
         sd_event_source *search;  /* how long they are waited for */
+        sd_event_source *sockets; /* units that somebody else starts */
         bool settled;             /* those of an earlier guestmapd are found again */
 
         uint64_t start_usec; /* when it began; CLOCK_REALTIME */

@@ -458,8 +458,9 @@ static int on_socket_made(sd_event_source *source, const struct inotify_event *e
 static int watch_sockets(Manager *manager) {
         if (!manager->settings.units)
                 return 0;
-        return sd_event_add_inotify(manager->event, NULL, manager->settings.runtime_dir, IN_CREATE,
-                                    on_socket_made, manager);
+        return sd_event_add_inotify(manager->event, &manager->sockets,
+                                    manager->settings.runtime_dir, IN_CREATE, on_socket_made,
+                                    manager);
 }
 
 int recovery_find(Manager *manager) {
