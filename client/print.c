@@ -177,6 +177,18 @@ static int column_width(const Table *table, size_t column, bool legend) {
         return width;
 }
 
+static bool has_header(const Table *table, const Output *output) {
+        return output->legend && table->columns[0].header;
+}
+
+int table_width(const Table *table, const Output *output) {
+        int width = (int)table->n_columns - 1;
+
+        for (size_t i = 0; i < table->n_columns; i++)
+                width += column_width(table, i, has_header(table, output));
+        return width;
+}
+
 /* Nothing is padded behind the last text of a row: no blanks at line ends. */
 static void print_row(const Table *table, const char *const *row, const int *widths) {
         size_t n = table->n_columns;
@@ -205,7 +217,7 @@ static void print_header(const Table *table, const Output *output, const int *wi
 }
 
 void table_print(Table *table, const Output *output) {
-        bool legend = output->legend && table->columns[0].header;
+        bool legend = has_header(table, output);
         int widths[COLUMNS_MAX];
 
         for (size_t i = 0; i < table->n_columns; i++)

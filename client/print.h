@@ -91,5 +91,7 @@ Table *table_free(Table *table);
 DEFINE_CLEANUP(Table *, table_free);
 void table_cell(Table *table, const char *format, ...) _printf_(2, 3);
 size_t table_rows(const Table *table);
+/* Of its longest row, as it would be printed. */
+int table_width(const Table *table, const Output *output);
 /* Empties the table after printing, so that it can be filled again. */
 void table_print(Table *table, const Output *output);

@@ -85,6 +85,13 @@ int screen_enter(void) {
         return r;
 }
 
+int screen_width(void) {
+        struct winsize size = {};
+
+        (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+        return size.ws_col;
+}
+
 void screen_show(const char *text) {
         struct winsize size = {.ws_row = 24};
         char *picture = NULL;

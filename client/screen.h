@@ -22,6 +22,8 @@ typedef enum ScreenEvent {
 int screen_enter(void);
 /* Nothing if it was not entered, or left. */
 void screen_leave(void);
+/* Columns; 0 if the terminal does not say. */
+int screen_width(void);
 /* Lines with a newline behind each. */
 void screen_show(const char *text);
 /* Waits until that, clock.h. *ret: the key, or the signal. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 
@@ -43,6 +44,14 @@ static const ColumnInfo infos[N_TOP_COLUMNS] = {
                           "guestmap_vm_ram_resident_bytes"},
         [TOP_DIRTY] = {"dirty", "DIRTY/S", "dirty-bytes-per-second", LOOK_SIZE_RATE,
                        "guestmap_vm_dirty_bytes"},
+};
+
+/* What a narrow screen goes without, first to last. */
+static const TopColumn spare_columns[] = {TOP_OWNER, TOP_EXITS, TOP_STATE};
+
+enum {
+        REST_WIDTH = 56, /* of all others but the name, blanks included */
+        NAME_WIDTH_MIN = 8,
 };
 
 const char *top_column_word(TopColumn column) {
@@ -201,12 +210,19 @@ static NumberText short_size(double size) {
         return text;
 }
 
-static void put_cell(Table *table, const TopVM *vm, TopColumn column) {
+/* Beside the name, a screen shall have what no VM can do without. */
+static int name_room(const Top *top) {
+        return top->width > 0 ? MAX_OF(top->width - REST_WIDTH, (int)NAME_WIDTH_MIN) : INT_MAX;
+}
+
+static void put_cell(Table *table, const Top *top, const TopVM *vm, TopColumn column) {
         Look look = infos[column].look;
         double number = number_of(vm, column);
 
-        if (look == LOOK_TEXT)
-                table_cell(table, "%s", column == TOP_NAME ? vm->name : vm->state);
+        if (column == TOP_NAME)
+                table_cell(table, "%.*s", name_room(top), vm->name);
+        else if (look == LOOK_TEXT)
+                table_cell(table, "%s", vm->state);
         else if ((!vm->is_up && column != TOP_GENERATION) ||
                  (column == TOP_DIRTY && !vm->is_logged))
                 table_cell(table, "-");
@@ -226,22 +242,47 @@ static double sum(const Top *top, TopColumn column) {
         return sum;
 }
 
-static void print_table(const Top *top) {
-        const Output *output = &top->client->output;
-        _cleanup_(table_freep) Table *table = NULL;
-        Column columns[N_TOP_COLUMNS];
+/* When the first n of the spare ones are. */
+static bool is_left_out(TopColumn column, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (spare_columns[i] == column)
+                        return true;
+        return false;
+}
+
+static Table *make_table(const Top *top, size_t n_left_out, Column *columns) {
+        size_t n = 0;
+        Table *table;
 
         for (TopColumn column = 0; column < N_TOP_COLUMNS; column++)
-                columns[column] = (Column){infos[column].header, infos[column].look != LOOK_TEXT};
-        table = table_new(columns, N_TOP_COLUMNS);
+                if (!is_left_out(column, n_left_out))
+                        columns[n++] = (Column){infos[column].header,
+                                                infos[column].look != LOOK_TEXT};
+        table = table_new(columns, n);
         for (size_t i = 0; i < top->n; i++)
                 for (TopColumn column = 0; column < N_TOP_COLUMNS; column++)
-                        put_cell(table, &top->vms[i], column);
+                        if (!is_left_out(column, n_left_out))
+                                put_cell(table, top, &top->vms[i], column);
+        return table;
+}
+
+static void print_table(const Top *top) {
+        const Output *output = &top->client->output;
+        Column columns[N_TOP_COLUMNS];
+        Table *table = make_table(top, 0, columns);
+
+        for (size_t n = 1; top->width > 0 && n <= ELEMENTS_OF(spare_columns) &&
+                           table_width(table, output) > top->width;
+             n++) {
+                table_free(table);
+                table = make_table(top, n, columns);
+        }
         if (output->legend)
                 printf("%zu VM%s, %.1f commits/s, %s mapped, %s resident\n\n", top->n,
                        PLURAL(top->n), sum(top, TOP_COMMITS), short_size(sum(top, TOP_MAPPED)).text,
                        short_size(sum(top, TOP_RESIDENT)).text);
         table_print(table, output);
+        table_free(table);
 }
 
 static json_object *vm_json(const TopVM *vm) {

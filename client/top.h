@@ -44,6 +44,7 @@ struct TopVM {
 struct Top {
         Client *client;
         uint64_t usec; /* how long a VM is waited for */
+        int width;     /* columns of the screen; 0: there is room for all */
         TopColumn column;
         bool reversed;
         double at; /* seconds after 1970, when it was asked */

@@ -81,11 +81,12 @@ static int run_batch(Run *run) {
 }
 
 /* Printed as into a pipe, but that it is kept. */
-static void draw(const Run *run) {
+static void draw(Run *run) {
         FILE *terminal = stdout;
         char *text = NULL;
         size_t length;
 
+        run->top.width = screen_width();
         stdout = must(open_memstream(&text, &length));
         top_print(&run->top);
         if (run->top.client->output.legend)

@@ -101,6 +101,8 @@ terminal_resize 40 5
 check 'smaller' eval '! terminal_shows "quit|EXITS" && terminal_shows "^idle"'
 terminal_resize 80 24
 check 'larger, with all letters' terminal_shows '^q quit .* Dirty$'
+terminal_resize 120 20
+check 'wider, with all columns' terminal_shows ' OWNER .* EXITS/S .* DIRTY/S$'
 terminal_keys q
 check 'q ends it' terminal_shows '^after 0$'
 check 'and all is as before' terminal_shows '^before$'
@@ -114,6 +116,14 @@ check 'a signal ends it' terminal_shows '^after 143$'
 check 'and leaves the terminal as it was' eval \
         'terminal_shows ^before && terminal_shows ^icanon && terminal_shows ^echo'
 terminal_close
+
+$ctl create a-name-that-is-longer-than-most --accelerator=none
+terminal_open 80 12 "$ctl top --delay=200ms"
+check 'all that matters in 80 columns' terminal_shows \
+        '^NAME +GENERATION COMMITS/S SLOTS +MAPPED RESIDENT DIRTY/S$'
+check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0B +0B +-$'
+terminal_close
+$ctl destroy a-name-that-is-longer-than-most
 
 terminal_open 100 12 "$ctl top --delay=200ms; echo after \$?"
 check 'a third one' terminal_shows '^2 VMs'
