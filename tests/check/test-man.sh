@@ -60,8 +60,12 @@ write_many() {
         echo '{"enable-region": {"name": "ram", "enabled": true}}]}'
 }
 
+has_ended() {
+        ! kill -0 "$1" 2>/dev/null
+}
+
 watch_demo() {
-        local name watchers=""
+        local name shell="" watchers=""
         man_code "$page" '#!/bin/sh' >watch.sh
         man_code "$page" '#!/usr/bin/python3' >watch.py
         man_code "$page" '#include <inttypes.h>' >watch.c
@@ -78,6 +82,7 @@ watch_demo() {
                 fi
                 setsid "./watch.$name" >"watched.$name" 2>&1 &
                 watchers+=" $!"
+                shell=${shell:-$!}
                 wait_for grep -q "^generation 4" "watched.$name"
         done
         write_many >many.json
@@ -94,8 +99,11 @@ watch_demo() {
         [ ! -e watched.py ] || case_is 'in Python there is the view' \
                 "generation 6 ['dimm1', $(seq 70 | sed "s/.*/'many&'/" | LC_ALL=C sort |
                         paste -sd , | sed 's/,/, /g')]" "$(tail -n 1 watched.py)"
+        guestmapctl destroy demo
+        wait_for has_ended "$shell"
+        case_is 'the shell ends with the VM' 0 $?
         for name in $watchers; do
-                kill -- "-$name" # with what it runs
+                kill -- "-$name" 2>/dev/null # with what it runs; the shell has ended
         done
 }
 
