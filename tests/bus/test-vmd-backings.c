@@ -170,11 +170,10 @@ static void test_layout(void **state) {
 /* What is there stays as it is; pages of another size are other memory. */
 static void test_what_is_there(void **state) {
         Rig *rig = rig_new_vm();
-        HugePages pages;
 
         apply(rig, LAYOUT(DIMM "\"dump\": false"));
         assert_non_null(strstr(apply(rig, LAYOUT(DIMM "\"dump\": true")), "\"edits\":0,"));
-        if (!huge_pages_take(&pages, HUGE_2M, 2)) {
+        if (!huge_pages_take(HUGE_2M, 2)) {
                 print_message("# the host gives no huge pages\n");
                 rig_free(rig);
                 skip();
@@ -189,15 +188,14 @@ static void test_what_is_there(void **state) {
         assert_non_null(strstr(rig_call(rig, RIG_VM, "VM.GetLayout", "a{sv}", 0),
                                "\"hugepage-size\":\"0x200000\""));
         rig_free(rig);
-        huge_pages_give_back(&pages);
+        huge_pages_give_back();
 }
 
 /* Of huge pages it is memory as any: it can be read and written, and has a slot. */
 static void test_huge(void **state) {
         Rig *rig = rig_new_vm();
-        HugePages pages;
 
-        if (!huge_pages_take(&pages, HUGE_2M, 2)) {
+        if (!huge_pages_take(HUGE_2M, 2)) {
                 print_message("# the host gives no huge pages\n");
                 rig_free(rig);
                 skip();
@@ -214,7 +212,7 @@ static void test_huge(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 0 4194303 0 1 0)]");
         assert_string_equal(rig_remove(rig, RIG_VM, "dimm0"), "3");
         rig_free(rig);
-        huge_pages_give_back(&pages);
+        huge_pages_give_back();
 }
 
 UNIT_TESTS(cmocka_unit_test(test_refused), cmocka_unit_test(test_refused_in_documents),

@@ -32,8 +32,8 @@ static void assert_refused(uint64_t size, const BackingSpec *spec, int outcome, 
         assert_null(backing);
 }
 
-static bool has_pages(HugePages *pages, uint64_t page, long n) {
-        if (huge_pages_take(pages, page, n))
+static bool has_pages(uint64_t page, long n) {
+        if (huge_pages_take(page, n))
                 return true;
         print_message("# the host gives no %ld huge pages of %" PRIu64 " bytes\n", n, page);
         return false;
@@ -43,10 +43,9 @@ static void assert_huge(uint64_t page) {
         const BackingSpec spec = {.huge_page = page};
         _cleanup_(backing_unrefp) Backing *backing = NULL;
         char words[128], *bytes;
-        HugePages pages;
         long free;
 
-        if (!has_pages(&pages, page, 1))
+        if (!has_pages(page, 1))
                 skip();
         backing = must_make(page, &spec);
         assert_int_equal(backing->page, page);
@@ -63,7 +62,7 @@ static void assert_huge(uint64_t page) {
         assert_refused((uint64_t)(free + 1) * page, &spec, MAP_E_NO_MEMORY, words);
 
         backing = backing_unref(backing);
-        huge_pages_give_back(&pages);
+        huge_pages_give_back();
 }
 
 static void test_2m(void **state) {

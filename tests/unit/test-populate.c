@@ -95,16 +95,15 @@ static void test_twice(void **state) {
 static void test_huge(void **state) {
         const BackingSpec spec = {.huge_page = HUGE_2M, .prealloc = true, .policy = NUMA_BIND};
         Backing *backing;
-        HugePages pages;
 
-        if (!huge_pages_take(&pages, HUGE_2M, 8)) {
+        if (!huge_pages_take(HUGE_2M, 8)) {
                 print_message("# the host gives no huge pages\n");
                 skip();
         }
         backing = must_make(8 * HUGE_2M, &spec);
         must_populate(backing);
         backing_unref(backing);
-        huge_pages_give_back(&pages);
+        huge_pages_give_back();
 }
 
 /* Those that are reserved for nobody else may still be used up, on the node that is bound. */
@@ -112,9 +111,8 @@ static void test_huge_gone(void **state) {
         const BackingSpec spec = {.huge_page = HUGE_2M, .prealloc = true};
         Backing *backing;
         Detail detail = {};
-        HugePages pages;
 
-        if (!huge_pages_take(&pages, HUGE_2M, 80)) {
+        if (!huge_pages_take(HUGE_2M, 80)) {
                 print_message("# the host gives no huge pages\n");
                 skip();
         }
@@ -126,7 +124,7 @@ static void test_huge_gone(void **state) {
                             "(nr_hugepages, or a limit of its cgroup or file system)");
         assert_int_equal(bytes_of(backing), 0);
         backing_unref(backing);
-        huge_pages_give_back(&pages);
+        huge_pages_give_back();
 }
 
 static void test_failure(void **state) {
