@@ -14,10 +14,10 @@
         (OPTION_BIT(OPTION_HUGEPAGE_SIZE) | OPTION_BIT(OPTION_PREALLOC) |                          \
          OPTION_BIT(OPTION_NUMA_NODE) | OPTION_BIT(OPTION_NUMA_POLICY) | OPTION_BIT(OPTION_DUMP))
 #define PLUG_OPTIONS                                                                               \
-        (PLACE_OPTIONS | OPTION_BIT(OPTION_SIZE) | OPTION_BIT(OPTION_ALIGN) |                      \
+        (EDIT_OPTIONS | OPTION_BIT(OPTION_SIZE) | OPTION_BIT(OPTION_ALIGN) |                       \
          OPTION_BIT(OPTION_WINDOW) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_SPACE) |          \
          OPTION_BIT(OPTION_PARENT) | OPTION_BIT(OPTION_NONVOLATILE) |                              \
-         OPTION_BIT(OPTION_UNMERGEABLE) | OPTION_BIT(OPTION_DIRTY_LOG))
+         OPTION_BIT(OPTION_DIRTY_LOG) | MEMORY_OPTIONS)
 #define CREATE_OPTIONS                                                                             \
         (OPTION_BIT(OPTION_ACCELERATOR) | OPTION_BIT(OPTION_LAYOUT) |                              \
          OPTION_BIT(OPTION_MEMORY_SPACE) | OPTION_BIT(OPTION_DURABLE))
@@ -177,7 +177,7 @@ const Verb verbs[] = {
 
         {.help = "RAM that comes and goes"},
         {"plug", "VM", "Find room and add RAM there; print its name and address", PLUG_OPTIONS,
-         .run = verb_plug, .more = "Takes the lowest place at which nothing answers. Needs --size.",
+         .run = verb_plug, .more = "Needs --size.",
          .example = "guestmapctl plug pc --size=1GiB"},
         {"unplug", "VM REGION", "Take RAM out and remove it with what it holds", EDIT_OPTIONS,
          .run = verb_unplug, .example = "guestmapctl unplug pc dimm0"},

@@ -16,6 +16,7 @@
 #include "client/json-print.h"
 #include "client/number.h"
 #include "client/position.h"
+#include "client/progress.h"
 #include "client/verb.h"
 
 /* Whoever loses as often as that has met a map that never rests. */
@@ -41,7 +42,6 @@ struct Plug {
         const char *space;
         const char *parent; /* NULL: the space's root */
         uint64_t size, align;
-        int32_t priority;
         Range window; /* that the user wants, or the preset one */
 
         const char *name;
@@ -88,8 +88,6 @@ static int parse_options(Plug *plug) {
         r = client_size(options[OPTION_SIZE], "size", &plug->size);
         if (r == 0 && options[OPTION_ALIGN])
                 r = client_number(options[OPTION_ALIGN], "alignment", &plug->align);
-        if (r == 0 && options[OPTION_PRIORITY])
-                r = client_priority(options[OPTION_PRIORITY], &plug->priority);
         if (r == 0 && options[OPTION_WINDOW])
                 r = parse_window(options[OPTION_WINDOW], &plug->window);
         else if (r == 0 && plug->parent)
@@ -189,7 +187,7 @@ static int make_request(const Plug *plug, const char *parent, uint64_t generatio
         if (r < 0)
                 return r;
         r = sd_bus_message_append(request, "sststi", plug->name, "ram", plug->size, parent,
-                                  plug->offset, plug->priority);
+                                  plug->offset, 0);
         if (r < 0)
                 return client_cannot_ask(r);
         r = edit_options_at(plug->client, request, generation);
@@ -218,7 +216,7 @@ static int add(Plug *plug, sd_bus_message *request, uint64_t *ret_generation, bo
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        r = client_try(plug->client, request, &error, &reply);
+        r = progress_try(plug->client, request, &error, &reply);
         *ret_again =
                 r < 0 && (edit_was_overtaken(plug->client, &error) || has_lost_name(plug, &error));
         if (*ret_again)

@@ -42,42 +42,6 @@ static int parse_place(const Client *client, char **words, Place *ret) {
         return 0;
 }
 
-static int append_number_option(const Client *client, sd_bus_message *message, Option option) {
-        const char *name = option_info[option].name, *given = client->options[option];
-        uint64_t size;
-        uint32_t number;
-        int r;
-
-        if (!given)
-                return 0;
-        r = option == OPTION_NUMA_NODE ? client_u32(given, name, &number)
-                                       : client_size(given, name, &size);
-        if (r < 0)
-                return r;
-        r = option == OPTION_NUMA_NODE ? sd_bus_message_append(message, "{sv}", name, "u", number)
-                                       : sd_bus_message_append(message, "{sv}", name, "t", size);
-        return r < 0 ? client_cannot_ask(r) : 0;
-}
-
-/* How memory is made. */
-static int append_memory(const Client *client, sd_bus_message *message) {
-        const char *policy = client->options[OPTION_NUMA_POLICY];
-        int r;
-
-        r = append_number_option(client, message, OPTION_HUGEPAGE_SIZE);
-        if (r == 0)
-                r = append_number_option(client, message, OPTION_NUMA_NODE);
-        if (r < 0)
-                return r;
-        if (policy)
-                r = sd_bus_message_append(message, "{sv}", "numa-policy", "s", policy);
-        if (r >= 0 && client_given(client, OPTION_PREALLOC))
-                r = sd_bus_message_append(message, "{sv}", "prealloc", "b", true);
-        if (r >= 0 && client_given(client, OPTION_DUMP))
-                r = sd_bus_message_append(message, "{sv}", "dump", "b", true);
-        return r < 0 ? client_cannot_ask(r) : 0;
-}
-
 static int finish_region(Client *client, sd_bus_message *message) {
         int r;
 
@@ -85,9 +49,6 @@ static int finish_region(Client *client, sd_bus_message *message) {
         if (r < 0)
                 return r;
         r = edit_region_options(client, message);
-        if (r < 0)
-                return r;
-        r = append_memory(client, message);
         if (r < 0)
                 return r;
         return edit_close(client, message);

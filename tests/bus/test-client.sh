@@ -547,6 +547,25 @@ test_plug() {
         json "both are there" 'd["mapped-at"] == [{"space": "memory", "address": "0x150000000"}]' \
                 show hot dimm7
 
+        plugs "plug memory that is made so" "made 0x8000000" --size=1MiB --window=0-1GiB --name=made \
+                --prealloc --dump
+        run --json=short export hot
+        [[ $out == *'"name":"made",'*'"prealloc":true,"dump":true'* ]] &&
+                verdict "so it is exported" yes || verdict "so it is exported" no
+        refuses "plug pages that there are none of" \
+                'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
+                plug hot --size=3MiB --name=x --hugepage-size=3MiB
+        refuses "plug from no node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
+                plug hot --size=1MiB --name=x --numa-node=1000
+        refuses "plug by no policy" 'InvalidArgs: memory of "x": numa-policy "near" *' \
+                plug hot --size=1MiB --name=x --numa-node=0 --numa-policy=near
+        if command -v script >/dev/null; then
+                out=$(bar_of plug hot --size=1GiB --name=large --prealloc)
+                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K'* ]] &&
+                        verdict "plug draws a bar" yes || verdict "plug draws a bar" no
+        else
+                verdict "plug draws a bar # SKIP there is no script(1)" yes
+        fi
         does "unplug" unplug hot dimm0
         refuses "unplug again" 'NoSuchRegion: *"dimm0"' unplug hot dimm0
         plugs "its name and place are free" "dimm0 0x100000000" --size=1GiB
