@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -28,6 +29,7 @@
 enum {
         SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
         NAME_MAX_BYTES = 200, /* the kernel takes 249 */
+        STEP_BYTES = 256 << 20,
 };
 
 static uint64_t page_size(void) {
@@ -142,8 +144,12 @@ static int backing_use_file(Backing *backing, const char *name, uint64_t page, D
                 r = none_to_be_had(r, backing, name, detail);
         else
                 r = backing_spec_bind(&backing->spec, name, backing->host, backing->mapped, detail);
-        if (r != 0)
-                backing->fd = safe_close(backing->fd);
+        if (r == 0)
+                return 0;
+        if (backing->host)
+                munmap(backing->host, backing->mapped);
+        backing->host = NULL;
+        backing->fd = safe_close(backing->fd);
         return r;
 }
 
@@ -247,15 +253,43 @@ int backing_renew(Backing *backing, const char *name, Detail *detail) {
         return backing_make_file(backing, name, detail);
 }
 
-static void backing_release(struct urcu_ref *ref) {
-        Backing *backing = caa_container_of(ref, Backing, ref);
+/*
+ * In steps: each keeps others from mapping anything. With the last the file goes, if it is nobody
+ * else's, and its pages are freed; that keeps nobody.
+ */
+static void backing_unmap(Backing *backing) {
+        for (size_t at = 0, step; at < backing->mapped; at += step) {
+                step = MIN_OF(backing->mapped - at, MAX_OF(backing->page, (uint64_t)STEP_BYTES));
+                munmap((char *)backing->host + at, step);
+        }
+}
+
+static void *backing_free(void *data) {
+        Backing *backing = data;
 
         if (backing->host)
-                munmap(backing->host, backing->mapped);
-        kept_leave(backing->kept);
-        safe_close(backing->fd);
+                backing_unmap(backing);
         page_log_deinit(&backing->log);
         free(backing);
+        return NULL;
+}
+
+/*
+ * Whoever drops the last reference to large memory goes on: the loop does, and RCU's thread, behind
+ * which others stand in line. A process that ends leaves what is left to the kernel. The descriptor
+ * goes at once, which takes no time as long as the file is mapped.
+ */
+static void backing_release(struct urcu_ref *ref) {
+        Backing *backing = caa_container_of(ref, Backing, ref);
+        pthread_t thread;
+
+        kept_leave(backing->kept);
+        safe_close(backing->fd);
+        if (backing->host && backing->mapped >= BACKING_LARGE &&
+            pthread_create(&thread, NULL, backing_free, backing) == 0)
+                pthread_detach(thread);
+        else
+                backing_free(backing);
 }
 
 Backing *backing_ref(Backing *backing) {

@@ -26,6 +26,9 @@
 
 typedef struct Backing Backing;
 
+/* Bytes of memory that a thread of its own is made to free: the kernel takes long for it. */
+#define BACKING_LARGE (UINT64_C(64) << 20)
+
 struct Backing {
         struct urcu_ref ref;
         uint64_t id;     /* unique within the VM, from 1, never used again */
@@ -75,6 +78,7 @@ int backing_adopt(Backing *backing, const char *name, int fd, Detail *detail);
 int backing_renew(Backing *backing, const char *name, Detail *detail);
 
 Backing *backing_ref(Backing *backing);
+/* The last one closes the file. The memory, if it is large, is there for a while yet. */
 Backing *backing_unref(Backing *backing);
 DEFINE_CLEANUP(Backing *, backing_unref);
 

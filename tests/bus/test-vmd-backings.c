@@ -7,8 +7,10 @@
 
 #include <string.h>
 
+#include "lib/util/rcu.h"
 #include "tests/bus/rig.h"
 #include "tests/common/huge-pages.h"
+#include "tests/common/slow-unmap.h"
 #include "tests/common/unit.h"
 
 #define SIZE UINT64_C(0x400000)
@@ -215,6 +217,52 @@ static void test_huge(void **state) {
         huge_pages_give_back();
 }
 
+#define LARGE_DIMM "\"name\": \"dimm0\", \"kind\": \"ram\", \"size\": \"64MiB\""
+
+/* What the last one has left is still there, and others are answered, by the same loop. */
+static void assert_loop_goes_on(Rig *rig, const char *sender) {
+        rcu_barrier_all();
+        assert_true(memory_is_mapped("dimm0"));
+        rig->sender = sender;
+        assert_non_null(strstr(rig_call(rig, RIG_MEMORY, "AddressSpace.Find", "t", BACKING_LARGE),
+                               " (67108864 67112959 rest 0 ram 0)"));
+        rig->sender = NULL;
+}
+
+/* Large memory takes the kernel a while, which is nobody's. */
+static void test_freed_beside_calls(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_announce(rig, ":1.2", 1000);
+        rig_add(rig, RIG_VM, "rest", "ram", 4096, "system", BACKING_LARGE);
+        rig_add(rig, RIG_VM, "dimm0", "ram", BACKING_LARGE, "system", 0);
+        slow_unmap_begin();
+        assert_string_equal(rig_remove(rig, RIG_VM, "dimm0"), "4");
+        assert_loop_goes_on(rig, ":1.2");
+        slow_unmap_end("dimm0");
+
+        apply(rig, "{\"guestmap\": 1, \"edits\": [{\"add-region\": {" LARGE_DIMM "}}]}");
+        slow_unmap_begin();
+        apply(rig, "{\"guestmap\": 1, \"edits\": [{\"remove-region\": {\"name\": \"dimm0\"}}, "
+                   "{\"add-region\": {\"name\": \"a\", \"kind\": \"ram\", \"size\": 1}}]}");
+        assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Generation"), "6");
+        assert_loop_goes_on(rig, ":1.2");
+        slow_unmap_end("dimm0");
+        rig_free(rig);
+}
+
+/* Nor does a VM that ends wait for it. */
+static void test_freed_behind_its_end(void **state) {
+        Rig *rig = rig_new_vm();
+
+        rig_add(rig, RIG_VM, "dimm0", "ram", BACKING_LARGE, "system", 0);
+        slow_unmap_begin();
+        rig_free(rig);
+        assert_true(memory_is_mapped("dimm0"));
+        slow_unmap_end("dimm0");
+}
+
 UNIT_TESTS(cmocka_unit_test(test_refused), cmocka_unit_test(test_refused_in_documents),
            cmocka_unit_test(test_layout), cmocka_unit_test(test_what_is_there),
-           cmocka_unit_test(test_huge));
+           cmocka_unit_test(test_huge), cmocka_unit_test(test_freed_beside_calls),
+           cmocka_unit_test(test_freed_behind_its_end));

@@ -4,6 +4,7 @@
  * Backings: a file that nobody can shrink, and descriptors that nobody can widen
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 #include "lib/memory/backing.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/range.h"
+#include "tests/common/slow-unmap.h"
 #include "tests/common/unit.h"
 
 enum { NOBODY = 65534 };
@@ -178,6 +180,60 @@ static void test_readonly_stays_readonly(void **state) {
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* The kernel says so of every mbind(), by --wrap: a C library's function there is none for it. */
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...) {
+        errno = EPERM;
+        return -1;
+}
+
+/* Whoever cannot use a file has no part of it, and may be given another. */
+static void test_file_that_cannot_be_bound(void **state) {
+        const BackingSpec spec = {.policy = NUMA_BIND};
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        _cleanup_(backing_unrefp) Backing *file = must_backing(4096);
+
+        assert_int_equal(backing_new_absent(&backing, 8, "dimm0", 4096, &spec, false, 0, NULL), 0);
+        assert_int_equal(backing_adopt(backing, "dimm0", file->fd, NULL), MAP_E_INVALID_ARGUMENT);
+        assert_true(backing_is_absent(backing));
+        assert_null(backing->host);
+}
+
+static bool no_threads;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument) {
+        return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, argument);
+}
+
+/* More than one step of it; the descriptor does not wait. */
+static void test_large_is_freed_elsewhere(void **state) {
+        Backing *backing = must_backing(9 * BACKING_LARGE + 1);
+        int fd = backing->fd;
+
+        slow_unmap_begin();
+        backing_unref(backing);
+        assert_true(memory_is_mapped("pc.ram"));
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+        slow_unmap_end("pc.ram");
+}
+
+/* Small memory is, and what no thread can be had for. */
+static void test_freed_at_once(void **state) {
+        backing_unref(must_backing(BACKING_LARGE / 2));
+        assert_false(memory_is_mapped("pc.ram"));
+        no_threads = true;
+        backing_unref(must_backing(9 * BACKING_LARGE + 1));
+        assert_false(memory_is_mapped("pc.ram"));
+        no_threads = false;
+}
+
 static void test_references(void **state) {
         Backing *backing = must_backing(4096);
         int fd = backing->fd;
@@ -193,4 +249,6 @@ static void test_references(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_memory), cmocka_unit_test(test_last_page),
            cmocka_unit_test(test_seals), cmocka_unit_test(test_sizes), cmocka_unit_test(test_large),
            cmocka_unit_test(test_long_name), cmocka_unit_test(test_open),
-           cmocka_unit_test(test_readonly_stays_readonly), cmocka_unit_test(test_references));
+           cmocka_unit_test(test_readonly_stays_readonly), cmocka_unit_test(test_references),
+           cmocka_unit_test(test_file_that_cannot_be_bound),
+           cmocka_unit_test(test_large_is_freed_elsewhere), cmocka_unit_test(test_freed_at_once));
