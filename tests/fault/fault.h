@@ -18,12 +18,12 @@ typedef struct FaultPage FaultPage;
 
 typedef enum FaultKind {
         FAULT_ALLOCATION,
-        FAULT_WRITE,  /* write, pwrite, pwritev, ftruncate, rename, fsync, fdatasync */
+        FAULT_WRITE, /* write, pwrite, pwritev, ftruncate, rename, fsync, fdatasync */
         FAULT_IOCTL,
-        FAULT_MAP,    /* mmap */
-        FAULT_FILE,   /* memfd_create, eventfd, socketpair, dup by fcntl, open */
+        FAULT_MAP,     /* mmap, madvise, mbind */
+        FAULT_FILE,    /* memfd_create, eventfd, socketpair, dup by fcntl, open */
         FAULT_PROCESS, /* fork, pthread_create */
-        FAULT_PASS,   /* sendmsg with descriptors */
+        FAULT_PASS,    /* sendmsg with descriptors */
         FAULT_KINDS,
 } FaultKind;
 

@@ -198,6 +198,25 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
         return REAL(mmap)(at, size, protection, flags, fd, offset);
 }
 
+int madvise(void *at, size_t size, int advice) {
+        FAIL_AS(FAULT_MAP, ENOMEM, -1);
+        return REAL(madvise)(at, size, advice);
+}
+
+/* For which the C library has no function; others, of liburcu, may not fail. */
+long syscall(long number, ...) {
+        long words[6];
+        va_list arguments;
+
+        va_start(arguments, number);
+        for (size_t i = 0; i < 6; i++)
+                words[i] = va_arg(arguments, long);
+        va_end(arguments);
+        if (number == SYS_mbind)
+                FAIL_AS(FAULT_MAP, ENOMEM, -1);
+        return REAL(syscall)(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+}
+
 int memfd_create(const char *name, unsigned flags) {
         FAIL_AS(FAULT_FILE, EMFILE, -1);
         return REAL(memfd_create)(name, flags);
