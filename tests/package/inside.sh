@@ -56,8 +56,11 @@ test_a_vm_outlives_an_upgrade() {
 
 test_a_setting_outlives_an_upgrade() {
         echo '# mine' >>/etc/guestmap/guestmapd.conf
+        mkdir -p /var/lib/prometheus/node-exporter
+        systemctl enable --now guestmap-metrics.timer
         dpkg --install guestmap_1_*.deb
         grep -q '# mine' /etc/guestmap/guestmapd.conf
+        systemctl is-active guestmap-metrics.timer
 }
 
 # As a stranger to the source does it.
@@ -72,11 +75,13 @@ test_nothing_is_left() {
         create left
         manager CreateVM 'sa{sv}' kept 2 accelerator s "$accelerator" durable b true
         dpkg --remove guestmap-dev guestmap
-        not systemctl is-active guestmapd.service
+        not systemctl is-active guestmapd.service guestmap-metrics.timer
         not pgrep guestmap-vmd
         [ -d /var/lib/guestmap ]
         dpkg --purge guestmap
-        not ls -d /var/lib/guestmap* /var/lib/private/guestmap* /etc/guestmap /run/guestmap/*
+        left=$(ls -d /var/lib/guestmap* /var/lib/private/guestmap* /etc/guestmap /run/guestmap/* \
+                /etc/systemd/system/timers.target.wants/guestmap-metrics.timer 2>/dev/null || :)
+        [ -z "$left" ]
 }
 
 run_tests "$@"
