@@ -12,30 +12,26 @@
  */
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/util/cleanup.h"
 #include "tests/common/unit.h"
 
-static struct {
-        bool is_on;      /* atomic */
-        pthread_t test;  /* which is not kept, so that it notices */
-        sem_t may_go_on; /* whoever passes lets the next one in */
-} slow_unmap;
+static pthread_mutex_t slow_unmap = PTHREAD_MUTEX_INITIALIZER;
 
 int __real_munmap(void *at, size_t size);
 int __wrap_munmap(void *at, size_t size);
 
+/* The test's own thread is not kept, so that it notices what it does itself. */
 int __wrap_munmap(void *at, size_t size) {
-        if (__atomic_load_n(&slow_unmap.is_on, __ATOMIC_ACQUIRE) &&
-            !pthread_equal(pthread_self(), slow_unmap.test)) {
-                sem_wait(&slow_unmap.may_go_on);
-                sem_post(&slow_unmap.may_go_on);
+        if (gettid() != getpid()) {
+                pthread_mutex_lock(&slow_unmap);
+                pthread_mutex_unlock(&slow_unmap);
         }
         return __real_munmap(at, size);
 }
@@ -53,16 +49,13 @@ static inline bool memory_is_mapped(const char *region) {
 }
 
 static inline void slow_unmap_begin(void) {
-        sem_init(&slow_unmap.may_go_on, 0, 0);
-        slow_unmap.test = pthread_self();
-        __atomic_store_n(&slow_unmap.is_on, true, __ATOMIC_RELEASE);
+        pthread_mutex_lock(&slow_unmap);
 }
 
 static inline void slow_unmap_end(const char *region) {
         enum { TRIES = 10000, NAP_NSEC = 1000000 };
 
-        __atomic_store_n(&slow_unmap.is_on, false, __ATOMIC_RELEASE);
-        sem_post(&slow_unmap.may_go_on);
+        pthread_mutex_unlock(&slow_unmap);
         for (int i = 0; memory_is_mapped(region); i++) {
                 assert_true(i < TRIES);
                 nanosleep(&(struct timespec){.tv_nsec = NAP_NSEC}, NULL);
