@@ -6,11 +6,14 @@
  * guestmap-vmd knows what a journal says. This only finds both.
  */
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "api/names.h"
 #include "client/client.h"
+#include "client/json-print.h"
 #include "client/verb.h"
 
 /* The program beside ours where nothing is installed, else the one that is. */
@@ -28,15 +31,43 @@ static const char *find_program(char *buffer, size_t size) {
         return access(buffer, X_OK) == 0 ? buffer : GUESTMAP_VMD_PATH;
 }
 
+static int run(const char *program, const char *directory, bool json) {
+        execl(program, program, "--check", directory, json ? "--json" : NULL, NULL);
+        return fail("%s: %s", program, strerror(errno));
+}
+
+/* What it says in one line is printed as all else is. */
+static int run_pretty(Client *client, const char *program, const char *directory) {
+        _cleanup_(json_putp) json_object *object = NULL;
+        int ends[2], status;
+        pid_t pid;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return fail("%s: no pipe to it: %s", program, strerror(errno));
+        pid = fork();
+        if (pid == 0) {
+                (void)dup2(ends[1], STDOUT_FILENO);
+                (void)run(program, directory, true);
+                _exit(EXIT_FAILURE);
+        }
+        close(ends[1]);
+        if (pid > 0)
+                object = json_object_from_fd(ends[0]);
+        close(ends[0]);
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+                return fail("%s did not run to its end", program);
+        if (object)
+                json_print(&client->output, object);
+        return WEXITSTATUS(status);
+}
+
 static int check(Client *client, const char *directory) {
         char buffer[PATH_MAX + 32];
         const char *program = find_program(buffer, sizeof(buffer));
 
-        if (client->output.json != JSON_OFF)
-                execl(program, program, "--check", directory, "--json", NULL);
-        else
-                execl(program, program, "--check", directory, NULL);
-        return fail("%s: %s", program, strerror(errno));
+        if (client->output.json == JSON_PRETTY)
+                return run_pretty(client, program, directory);
+        return run(program, directory, client->output.json != JSON_OFF);
 }
 
 /* A name has no slash. */

@@ -266,6 +266,8 @@ FIRST    LAST   SIZE KIND REGION OFFSET FLAGS
 END
         json "find as JSON" 'd["address"] == "0xe0010" and d["offset"] == "0x10" and d["section"]["region"] == "bios"' find pc memory 0xe0010
         refuses "find nothing" "Unassigned: *0xa0000*" find pc memory 0xa0000
+        would "fsck as JSON for people" 0 $'{\n  "directory":*",\n  "detail":*\n}' fsck pc --json=pretty
+        json "fsck as JSON" 'd["name"] == "pc"' fsck pc
         prints "slots" slots pc <<'END'
 SLOT   FIRST    LAST   SIZE BACKING OFFSET FLAGS
    0     0x0 0x9ffff 640KiB       1    0x0
