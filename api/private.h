@@ -21,10 +21,11 @@
  *       hexadecimal digits. Options: accelerator s, memory-space s, layout s, layout-fd h: those
  *       of CreateVM; limits a{st}, of Manager.Limits those that are a process' to enforce. Answers
  *       when the layout is in force. Fails with the contract's errors; the process exits then.
- *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation)
+ *   Describe() → (s name, s id, u owner, s accelerator, s state, t generation, s why)
  *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered. State
- *       "crashed": the process could not make the VM again, serves VM.GetBacking and no more, and
- *       ends by Quit; who it was is said as far as that is known.
+ *       "crashed": the process could not make the VM again, and `why`; it serves VM.GetBacking and
+ *       no more, and ends by Quit; who it was is said as far as that is known. The connection ends
+ *       when the process has made it after all, or for another reason cannot.
  *   Caller(s unique, u uid)
  *       Before the first call forwarded for that sender: who it is. What it may do guestmapd has
  *       checked for each call. A call from a sender that was not announced is refused; one without

@@ -368,7 +368,8 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         return 0;
                 if (vm->link && is_vm_call(vm, m, "GetBacking"))
                         return forward(vm, m, error);
-                return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" has crashed", vm->name);
+                return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" has crashed: %s",
+                                 vm->name, vm->reason ?: "out of memory");
         default:
                 return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" is being destroyed",
                                  vm->name);

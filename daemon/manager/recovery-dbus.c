@@ -63,12 +63,13 @@ static void give_up(VM *vm, const char *why) {
 }
 
 static void settle_as_crashed(VM *vm, const char *why) {
+        vm_set_reason(vm, why);
         log_entry(LOG_ERR, &(const LogFields){.vm = vm->name, .message_id = MESSAGE_VM_CRASHED},
                   "%s", why);
         (void)vm_set_state(vm, "crashed");
         vm_set_phase(vm, VM_CRASHED);
         signal_state(vm);
-        held_refuse(vm, "it has crashed");
+        held_refuse(vm, why);
         ration_reconsider(vm->manager);
 }
 
@@ -209,8 +210,9 @@ static bool read_salvaged(VM *vm, const char *name, const char *id, uint32_t own
 }
 
 /* Its process stays for the memory that it has, salvage-dbus.h. */
-static void on_salvaged(VM *vm) {
+static void on_salvaged(VM *vm, const char *why) {
         bool is_news = !vm->announced && vm->manager->settled;
+        char text[1024];
 
         if (vm->unoffered) {
                 ask_offer(vm);
@@ -218,22 +220,34 @@ static void on_salvaged(VM *vm) {
         }
         vm->attempts = 0;
         vm->announced = true;
-        settle_as_crashed(vm, "its process can't restore it, and has its memory");
+        snprintf(text, sizeof(text), "its process can't restore it, and has its memory%s%s",
+                 why[0] ? ": " : "", why);
+        settle_as_crashed(vm, text);
         if (is_news)
                 vm_announce(vm);
 }
 
+/* The rest of a description. A process of an older version does not say why. */
+static void read_salvage(VM *vm, sd_bus_message *reply, uint64_t generation) {
+        const char *why = "";
+
+        (void)sd_bus_message_read(reply, "s", &why);
+        vm->generation = generation > 0 ? generation : vm->generation;
+        on_salvaged(vm, why);
+}
+
 static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
         const char *name, *id, *state;
+        uint64_t generation;
         uint32_t owner;
 
         if (is_past(vm, reply))
                 return;
         if (sd_bus_message_is_method_error(reply, NULL) ||
-            sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, &state, NULL) < 0)
+            sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, &state, &generation) < 0)
                 crash(vm, "what serves its socket does not say which VM it is");
         else if (strcmp(state, "crashed") == 0 && read_salvaged(vm, name, id, owner))
-                on_salvaged(vm);
+                read_salvage(vm, reply, generation);
         else if (name[0] == '\0')
                 on_empty(vm);
         else if (!read_identity(vm, name, id, owner))

@@ -255,6 +255,14 @@ static int reply_property(VM *vm, const VMProperty *property, sd_bus_message *m)
         return sd_bus_reply_method_return(m, "v", signature, *(uint32_t *)field);
 }
 
+/* Also of a process that does not answer: there it is looked for why. */
+static int reply_directory(VM *vm, sd_bus_message *m) {
+        char directory[PATH_MAX];
+
+        (vm->manager->settings.units ? unit_directory : spawn_directory)(vm, directory);
+        return sd_bus_reply_method_return(m, "v", "s", directory);
+}
+
 int vm_get_property(VM *vm, sd_bus_message *m) {
         const char *interface, *name;
         int r;
@@ -265,6 +273,8 @@ int vm_get_property(VM *vm, sd_bus_message *m) {
         r = sd_bus_message_read(m, "ss", &interface, &name);
         if (r < 0)
                 return r;
+        if (strcmp(interface, GUESTMAP_INTERFACE_VM) == 0 && strcmp(name, "Directory") == 0)
+                return reply_directory(vm, m);
         if (strcmp(interface, GUESTMAP_INTERFACE_VM) == 0)
                 for (size_t i = 0; i < ELEMENTS_OF(vm_properties); i++)
                         if (vm_properties[i].settled && strcmp(vm_properties[i].name, name) == 0)

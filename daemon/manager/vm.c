@@ -92,6 +92,7 @@ VM *vm_free(VM *vm) {
         free(vm->instance);
         free(vm->id);
         free(vm->state);
+        free(vm->reason);
         free(vm->accelerator);
         vm_free_words(vm->lost);
         free(vm);
@@ -146,6 +147,11 @@ int vm_set_state(VM *vm, const char *state) {
         free(vm->state);
         vm->state = copy;
         return 0;
+}
+
+void vm_set_reason(VM *vm, const char *reason) {
+        free(vm->reason);
+        vm->reason = strdup(reason);
 }
 
 void vm_set_phase(VM *vm, VMPhase phase) {

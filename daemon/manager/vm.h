@@ -85,6 +85,7 @@ struct VM {
         bool destroyed;          /* by a client: what is durable of it goes, too */
 
         char *state;
+        char *reason; /* CRASHED: what for */
         char *accelerator;
         uint64_t generation, regions, ram_bytes, trapped_bytes;
         uint32_t slots_used, slots_max;
@@ -128,6 +129,8 @@ int vm_set_identity(VM *vm, const char *name, const char *id);
 void vm_forget_identity(VM *vm);
 
 int vm_set_state(VM *vm, const char *state);
+/* Where there is no memory for the words, there are none. */
+void vm_set_reason(VM *vm, const char *reason);
 void vm_set_phase(VM *vm, VMPhase phase);
 
 /* A durable one has left: who it is stays. */

@@ -24,6 +24,7 @@
 #include "daemon/vm/check.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/private-dbus.h"
+#include "daemon/vm/restore-dbus.h"
 #include "daemon/vm/service-dbus.h"
 #include "daemon/vm/vcpu-file.h"
 #include "lib/util/rcu.h"
@@ -172,54 +173,6 @@ static int add_signals(sd_event *event, Service *service) {
         return 0;
 }
 
-static void tell_recovered(const Recovered *recovered) {
-        const VM *vm = recovered->vm;
-        const char *name = vm->name;
-
-        log_vm(LOG_NOTICE, name, "recovered at generation %" PRIu64 "%s", vm->map->generation,
-               vm->lost ? ", not all of it" : "");
-        if (recovered->torn > 0)
-                log_vm(LOG_WARNING, name, "journal: %s; cut off", recovered->where.text);
-        if (recovered->dropped.text[0])
-                log_vm(LOG_WARNING, name, "the last commit is not repeated: %s",
-                       recovered->dropped.text);
-}
-
-static int serve_recovered(Service *service, VM *vm) {
-        Detail detail = {};
-        int r;
-
-        vm->ration = &service->ration.ration;
-        ration_settle(vm->ration, vm->map->ram_bytes);
-        r = service_take_vm(service, vm);
-        if (r == 0)
-                r = vcpu_file_load(vm, &detail);
-        if (r == 0 && detail.text[0])
-                log_vm(LOG_WARNING, vm->name, "vCPUs are lost: %s", detail.text);
-        return r;
-}
-
-/* The VM of a process before this one, if it has left any. Positive: the status to exit with. */
-static int recover_vm(Service *service) {
-        Recovered recovered;
-        Detail detail = {};
-        int r;
-
-        r = recover(&recovered, &service->places, service->store, &detail);
-        if (r > 0) {
-                log_vm(LOG_ERR, recovered.name[0] ? recovered.name : NULL, "cannot recover: %s",
-                       detail.text);
-                return r == VM_E_DAMAGED ? salvage_new(&service->salvage, service, recovered.vm,
-                                                       &detail)
-                                         : EXIT_FAILURE;
-        }
-        if (r == 0 && recovered.vm) {
-                tell_recovered(&recovered);
-                r = serve_recovered(service, recovered.vm);
-        }
-        return r;
-}
-
 static int on_room(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         fd_store_flush(userdata);
         return 0;
@@ -247,11 +200,9 @@ static int run(int fd, FDStore *store, const Places *places) {
         if (r < 0)
                 return r;
         rcu_start(); /* its thread inherits that signals are blocked */
-        r = recover_vm(service);
+        r = restore_vm(service);
         if (r != 0)
                 return r;
-        if (!service->salvage)
-                fd_store_end_recovery(store);
         r = sd_event_add_io(event, NULL, fd_store_room(store), EPOLLIN, on_room, store);
         if (r < 0)
                 return r;

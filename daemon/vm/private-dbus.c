@@ -14,11 +14,14 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
         const Service *service = userdata;
         const VM *vm = service->salvage ? service->salvage->vm : service->vm;
         const char *state = service->salvage ? "crashed" : vm ? vm_state(vm) : "starting";
+        const char *why = service->salvage ? service->salvage->why.text : "";
 
         if (!vm)
-                return sd_bus_reply_method_return(m, "ssusst", "", "", 0, "", state, UINT64_C(0));
-        return sd_bus_reply_method_return(m, "ssusst", vm->name, vm->id, vm->owner,
-                                          vm->accelerator->ops->name, state, vm->map->generation);
+                return sd_bus_reply_method_return(m, "ssussts", "", "", 0, "", state, UINT64_C(0),
+                                                  why);
+        return sd_bus_reply_method_return(m, "ssussts", vm->name, vm->id, vm->owner,
+                                          vm->accelerator->ops->name, state, vm->map->generation,
+                                          why);
 }
 
 static int method_caller(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -63,7 +66,7 @@ static const sd_bus_vtable private_vtable[] = {
                                 SD_BUS_NO_RESULT, method_setup, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("s", name, "s", id, "u", owner, "s", accelerator, "s",
-                                              state, "t", generation),
+                                              state, "t", generation, "s", why),
                                 method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Caller", SD_BUS_ARGS("s", unique, "u", uid), SD_BUS_NO_RESULT,
                                 method_caller, SD_BUS_VTABLE_UNPRIVILEGED),

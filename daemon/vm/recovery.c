@@ -164,6 +164,8 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
                 detail_prefix(detail, "%s/journal: ", directory);
         if (r != 0 && r != VM_E_DAMAGED)
                 return r;
+        if (r == VM_E_DAMAGED && replay.vm)
+                map_set_generation(replay.vm->map, replay.now.generation);
         ret->torn = replay.torn;
         ret->where = replay.where;
         ret->vm = TAKE_PTR(replay.vm);
@@ -195,6 +197,25 @@ static void mark_memory(VM *vm) {
                 backing_mark(region->backing, 0, region->backing->size);
 }
 
+static VM *identify_in(const char *directory) {
+        _cleanup_(replay_deinit) Replay replay = {.accelerator = "none"};
+        _cleanup_(freep) char *bytes = NULL;
+        size_t length;
+
+        if (journal_read(directory, JOURNAL_NAME, &bytes, &length) == 0)
+                (void)journal_replay(&replay, bytes, length, NULL);
+        if (replay.vm)
+                map_set_generation(replay.vm->map, replay.now.generation);
+        return TAKE_PTR(replay.vm);
+}
+
+/* Who it was that cannot be made now: to know that takes no more than the journal. */
+static VM *identify(const Places *places) {
+        VM *vm = places->state ? identify_in(places->state) : NULL;
+
+        return vm || !places->runtime ? vm : identify_in(places->runtime);
+}
+
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
         int r = 0;
 
@@ -205,9 +226,10 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_from(ret, places->runtime, store, detail);
         if (r == 0 && ret->vm)
                 r = recover_facts(ret->vm, places->runtime, detail);
-        if (r != 0 && r != VM_E_DAMAGED)
-                ret->vm = vm_free(ret->vm);
-        else if (r == 0 && ret->vm)
+        if (r != 0 && r != VM_E_DAMAGED) {
+                vm_free(ret->vm);
+                ret->vm = identify(places);
+        } else if (r == 0 && ret->vm)
                 mark_memory(ret->vm);
         return r;
 }

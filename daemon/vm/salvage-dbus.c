@@ -36,14 +36,11 @@ static Sum sum_up(FDStore *store) {
         return sum;
 }
 
-int salvage_new(Salvage **ret, Service *service, VM *vm, const Detail *why) {
+int salvage_new(Salvage **ret, Service *service, const Detail *why) {
         Salvage *salvage = calloc(1, sizeof(*salvage));
 
-        if (!salvage) {
-                vm_free(vm);
+        if (!salvage)
                 return -ENOMEM;
-        }
-        salvage->vm = vm;
         salvage->why = *why;
         ration_settle(&service->ration.ration, sum_up(service->store).bytes);
         *ret = salvage;
@@ -53,6 +50,7 @@ int salvage_new(Salvage **ret, Service *service, VM *vm, const Detail *why) {
 Salvage *salvage_free(Salvage *salvage) {
         if (!salvage)
                 return NULL;
+        sd_event_source_disable_unref(salvage->retry);
         vm_free(salvage->vm);
         free(salvage);
         return NULL;

@@ -626,18 +626,26 @@ static void expect_crashed(void) {
                 0);
 }
 
-/* Of a VM that cannot be made again its memory stays, and its name, whoever dies meanwhile. */
-static void damage(const char *file, off_t at) {
-        _cleanup_(freep) char *id = NULL;
-        uint64_t before, changes = n_changes;
+/* A VM whose process has died, and is followed by none yet. Its generation. */
+static uint64_t create_and_kill(char **ret_id) {
+        uint64_t before;
 
         create(false);
-        id = id_of_vm();
+        *ret_id = id_of_vm();
         before = add_region(VM, "a", 0);
         poke(0, 42);
         close_door();
         kill_vm();
         expect_state("recovering");
+        return before;
+}
+
+/* Of a VM that cannot be made again its memory stays, and its name, whoever dies meanwhile. */
+static void damage(const char *file, off_t at) {
+        _cleanup_(freep) char *id = NULL;
+        uint64_t before, changes = n_changes;
+
+        before = create_and_kill(&id);
         flip(file, at);
         open_door();
         process_until_more_than(&n_changes, changes + 1);
@@ -666,6 +674,44 @@ static void test_damaged_journal(void **state) {
 
 static void test_damaged_facts(void **state) {
         damage("facts", 60);
+}
+
+/* Puts a directory where the journal is; a second time, the journal again. */
+static void obstruct(bool obstructed) {
+        char journal[128], aside[128];
+
+        path_of(journal, "journal");
+        path_of(aside, "aside");
+        if (!obstructed)
+                assert_int_equal(rmdir(journal), 0);
+        assert_int_equal(rename(obstructed ? journal : aside, obstructed ? aside : journal), 0);
+        if (obstructed)
+                assert_int_equal(mkdir(journal, 0700), 0);
+}
+
+/* What is in the way may go: the process stays, says what it is, and tries again. */
+static void test_obstructed(void **state) {
+        _cleanup_(freep) char *id = NULL;
+        uint64_t before;
+        pid_t vm;
+
+        before = create_and_kill(&id);
+        obstruct(true);
+        open_door();
+        expect_crashed();
+        refused("has crashed: its process can't restore it, and has its memory: Is a directory",
+                VM, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", 0);
+        vm = pid_of_vm();
+        restart_daemon(SIGKILL);
+        expect_crashed();
+        obstruct(false);
+        expect_state("running");
+        assert_int_equal(pid_of_vm(), vm);
+        assert_true(has_text("ID", id));
+        assert_int_equal(generation(), before);
+        assert_int_equal(peek(0), 42);
+        add_region(VM, "b", 0x10000);
+        destroy();
 }
 
 static void test_damaged_and_destroyed(void **state) {
@@ -751,12 +797,16 @@ static void test_damaged_without_a_name(void **state) {
 
 /* A process that is stopped keeps nobody waiting; when it goes on it is there again. */
 static void test_stopped_process(void **state) {
+        char directory[128];
         pid_t vm;
         Ask asked;
 
         create(false);
         vm = pid_of_vm();
         kill(vm, SIGSTOP);
+        path_of(directory, "");
+        directory[strlen(directory) - 1] = '\0';
+        assert_true(has_text("Directory", directory));
         restart_daemon(SIGKILL);
         assert_int_equal(count_vms(), 0);
         ask_region(&asked, VM, "a", 0);
@@ -790,6 +840,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_signals_to_the_process),
                 TEST(test_damaged_journal),
                 TEST(test_damaged_facts),
+                TEST(test_obstructed),
                 TEST(test_damaged_and_destroyed),
                 TEST(test_damaged_without_a_name),
                 TEST(test_stopped_process),

@@ -151,7 +151,7 @@ static void test_callers_own_order(void **state) {
         rig->sender = NULL;
         assert_string_equal(regions(rig), "3");
         assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""),
-                            "test 0123456789abcdef0123456789abcdef 1000 none running 2");
+                            "test 0123456789abcdef0123456789abcdef 1000 none running 2 ");
         rig->sender = OTHER;
         take_back(rig);
         assert_string_equal(rig->text, "3 [(0 4095 ram 0 ram 0)]");

@@ -294,6 +294,28 @@ test_a_damaged_journal_takes_no_memory_along() {
         has_byte one 0 43
 }
 
+# Whatever it is: here a directory where the journal was.
+test_what_is_in_the_way_of_a_vm_may_go() {
+        poke one 0 44
+        pid=$(unit one MainPID)
+        systemctl kill --signal STOP guestmap-vm@one.service
+        mv /run/guestmap-vm/one/journal /run/guestmap-vm/one/aside
+        mkdir /run/guestmap-vm/one/journal
+        systemctl kill --signal KILL guestmap-vm@one.service
+        eventually is_crashed one
+        not vm one GetLayout 'a{sv}' 0 2>/tmp/error
+        grep -q 'has crashed: .*: Is a directory' /tmp/error
+        salvaged one 44
+        pid=$(unit one MainPID)
+        sleep 1.5
+        [ "$(unit one MainPID)" = "$pid" ]
+        rmdir /run/guestmap-vm/one/journal
+        mv /run/guestmap-vm/one/aside /run/guestmap-vm/one/journal
+        eventually is_running one
+        has_byte one 0 44
+        [ "$(unit one MainPID)" = "$pid" ]
+}
+
 # Here the setup can be read, which says whose journal it is.
 test_what_does_not_come_back_can_be_destroyed() {
         add_region one later
