@@ -2,15 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "daemon/common/log.h"
+#include "daemon/common/open-file.h"
 #include "daemon/manager/fd-store.h"
 #include "lib/util/array.h"
 
@@ -96,13 +95,9 @@ static bool notice_says(const Notice *notice, const char *key) {
         return notice_get(notice, key, value, sizeof(value)) && strcmp(value, "1") == 0;
 }
 
-static bool is_same_file(int a, int b) {
-        return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0;
-}
-
 static bool is_kept(const FDStore *store, int fd) {
         for (size_t i = 0; i < store->n_kept; i++)
-                if (is_same_file(store->kept[i].fd, fd))
+                if (open_files_compare(store->kept[i].fd, fd) == 0)
                         return true;
         return false;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/manager/fd-store.h"
 #include "daemon/manager/quota.h"
 
 typedef struct QuotaRow QuotaRow;
@@ -37,6 +38,7 @@ static const QuotaRow quota_table[QUOTA_COUNT] = {
         [QUOTA_EDITS] = {"VM", "Edits"},
         [QUOTA_DOCUMENT_BYTES] = {"VM", "DocumentBytes", GUESTMAP_DOCUMENT_FD_MAX},
         [QUOTA_JSON_DEPTH] = {"VM", "JSONDepth", GUESTMAP_JSON_DEPTH_MAX},
+        [QUOTA_STORED_DESCRIPTORS] = {"VM", "StoredDescriptors", FD_STORE_MAX},
 };
 
 const Quotas quotas_default = {{
@@ -61,6 +63,7 @@ const Quotas quotas_default = {{
         [QUOTA_EDITS] = 1 << 20,
         [QUOTA_DOCUMENT_BYTES] = GUESTMAP_DOCUMENT_FD_MAX,
         [QUOTA_JSON_DEPTH] = GUESTMAP_JSON_DEPTH_MAX,
+        [QUOTA_STORED_DESCRIPTORS] = 1024,
 }};
 
 const char *quota_to_string(Quota quota) {

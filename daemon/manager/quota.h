@@ -44,11 +44,12 @@ enum Quota {
         QUOTA_ADDRESS_SPACES,
         QUOTA_IOEVENTFDS,
         QUOTA_COALESCED_ZONES,
-        QUOTA_RAM_BYTES,      /* of all backings together */
-        QUOTA_TRANSACTIONS,   /* open ones of one user */
-        QUOTA_EDITS,          /* staged in one transaction, or in one patch */
-        QUOTA_DOCUMENT_BYTES, /* of a document in a file */
-        QUOTA_JSON_DEPTH,     /* of a document */
+        QUOTA_RAM_BYTES,          /* of all backings together */
+        QUOTA_TRANSACTIONS,       /* open ones of one user */
+        QUOTA_EDITS,              /* staged in one transaction, or in one patch */
+        QUOTA_DOCUMENT_BYTES,     /* of a document in a file */
+        QUOTA_JSON_DEPTH,         /* of a document */
+        QUOTA_STORED_DESCRIPTORS, /* kept for the next process */
         QUOTA_COUNT,
 };
 

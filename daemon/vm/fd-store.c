@@ -3,19 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/kcmp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <systemd/sd-daemon.h>
 #include <urcu/list.h>
 
 #include "daemon/common/log.h"
 #include "daemon/common/notify.h"
+#include "daemon/common/open-file.h"
 #include "daemon/vm/fd-store.h"
+#include "daemon/vm/inherited-fds.h"
 #include "daemon/vm/vm-error.h"
 #include "lib/util/tree.h"
 
@@ -23,7 +21,8 @@ typedef struct Entry Entry;
 
 enum {
         NAME_SIZE = 64,
-        SETTLE_USEC = 10000000,
+        BATCH = 64,
+        SETTLE_USEC = 10000000, /* a batch */
 };
 
 struct Entry {
@@ -33,6 +32,7 @@ struct Entry {
         int fd;             /* owned */
         unsigned n_objects; /* that have it kept */
         bool sent;
+        bool passed; /* by the manager: of an earlier process */
         RB_ENTRY(Entry) by_file;
         RB_ENTRY(Entry) by_name;
         struct cds_list_head link; /* in FDStore.waiting, sent, settled or leaving */
@@ -56,7 +56,8 @@ struct FDStore {
         struct cds_list_head leaving; /* in no tree: the manager has not been told yet */
         Notify notify;                /* tells it */
         unsigned n;
-        unsigned n_max;
+        unsigned n_max;       /* the manager keeps no more */
+        uint64_t limit;       /* nor is the VM to have more */
         uint64_t last_number; /* the highest, of whatever kind */
         bool is_recovering;   /* what was passed is there to be found */
         bool is_closed;
@@ -64,18 +65,8 @@ struct FDStore {
         int room; /* epoll: of notify, while any leave that it had no room for */
 };
 
-/* The order in which the kernel has the open files. */
 static int compare_files(const Entry *a, const Entry *b) {
-        pid_t self = getpid();
-
-        switch (syscall(SYS_kcmp, self, self, KCMP_FILE, a->fd, b->fd)) {
-        case 0:
-                return 0;
-        case 1:
-                return -1;
-        default:
-                return 1;
-        }
+        return open_files_compare(a->fd, b->fd);
 }
 
 static int compare_names(const Entry *a, const Entry *b) {
@@ -155,7 +146,7 @@ static void on_leave(Kept *kept) {
         FDStore *store = entry->store;
 
         pthread_mutex_lock(&store->lock);
-        if (--entry->n_objects == 0 && !store->is_recovering)
+        if (--entry->n_objects == 0 && !(store->is_recovering && entry->passed))
                 entry_remove(entry);
         pthread_mutex_unlock(&store->lock);
 }
@@ -203,7 +194,8 @@ static Entry *find_name(FDStore *store, const char *name) {
 }
 
 /* What the manager passes stays with it, too. */
-static int take_passed(FDStore *store, int fd, const char *name) {
+static int take_passed(void *userdata, int fd, const char *name) {
+        FDStore *store = userdata;
         Entry *entry;
         int r;
 
@@ -215,40 +207,18 @@ static int take_passed(FDStore *store, int fd, const char *name) {
         if (r < 0)
                 return r;
         entry->sent = true;
+        entry->passed = true;
         entry_move(entry, &store->settled);
         return 0;
 }
 
-static void free_names(char ***names) {
-        for (char **name = *names; name && *name; name++)
-                free(*name);
-        free(*names);
-}
-
-/* Of sockets only the one to listen on listens. */
-static int take_all_passed(FDStore *store) {
-        _cleanup_(free_names) char **names = NULL;
-        int n = sd_listen_fds_with_names(true, &names), r = 0;
-
-        for (int i = 0; r == 0 && i < n; i++) {
-                int fd = SD_LISTEN_FDS_START + i;
-
-                if (store->socket < 0 && sd_is_socket(fd, AF_UNIX, SOCK_STREAM, true) > 0)
-                        store->socket = fd;
-                else
-                        r = take_passed(store, fd, names[i]);
-        }
-        return n < 0 ? n : r;
-}
-
-/* Whether descriptors of one open file can be told from those of two. */
+/* Without it descriptors of one open file cannot be told from those of two. */
 static bool kernel_compares(void) {
-        pid_t self = getpid();
+        int r = open_files_check();
 
-        if (syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) == 0)
-                return true;
-        log_warning("No descriptor is kept for a restart: kcmp: %s", strerror(errno));
-        return false;
+        if (r < 0)
+                log_warning("No descriptor is kept for a restart: kcmp: %s", strerror(-r));
+        return r == 0;
 }
 
 int fd_store_new(FDStore **ret) {
@@ -268,12 +238,13 @@ int fd_store_new(FDStore **ret) {
         store->n_max = notify_fds_max();
         if (store->n_max > 0 && !kernel_compares())
                 store->n_max = 0;
+        store->limit = UINT64_MAX;
         store->is_recovering = true;
         store->socket = -1;
         store->room = epoll_create1(EPOLL_CLOEXEC);
         if (store->room < 0)
                 return -errno;
-        r = take_all_passed(store);
+        r = inherited_fds_take(&store->socket, take_passed, store);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(store);
@@ -296,6 +267,12 @@ FDStore *fd_store_free(FDStore *store) {
         pthread_mutex_destroy(&store->lock);
         free(store);
         return NULL;
+}
+
+void fd_store_set_limit(FDStore *store, uint64_t limit) {
+        pthread_mutex_lock(&store->lock);
+        store->limit = limit;
+        pthread_mutex_unlock(&store->lock);
 }
 
 int fd_store_socket(const FDStore *store) {
@@ -354,12 +331,15 @@ void fd_store_close(FDStore *store) {
         pthread_mutex_unlock(&store->lock);
 }
 
+/* What was there before the limit stays, so what comes back is not held against it. */
 static int check_room(const FDStore *store, Detail *detail) {
-        if (store->n < store->n_max)
+        uint64_t max = store->is_recovering ? store->n_max : MIN_OF(store->n_max, store->limit);
+
+        if (store->n < max)
                 return 0;
         return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                          "descriptors: the service manager keeps %u, and has as many",
-                          store->n_max);
+                          "StoredDescriptors: %u are with the service manager, %" PRIu64 " allowed",
+                          store->n, max);
 }
 
 /* Under the lock. */
@@ -426,19 +406,20 @@ bool fd_store_is_settled(FDStore *store) {
         return settled;
 }
 
-/* -EAGAIN: not all. */
-static int send_all(FDStore *store, Notify *notify) {
+/* Until *left have gone. -EAGAIN: not all. */
+static int send_some(FDStore *store, Notify *notify, unsigned *left) {
         Entry *entry, *next;
         int r;
 
         pthread_mutex_lock(&store->lock);
         r = send_leaving(store, notify);
         cds_list_for_each_entry_safe(entry, next, &store->waiting, link) {
-                if (r == 0)
+                if (r == 0 && *left > 0)
                         r = entry_send(entry, notify);
-                if (r < 0)
+                if (r < 0 || *left == 0)
                         break;
                 entry_move(entry, &store->sent);
+                (*left)--;
         }
         pthread_mutex_unlock(&store->lock);
         return r;
@@ -458,20 +439,35 @@ static void end_sent(FDStore *store, struct cds_list_head *list) {
         pthread_mutex_unlock(&store->lock);
 }
 
-/* A socket of its own: it is waited for without the lock. */
-static int settle(FDStore *store) {
-        _cleanup_(notify_deinit) Notify notify = {};
+static int settle_some(FDStore *store, Notify *notify, unsigned *left) {
         uint64_t deadline = notify_deadline(SETTLE_USEC);
         int r;
 
-        while ((r = send_all(store, &notify)) == -EAGAIN) {
-                r = notify_wait(&notify, deadline);
+        while ((r = send_some(store, notify, left)) == -EAGAIN) {
+                r = notify_wait(notify, deadline);
                 if (r < 0)
                         break;
         }
         if (r == 0)
-                r = notify_barrier(&notify, deadline);
+                r = notify_barrier(notify, deadline);
         end_sent(store, r < 0 ? &store->waiting : &store->settled);
+        return r;
+}
+
+/*
+ * In batches: what systemd does for a descriptor grows with how many it has of the service, and
+ * while there is anything in its socket it does nothing else. A socket of our own: it is waited for
+ * without the lock.
+ */
+static int settle(FDStore *store) {
+        _cleanup_(notify_deinit) Notify notify = {};
+        unsigned left;
+        int r;
+
+        do {
+                left = BATCH;
+                r = settle_some(store, &notify, &left);
+        } while (r == 0 && left == 0);
         return r;
 }
 

@@ -20,7 +20,8 @@
  * I2: each entry has a descriptor of its own: it does not matter which object goes first.
  * I3: once fd_store_settle() has succeeded, all that was kept before it began is with the manager,
  *     unless that has lost it since, which fd_store_offer() says.
- * I4: only fd_store_settle() waits for a manager that does not read, up to a limit, without a lock.
+ * I4: only fd_store_settle() waits for a manager that does not read, as long as that takes some of
+ *     it now and then, without a lock.
  *
  * Any thread may call. For whoever works without a store NULL is one that keeps nothing.
  */
@@ -43,6 +44,9 @@ int fd_store_new(FDStore **ret);
 FDStore *fd_store_free(FDStore *store);
 DEFINE_CLEANUP(FDStore *, fd_store_free);
 
+/* How many the VM may have kept; what it has already stays. */
+void fd_store_set_limit(FDStore *store, uint64_t limit);
+
 /* The passed socket that listens, which is not one of the kept; -1. */
 int fd_store_socket(const FDStore *store);
 /* Readable, to be polled by the loop, when there is room to tell the manager of what has left. */
@@ -62,7 +66,7 @@ void fd_store_close(FDStore *store);
 /*
  * Has a descriptor kept, which stays the caller's, as KIND-NUMBER; number 0: one that is free. A
  * file that is kept already has the number that it has. *ret is NULL if nothing keeps it.
- * MAP_E_QUOTA_EXCEEDED: the store is full. MAP_E_INVALID_ARGUMENT: the file is kept as one of
+ * MAP_E_QUOTA_EXCEEDED: StoredDescriptors. MAP_E_INVALID_ARGUMENT: the file is kept as one of
  * another kind. MAP_E_NO_MEMORY, -ENOMEM.
  */
 int fd_store_keep(FDStore *store, const char *kind, uint64_t number, int fd, Kept **ret,

@@ -97,8 +97,8 @@ static int read_setup(Replay *replay, json_object *object, const JSONPath *path,
                            replay->accelerator ?: accelerator, space, detail);
         if (r != 0)
                 return r;
-        vm_set_limits(replay->vm, &limits);
         replay->vm->store = replay->store;
+        vm_set_limits(replay->vm, &limits);
         return 0;
 }
 

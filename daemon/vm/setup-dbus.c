@@ -59,8 +59,8 @@ static int read_call(SetupCall *call) {
         r = vm_new(&call->vm, name, id, owner, accelerator, memory_space, &call->detail);
         if (r != 0)
                 return r;
-        vm_set_limits(call->vm, &limits);
         call->vm->store = call->service->store;
+        vm_set_limits(call->vm, &limits);
         call->vm->ration = &call->service->ration.ration;
         call->vm->directory = call->service->places.runtime;
         return 0;

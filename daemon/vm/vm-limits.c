@@ -25,6 +25,7 @@ static const LimitRow limit_table[] = {
         {"Transactions", offsetof(VMLimits, transactions)},
         {"DocumentBytes", offsetof(VMLimits, document_bytes)},
         {"JSONDepth", offsetof(VMLimits, json_depth)},
+        {"StoredDescriptors", offsetof(VMLimits, stored_descriptors)},
         {"DescriptorsPerCall", offsetof(VMLimits, descriptors)},
         {"MessageBytes", offsetof(VMLimits, message_bytes)},
 };
@@ -34,6 +35,7 @@ const VMLimits vm_limits_default = {
         .transactions = 64,
         .document_bytes = GUESTMAP_DOCUMENT_FD_MAX,
         .json_depth = GUESTMAP_JSON_DEPTH_MAX,
+        .stored_descriptors = 1024,
         .descriptors = 4,
         .message_bytes = 16 << 20,
 };

@@ -20,8 +20,9 @@ struct VMLimits {
         uint64_t transactions;   /* open ones of one user */
         uint64_t document_bytes; /* of a document in a file */
         uint64_t json_depth;
-        uint64_t descriptors;   /* of one call that guestmapd does not see */
-        uint64_t message_bytes; /* of one such call, about */
+        uint64_t stored_descriptors; /* that the service manager keeps, if it does */
+        uint64_t descriptors;        /* of one call that guestmapd does not see */
+        uint64_t message_bytes;      /* of one such call, about */
 };
 
 extern const VMLimits vm_limits_default;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "daemon/vm/fd-store.h"
 #include "daemon/vm/journal-record.h"
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm.h"
@@ -165,6 +166,8 @@ int vm_new(VM **ret, const char *name, const char *id, uint32_t owner, const cha
 void vm_set_limits(VM *vm, const VMLimits *limits) {
         vm->limits = *limits;
         vm->map->limits = limits->map;
+        if (vm->store)
+                fd_store_set_limit(vm->store, limits->stored_descriptors);
 }
 
 VM *vm_free(VM *vm) {

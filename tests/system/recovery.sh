@@ -316,6 +316,42 @@ test_what_is_in_the_way_of_a_vm_may_go() {
         [ "$(unit one MainPID)" = "$pid" ]
 }
 
+# regions FROM TO: a patch that adds so many, each with memory of its own
+regions() {
+        python3 -B - "$@" <<'END'
+import json, sys
+numbers = range(int(sys.argv[1]), int(sys.argv[2]))
+print(json.dumps({"guestmap": 1, "edits": [
+    {"add-region": {"name": f"ram{n}", "kind": "ram", "size": 4096, "parent": "system",
+                    "offset": n << 12}} for n in numbers]}))
+END
+}
+
+# What systemd has computed so far, in hundredths of a second.
+systemd_cpu() {
+        awk '{ print $14 + $15 }' /proc/1/stat
+}
+
+# One commit has as many as may be; systemd has them all, and time for others.
+test_descriptors_of_many_regions_are_kept() {
+        create many
+        regions 0 1024 >/tmp/patch
+        before=$(systemd_cpu)
+        guestmapctl apply many /tmp/patch
+        echo "1024 descriptors cost systemd $(($(systemd_cpu) - before))0 ms" >&3
+        [ "$(unit many NFileDescriptorStore)" = 1024 ]
+        regions 1024 1025 >/tmp/patch
+        not guestmapctl apply many /tmp/patch 2>/tmp/error
+        grep -q 'QuotaExceeded: .*StoredDescriptors: 1024 are' /tmp/error
+        poke many 0x3ff000 45
+        pid=$(unit many MainPID)
+        systemctl kill --signal KILL guestmap-vm@many.service
+        eventually replaced many "$pid"
+        has_byte many 0x3ff000 45
+        [ "$(property many Lost)" = 'as 0' ]
+        destroy many
+}
+
 # Here the setup can be read, which says whose journal it is.
 test_what_does_not_come_back_can_be_destroyed() {
         add_region one later

@@ -156,7 +156,7 @@ static void test_full(void **state) {
         assert_int_equal(fd_store_keep(scene->store, "backing", 4, scene->files[3], &none, &detail),
                          MAP_E_QUOTA_EXCEEDED);
         assert_string_equal(detail.text,
-                            "descriptors: the service manager keeps 3, and has as many");
+                            "StoredDescriptors: 3 are with the service manager, 3 allowed");
         /* One of a file that it has takes no room. */
         kept_leave(must_keep(scene, "backing", 4, scene->files[2]));
         kept_leave(kept[0]);
@@ -164,6 +164,25 @@ static void test_full(void **state) {
         must_settle(scene);
         assert_text(keeper_names(scene->keeper), "backing-2 backing-3 backing-4");
         for (unsigned i = 0; i < 3; i++)
+                kept_leave(kept[i]);
+}
+
+/* Fewer than the manager would keep; what is there already stays. */
+static void test_limit(void **state) {
+        Scene *scene = *state;
+        Kept *kept[2], *none = NULL;
+        Detail detail;
+
+        for (unsigned i = 0; i < 2; i++)
+                kept[i] = must_keep(scene, "backing", i + 1, scene->files[i]);
+        fd_store_set_limit(scene->store, 1);
+        assert_int_equal(fd_store_keep(scene->store, "backing", 3, scene->files[2], &none, &detail),
+                         MAP_E_QUOTA_EXCEEDED);
+        assert_string_equal(detail.text,
+                            "StoredDescriptors: 2 are with the service manager, 1 allowed");
+        must_settle(scene);
+        assert_text(keeper_names(scene->keeper), "backing-1 backing-2");
+        for (unsigned i = 0; i < 2; i++)
                 kept_leave(kept[i]);
 }
 
@@ -192,6 +211,31 @@ static void test_barrier(void **state) {
         assert_text(keeper_names(scene->keeper), "backing-1 backing-2");
         kept_leave(first);
         kept_leave(second);
+}
+
+/* So many that the manager has time for others in between. */
+static void test_batches(void **state) {
+        Scene *scene = *state;
+        Kept *kept[130];
+        FDStore *store;
+
+        scene->keeper->n_max = ELEMENTS_OF(kept);
+        assert_int_equal(setenv("FDSTORE", "130", true), 0);
+        assert_int_equal(fd_store_new(&store), 0);
+        fd_store_end_recovery(store);
+        for (unsigned i = 0; i < ELEMENTS_OF(kept); i++) {
+                int fd = memfd_create("kept", MFD_CLOEXEC);
+
+                assert_int_equal(fd_store_keep(store, "backing", i + 1, fd, &kept[i], NULL), 0);
+                close(fd);
+        }
+        assert_int_equal(fd_store_settle(store, NULL), 0);
+        assert_true(fd_store_is_settled(store));
+        assert_int_equal(scene->keeper->n_barriers, 3);
+        assert_int_equal(scene->keeper->n, ELEMENTS_OF(kept));
+        for (unsigned i = 0; i < ELEMENTS_OF(kept); i++)
+                kept_leave(kept[i]);
+        fd_store_free(store);
 }
 
 /* A manager that is not there has taken nothing; once it is, it takes all. */
@@ -402,6 +446,6 @@ static void test_recovery(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 UNIT_TESTS(TEST(kept_until_all_leave), TEST(one_open_file), TEST(one_kind), TEST(gone_before),
-           TEST(full), TEST(barrier), TEST(no_manager), TEST(offered_again), TEST(lost_on_its_way),
-           TEST(refused), TEST(deaf_to_removal), TEST(deaf_to_all), TEST(closed),
-           TEST(without_store), TEST(recovery));
+           TEST(full), TEST(limit), TEST(barrier), TEST(batches), TEST(no_manager),
+           TEST(offered_again), TEST(lost_on_its_way), TEST(refused), TEST(deaf_to_removal),
+           TEST(deaf_to_all), TEST(closed), TEST(without_store), TEST(recovery));
