@@ -388,7 +388,8 @@ static void test_the_socket_is_for_others_too(void **state) {
         assert_int_equal(rig_n_connections(rig), 2);
         rig_use(rig, own);
         rig_call(rig, RIG_PRIVATE, "Private.Describe", "");
-        assert_string_equal(rig->text, "test 0123456789abcdef0123456789abcdef 1000 none running 2 ");
+        assert_string_equal(rig->text,
+                            "test 0123456789abcdef0123456789abcdef 1000 none running 2 ");
         assert_int_equal(rig_n_connections(rig), 1);
         assert_ptr_equal(rig->service->bus, connection->bus);
         rig_use(rig, guestmapd);
