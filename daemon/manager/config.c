@@ -240,7 +240,8 @@ static void user_base(char path[static PATH_MAX]) {
 }
 
 int config_load(Quotas *ret, bool user, const char *file) {
-        const char *bases[] = {"/etc/guestmap/guestmapd.conf", "/usr/lib/guestmap/guestmapd.conf"};
+        const char *bases[] = {"/etc/guestmap/guestmapd.conf", "/run/guestmap/guestmapd.conf",
+                               "/usr/lib/guestmap/guestmapd.conf"};
         size_t n = ELEMENTS_OF(bases);
         Quotas quotas = quotas_default;
         char own[PATH_MAX];

@@ -22,7 +22,8 @@ static void print_status(char *text, size_t size, void *userdata) {
 
         cds_list_for_each_entry(vm, &manager->vms, siblings)
                 regions += vm->regions;
-        snprintf(text, size, "%zu VMs, %" PRIu64 " regions", manager->registry.n, regions);
+        snprintf(text, size, "%zu VM%s, %" PRIu64 " region%s", manager->registry.n,
+                 manager->registry.n == 1 ? "" : "s", regions, regions == 1 ? "" : "s");
 }
 
 int manager_new(Manager **ret, const Settings *settings) {

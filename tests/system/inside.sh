@@ -197,7 +197,7 @@ has_status() {
 
 test_status_says_how_much_there_is() {
         n=$(property one Regions | cut -c 3-)
-        eventually has_status guestmapd.service "1 VMs, $n regions"
+        eventually has_status guestmapd.service "1 VM, $n regions"
         slots=$(property one SlotsUsed | cut -c 3-)
         eventually has_status guestmap-vm@one.service \
                 "$n regions, $slots slots, generation $(property one Generation | cut -c 3-)"
@@ -345,6 +345,24 @@ test_a_limit_of_memory_ends_with_its_vm() {
         create one
         memory_max_is infinity
         destroy one
+}
+
+# has_limit TEXT: a quota and its value
+has_limit() {
+        busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Limits | grep -qF "$1"
+}
+
+test_drop_ins_of_run_count_unless_those_of_etc_hide_them() {
+        mkdir /run/guestmap/guestmapd.conf.d
+        printf '[VM]\nRegions=7\n' >/run/guestmap/guestmapd.conf.d/test.conf
+        systemctl reload guestmapd.service
+        has_limit '"Regions" 7 '
+        mkdir -p /etc/guestmap/guestmapd.conf.d
+        ln -s /dev/null /etc/guestmap/guestmapd.conf.d/test.conf
+        systemctl reload guestmapd.service
+        has_limit '"Regions" 2097152 '
+        rm -r /etc/guestmap/guestmapd.conf.d /run/guestmap/guestmapd.conf.d
+        systemctl reload guestmapd.service
 }
 
 # in_session COMMAND...

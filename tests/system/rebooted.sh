@@ -24,6 +24,8 @@ test_a_durable_vm_is_there_after_a_reboot() {
 test_others_are_not() {
         not listed one
         not listed two
+        [ "$(ls /var/lib/guestmap-vm)" = kept ]
+        [ "$(ls /var/lib/private/guestmap-vm)" = kept ]
 }
 
 run_tests "$@"
