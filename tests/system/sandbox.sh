@@ -79,6 +79,7 @@ Requires=
 [Service]
 Type=oneshot
 Restart=no
+RestartForceExitStatus=
 BusName=
 WatchdogSec=0
 ExecStart=
