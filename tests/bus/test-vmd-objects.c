@@ -35,7 +35,7 @@ static void test_setup(void **state) {
                             "Generation: 1, SlotsUsed: 0, SlotsMax: 32764, "
                             "SlotStats: {delete: 0, move: 0, flags: 0, create: 0, "
                             "bytes-remapped: 0, bytes-unchanged-remapped: 0}, "
-                            "Regions: 2, RAMBytes: 0, TrappedBytes: 0, "
+                            "Regions: 2, RAMBytes: 0, TrappedBytes: 0, Preparing: [], "
                             "PauseUSec: {count: 0, total: 0, max: 0}}");
         rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 0);
         assert_string_equal(rig->text, "InvalidArgs: this process was set up before");
