@@ -20,14 +20,14 @@
 static void test_setup(void **state) {
         Rig *rig = rig_new();
 
-        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""), "  0  starting 0");
+        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""), "  0  starting 0 ");
         rig_get(rig, RIG_VM, "org.guestmap1.VM", "Name");
         assert_true(sd_bus_message_is_method_error(rig->reply, NULL));
         rig_call(rig, RIG_PRIVATE, "Private.Setup", "ssua{sv}", "test", ID, UINT32_C(1000), 2,
                  "accelerator", "s", "none", "memory-space", "s", "other");
         assert_string_equal(rig->text, "");
         assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""),
-                            "test " ID " 1000 none running 1");
+                            "test " ID " 1000 none running 1 ");
         assert_string_equal(rig_call(rig, RIG_VM, "Properties.GetAll", "s", "org.guestmap1.VM"),
                             "{Name: test, ID: " ID
                             ", State: running, Lost: [], Directory: , Owner: 1000, "
@@ -134,7 +134,7 @@ static void test_another_connection(void **state) {
         rig_announce(rig, ":1.1", 1000);
         rig_reconnect(rig);
         assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""),
-                            "test " ID " 1000 none running 2");
+                            "test " ID " 1000 none running 2 ");
         assert_string_equal(rig_flat(rig, RIG_MEMORY), "2 [(0 4095 ram 0 ram 0)]");
         free(rig_log(rig));
         rig_remove(rig, RIG_VM, "ram");
