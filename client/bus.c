@@ -285,6 +285,8 @@ int client_request(Client *client, sd_bus_message **ret, const char *path, const
                 return r;
         r = sd_bus_message_new_method_call(bus_to(client, path), ret, GUESTMAP_SERVICE, path,
                                            interface, member);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(*ret, !client->starts_none);
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 

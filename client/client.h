@@ -28,6 +28,7 @@ struct Client {
         const char *options[OPTION_N]; /* NULL where not given */
         Output output;
         bool unattended; /* nobody is asked for a password, nothing is waited for long */
+        bool starts_none; /* a guestmapd that is not running; who has stopped it wants it so */
 };
 
 /* Closes the connections, if there are any. */

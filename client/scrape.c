@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -51,21 +52,42 @@ static int read_vms(Scrape *scrape) {
         return r < 0 ? client_cannot_read(r) : 0;
 }
 
-static int list_vms(Scrape *scrape) {
+/* It is not there, where it is not to be started, or has not answered in time. */
+static bool is_down(const Scrape *scrape, const sd_bus_error *error, int r) {
+        return scrape->client->starts_none &&
+               (r == -ETIMEDOUT ||
+                sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_NO_REPLY));
+}
+
+/* A reply is NULL where guestmapd is down. */
+static int ask_guestmapd(Scrape *scrape, const char *member, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        Client *client = scrape->client;
         int r;
 
-        r = client_method(scrape->client, &scrape->list, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                          "ListVMs", NULL);
-        return r < 0 ? r : read_vms(scrape);
+        r = client_request(client, &request, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, member);
+        if (r < 0)
+                return r;
+        if (client->starts_none)
+                (void)sd_bus_set_method_call_timeout(client->bus, scrape->usec);
+        r = client_try(client, request, &error, ret_reply);
+        if (r < 0 && !is_down(scrape, &error, r))
+                return client_print_error(client, &error, r);
+        return 0;
 }
 
 static int take_guestmapd(Scrape *scrape) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        r = client_method(scrape->client, &reply, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                          "GetMetrics", NULL);
-        return r < 0 ? r : scrape->take(scrape->userdata, NULL, reply);
+        r = ask_guestmapd(scrape, "ListVMs", &scrape->list);
+        if (r == 0 && scrape->list)
+                r = ask_guestmapd(scrape, "GetMetrics", &reply);
+        if (r == 0)
+                r = scrape->take(scrape->userdata, NULL, reply);
+        return r == 0 && reply ? read_vms(scrape) : r;
 }
 
 static void take(Asked *asked, sd_bus_message *reply) {
@@ -150,7 +172,5 @@ int scrape(Client *client, uint64_t usec, ScrapeTake take_answer, void *userdata
         int r;
 
         r = take_guestmapd(&scrape);
-        if (r == 0)
-                r = list_vms(&scrape);
         return r < 0 ? r : take_vms(&scrape);
 }

@@ -5,7 +5,8 @@
  * Scrape: the metrics of guestmapd and of all VMs, once
  *
  * VMs are asked at the same time, some at a time, and each is waited for so long and no longer: one
- * that hangs holds up nobody else, unless there are very many.
+ * that hangs holds up nobody else, unless there are very many. Of a client that starts no guestmapd
+ * that one is waited for so long, too; of others as long as a start takes.
  */
 
 #include <stdint.h>
@@ -24,8 +25,8 @@ struct ScrapedVM {
 };
 
 /*
- * What a VM has answered, for NULL guestmapd; a NULL reply: it has not. Negative: it has been told
- * what is wrong, and the scrape ends.
+ * What a VM has answered, for NULL guestmapd; a NULL reply: it has not, and of guestmapd there are
+ * no VMs then. Negative: it has been told what is wrong, and the scrape ends.
  */
 typedef int (*ScrapeTake)(void *userdata, const ScrapedVM *vm, sd_bus_message *reply);
 

@@ -112,8 +112,10 @@ static int take(void *userdata, const ScrapedVM *scraped, sd_bus_message *reply)
         Top *top = userdata;
         TopVM *vm;
 
-        if (!scraped)
+        if (!scraped) {
+                top->is_down = !reply;
                 return 0;
+        }
         top->vms = must(reallocarray(top->vms, top->n + 1, sizeof(*top->vms)));
         vm = &top->vms[top->n++];
         *vm = (TopVM){
@@ -189,6 +191,7 @@ int top_tick(Top *top) {
         top->vms = NULL;
         top->n = 0;
         top->at = now();
+        top->client->starts_none = top->before_at > 0;
         r = scrape(top->client, top->usec, take, top);
         if (r < 0)
                 return r;
@@ -277,7 +280,9 @@ static void print_table(const Top *top) {
                 table_free(table);
                 table = make_table(top, n, columns);
         }
-        if (output->legend)
+        if (output->legend && top->is_down)
+                printf("guestmapd is not running, or has not answered in time\n\n");
+        else if (output->legend)
                 printf("%zu VM%s, %.1f commits/s, %s mapped, %s resident\n\n", top->n,
                        PLURAL(top->n), sum(top, TOP_COMMITS), short_size(sum(top, TOP_MAPPED)).text,
                        short_size(sum(top, TOP_RESIDENT)).text);

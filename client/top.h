@@ -47,6 +47,7 @@ struct Top {
         int width;     /* columns of the screen; 0: there is room for all */
         TopColumn column;
         bool reversed;
+        bool is_down; /* guestmapd, at the last tick */
         double at; /* seconds after 1970, when it was asked */
         TopVM *vms;
         size_t n;
@@ -56,7 +57,7 @@ struct Top {
 };
 
 void top_deinit(Top *top);
-/* Asks, and sorts. */
+/* Asks, and sorts. The first tick starts guestmapd, and waits for that; no other does. */
 int top_tick(Top *top);
 /* Sorts by another column; by the same the other way round. */
 void top_sort(Top *top, TopColumn column);

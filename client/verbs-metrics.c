@@ -151,10 +151,11 @@ static void put_own(Metrics *metrics, const MetricFamily *told, const char *vm, 
 static int take(void *userdata, const ScrapedVM *vm, sd_bus_message *reply) {
         static const MetricFamily up = {"guestmap_vm_up", "gauge", "",
                                         "Whether the VM has told its metrics in time"};
+        static const MetricFamily service_up = {"guestmap_up", "gauge", "",
+                                                "Whether guestmapd has told its metrics in time"};
         Metrics *metrics = userdata;
 
-        if (vm)
-                put_own(metrics, &up, vm->name, reply != NULL);
+        put_own(metrics, vm ? &up : &service_up, vm ? vm->name : NULL, reply != NULL);
         return reply ? put_reply(metrics, vm ? vm->name : NULL, reply) : 0;
 }
 
@@ -240,6 +241,7 @@ int verb_metrics(Client *client, char **arguments) {
         Format format;
         int r;
 
+        client->starts_none = true;
         r = read_format(client, &format);
         if (r == 0 && timeout)
                 r = client_timeout(timeout, &usec);

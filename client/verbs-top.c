@@ -128,25 +128,30 @@ static bool wait_for_tick(Run *run, uint64_t until_usec) {
 }
 
 static int run_on_screen(Run *run) {
-        int r;
+        int r = 0;
 
-        for (uint64_t n = 1;; n++) {
-                r = top_tick(&run->top);
-                if (r < 0)
-                        return r;
+        for (uint64_t n = 1; r == 0; n++) {
                 draw(run);
                 if (is_last(run, n) || !wait_for_tick(run, clock_deadline(run->delay_usec)))
-                        return 0;
+                        break;
+                r = top_tick(&run->top);
         }
+        return r;
 }
 
-/* What goes wrong is told when the usual screen is back. */
+/*
+ * On the screen signals are heard between ticks only, so the first tick, which may have to wait
+ * long, comes before that. What goes wrong is told when the usual screen is back.
+ */
 static int run_interactive(Run *run) {
         char *failure = NULL;
         FILE *errors = stderr;
         size_t length;
         int r;
 
+        r = top_tick(&run->top);
+        if (r < 0)
+                return r;
         r = screen_enter();
         if (r < 0)
                 return fail_errno(r, "top: standard input is no terminal; there is --batch");

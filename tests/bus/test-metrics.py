@@ -54,13 +54,14 @@ class World:
         self.start("dbus-daemon", "--session", "--nofork", "--nopidfile",
                    f"--address={self.address}")
         wait_for((self.directory / "bus").exists)
-        self.start(guestmapd, "--user", f"--address={self.address}",
-                   f"--runtime-dir={directory}/run", f"--state-dir={directory}/state",
-                   f"--vmd={vmd}")
+        self.guestmapd = self.start(
+            guestmapd, "--user", f"--address={self.address}", f"--runtime-dir={directory}/run",
+            f"--state-dir={directory}/state", f"--vmd={vmd}")
         wait_for(lambda: self.run("list").returncode == 0)
 
     def start(self, *command):
         self.processes.append(subprocess.Popen(command, stdout=self.log, stderr=self.log))
+        return self.processes[-1]
 
     def run(self, *arguments, **options):
         return subprocess.run([self.ctl_path, f"--address={self.address}", *arguments],
@@ -238,6 +239,44 @@ def test_exits(world):
     world.ctl("vcpu", "add", "guest", "0", "flat")
     yield from expect("exits that were", exits(), 3)
     world.ctl("destroy", "guest")
+
+
+BUS = """<busconfig>
+  <type>session</type>
+  <listen>unix:path={directory}/empty-bus</listen>
+  <servicedir>{directory}</servicedir>
+  <policy context="default">
+    <allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/>
+  </policy>
+</busconfig>"""
+SERVICE = "[D-BUS Service]\nName=org.guestmap1\nExec=/usr/bin/touch {directory}/started\n"
+
+
+def test_stopped(world):
+    """A guestmapd that does not run is not started, unlike by other verbs, and is not up."""
+    address = f"--address=unix:path={world.directory}/empty-bus"
+    started = world.directory / "started"
+    for name, text in ("bus.conf", BUS), ("org.guestmap1.service", SERVICE):
+        (world.directory / name).write_text(text.format(directory=world.directory))
+    world.start("dbus-daemon", f"--config-file={world.directory}/bus.conf", "--nofork")
+    wait_for((world.directory / "empty-bus").exists)
+    families = world.families(address)
+    yield from expect("up", value(families, "guestmap_up"), 0)
+    yield from expect("others", set(families), {"guestmap_up", "guestmap_scrape_duration_seconds"})
+    yield from expect("started", started.exists(), False)
+    yield from expect("list", world.run("list", address).returncode, 1)
+    yield from expect("started by list", started.exists(), True)
+
+
+def test_guestmapd_hangs(world):
+    """It is waited for no longer than a VM."""
+    os.kill(world.guestmapd.pid, signal.SIGSTOP)
+    try:
+        families = world.families("--timeout=1s")
+    finally:
+        os.kill(world.guestmapd.pid, signal.SIGCONT)
+    yield from expect("hangs", value(families, "guestmap_up"), 0)
+    yield from expect("goes on", value(world.families(), "guestmap_up"), 1)
 
 
 def test_labels(world):

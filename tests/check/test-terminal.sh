@@ -129,6 +129,66 @@ terminal_open 100 12 "$ctl top --delay=200ms; echo after \$?"
 check 'a third one' terminal_shows '^2 VMs'
 stop_process "$guestmapd_pid"
 guestmapd_pid=
+check 'a service that goes' terminal_shows '^guestmapd is not running'
+# VMs outlive it: who comes finds them again.
+setsid "$build/daemon/guestmapd" --user >>"$directory/guestmapd.log" 2>&1 &
+guestmapd_pid=$!
+check 'and comes again' terminal_shows '^2 VMs'
+$ctl destroy busy
+$ctl destroy idle
+check 'without VMs' terminal_shows '^0 VMs'
+stop_process "$bus_pid"
+bus_pid=
+check 'a bus that goes' terminal_shows '^guestmapctl: .*'
+check 'is the end' terminal_shows '^after 1$'
+terminal_close
+echo "1..$number"
+        exit $failed
+fi
+
+# What is there before shall be there afterwards.
+terminal_open 100 12 "echo before; $ctl top --delay=200ms; echo after \$?"
+check 'the picture' terminal_shows '^2 VMs'
+check 'without what was there' eval '! terminal_shows before'
+check 'colours' terminal_paints '\x1b\[4mNAME'
+$ctl add busy more mmio 4KiB system 1MiB
+check 'it is drawn again' terminal_shows "^busy .* $($ctl --json=short show busy | jq .generation) "
+terminal_keys n
+check 'sorted by name' eval 'terminal_text | sed -n 4p | grep -q ^busy'
+terminal_keys n
+check 'and the other way round' eval 'terminal_text | sed -n 4p | grep -q ^idle'
+terminal_resize 40 5
+check 'smaller' eval '! terminal_shows "quit|EXITS" && terminal_shows "^idle"'
+terminal_resize 80 24
+check 'larger, with all letters' terminal_shows '^q quit .* Dirty$'
+terminal_resize 120 20
+check 'wider, with all columns' terminal_shows ' OWNER .* EXITS/S .* DIRTY/S$'
+terminal_keys q
+check 'q ends it' terminal_shows '^after 0$'
+check 'and all is as before' terminal_shows '^before$'
+terminal_close
+
+terminal_open 100 12 "echo before; sh -c 'echo \$\$ >$directory/pid; exec $ctl top'
+        echo after \$?; stty -a | tr ' ' '\n' | grep -x 'icanon\|echo'"
+check 'another one' terminal_shows '^2 VMs'
+kill -TERM "$(cat "$directory/pid")"
+check 'a signal ends it' terminal_shows '^after 143$'
+check 'and leaves the terminal as it was' eval \
+        'terminal_shows ^before && terminal_shows ^icanon && terminal_shows ^echo'
+terminal_close
+
+$ctl create a-name-that-is-longer-than-most --accelerator=none
+terminal_open 80 12 "$ctl top --delay=200ms"
+check 'all that matters in 80 columns' terminal_shows \
+        '^NAME +GENERATION COMMITS/S SLOTS +MAPPED RESIDENT DIRTY/S$'
+check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0B +0B +-$'
+terminal_close
+$ctl destroy a-name-that-is-longer-than-most
+
+terminal_open 100 12 "$ctl top --delay=200ms; echo after \$?"
+check 'a third one' terminal_shows '^2 VMs'
+stop_process "$guestmapd_pid"
+guestmapd_pid=
 check 'a service that goes' terminal_shows '^guestmapctl: .*'
 check 'is the end' terminal_shows '^after 1$'
 terminal_close
