@@ -12,11 +12,12 @@
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/journal-record.h"
 #include "daemon/vm/recovery.h"
+#include "daemon/vm/startup.h"
 #include "daemon/vm/vcpus.h"
 #include "lib/memory/handler-socket.h"
 #include "lib/memory/populate.h"
 
-static int find_memory(VM *vm, const Region *region, Detail *detail) {
+static int find_memory(VM *vm, const Region *region, const Cancel *cancel, Detail *detail) {
         Backing *backing = region->backing;
         int r, fd;
 
@@ -28,7 +29,7 @@ static int find_memory(VM *vm, const Region *region, Detail *detail) {
         r = fd < 0 ? backing_renew(backing, region->name, detail)
                    : backing_adopt(backing, region->name, fd, detail);
         if (r == 0 && backing->spec.prealloc)
-                r = backing_populate(backing, region->name, NULL, detail);
+                r = backing_populate(backing, region->name, cancel, detail);
         return r != 0 ? r : vm_keep_backing(vm, region->name, backing, detail);
 }
 
@@ -67,12 +68,12 @@ static int find_socket(VM *vm, const Region *region, Detail *detail) {
 }
 
 /* What regions need from the host, those that there are in the end. */
-static int find_descriptors(VM *vm, Detail *detail) {
+static int find_descriptors(VM *vm, const Cancel *cancel, Detail *detail) {
         Region *region;
         int r = 0;
 
         RB_FOREACH(region, RegionsByName, &vm->map->regions) {
-                r = find_memory(vm, region, detail);
+                r = find_memory(vm, region, cancel, detail);
                 if (r == 0)
                         r = find_ioeventfds(vm, region, detail);
                 if (r == 0)
@@ -111,11 +112,11 @@ static bool is_refused(int r) {
 }
 
 /* Without its last commit if it has to be, and another one comes before. */
-static int commit(Replay *replay, Detail *dropped, Detail *detail) {
+static int commit(Replay *replay, const Cancel *cancel, Detail *dropped, Detail *detail) {
         VM *vm = replay->vm;
         int r;
 
-        r = find_descriptors(vm, detail);
+        r = find_descriptors(vm, cancel, detail);
         if (r != 0)
                 return r;
         r = commit_at(vm, replay->now.generation, detail);
@@ -125,7 +126,7 @@ static int commit(Replay *replay, Detail *dropped, Detail *detail) {
         replay->now = replay->before;
         vm->lost = 0;
         map_rollback(vm->map, replay->before.mark);
-        r = find_descriptors(vm, detail);
+        r = find_descriptors(vm, cancel, detail);
         return r != 0 ? r : commit_at(vm, replay->now.generation, detail);
 }
 
@@ -146,10 +147,12 @@ static int continue_journal(const Replay *replay, const char *directory) {
 
 static int recover_from(Recovered *ret, const char *directory, FDStore *store, Detail *detail) {
         _cleanup_(replay_deinit) Replay replay = {.store = store};
+        _cleanup_(startup_deinit) Startup startup;
         _cleanup_(freep) char *bytes = NULL;
         size_t length;
         int r;
 
+        startup_init(&startup);
         r = journal_read(directory, JOURNAL_NAME, &bytes, &length);
         if (r == -ENOENT)
                 return 0;
@@ -157,7 +160,7 @@ static int recover_from(Recovered *ret, const char *directory, FDStore *store, D
                 r = journal_replay(&replay, bytes, length, detail);
         memcpy(ret->name, replay.name, sizeof(ret->name));
         if (r == 0)
-                r = commit(&replay, &ret->dropped, detail);
+                r = commit(&replay, &startup.cancel, &ret->dropped, detail);
         if (r == 0)
                 r = continue_journal(&replay, directory);
         if (r > 0)

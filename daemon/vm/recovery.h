@@ -35,7 +35,7 @@ struct Recovered {
 void recovery_forget(const Places *places);
 
 /*
- * VM_E_DAMAGED; whatever forbids a commit; -errno: `vm` is there as far as it could be read, if it
- * could, and good for nothing but to say which one it was.
+ * VM_E_DAMAGED; whatever forbids a commit; -ECANCELED: a signal to end is pending; -errno: `vm` is
+ * there as far as it could be read, if it could, and good for nothing but to say which one it was.
  */
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail);

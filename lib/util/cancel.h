@@ -5,7 +5,7 @@
  * Cancel: a request to stop, from one thread to another
  *
  * Long work looks at it between its steps and ends with -ECANCELED. It is never taken back. NULL
- * stands for work that nobody stops.
+ * stands for work that nobody stops. Where no thread is left to request it, the work asks itself.
  */
 
 #include <stdbool.h>
@@ -14,7 +14,9 @@
 typedef struct Cancel Cancel;
 
 struct Cancel {
-        bool requested; /* atomic */
+        bool requested;              /* atomic */
+        bool (*ask)(void *userdata); /* between steps, by any thread of the work; NULL: nobody */
+        void *userdata;
 };
 
 static inline void cancel_request(Cancel *cancel) {
@@ -22,5 +24,8 @@ static inline void cancel_request(Cancel *cancel) {
 }
 
 static inline bool cancel_is_requested(const Cancel *cancel) {
-        return cancel && __atomic_load_n(&cancel->requested, __ATOMIC_RELAXED);
+        if (!cancel)
+                return false;
+        return __atomic_load_n(&cancel->requested, __ATOMIC_RELAXED) ||
+               (cancel->ask && cancel->ask(cancel->userdata));
 }

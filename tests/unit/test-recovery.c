@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include "daemon/vm/change.h"
 #include "daemon/vm/compaction.h"
 #include "daemon/vm/journal-record.h"
+#include "tests/common/deaf-manager.h"
 #include "tests/common/home.h"
 #include "tests/common/unit.h"
 #include "tests/unit/fail-disk.h"
@@ -24,6 +27,10 @@
 #define MMIO(name, offset)                                                                         \
         "{\"add-region\": {\"name\": \"" name "\", \"kind\": \"mmio\", \"size\": 4096, "           \
         "\"parent\": \"system\", \"offset\": \"" offset "\"}}"
+
+#define DIMM                                                                                       \
+        PATCH("{\"add-region\": {\"name\": \"dimm0\", \"kind\": \"ram\", "                         \
+              "\"size\": \"1MiB\", \"prealloc\": true}}")
 
 /* What the next commit comes to, of all that are carried out; 0: what it comes to. */
 static int outcome;
@@ -113,13 +120,42 @@ static void test_prealloc(void **state) {
         struct stat status;
         Home *home = *state;
 
-        home_must_apply(home, PATCH("{\"add-region\": {\"name\": \"dimm0\", \"kind\": \"ram\", "
-                                    "\"size\": \"1MiB\", \"prealloc\": true}}"));
+        home_must_apply(home, DIMM);
         home_must_restart(home);
         region = map_find_region(home->vm->map, "dimm0");
         assert_true(backing_is_populated(region->backing));
         assert_int_equal(fstat(region->backing->fd, &status), 0);
         assert_int_equal(status.st_blocks * 512, 1 << 20);
+}
+
+/* Or else a VM with much memory would never come back. */
+static void test_prealloc_takes_its_time(void **state) {
+        _cleanup_(closep) int manager = deaf_manager_new();
+        Home *home = *state;
+
+        home_must_apply(home, DIMM);
+        (void)deaf_manager_read(manager, "");
+        home_must_restart(home);
+        assert_int_equal(deaf_manager_read(manager, "EXTEND_TIMEOUT_USEC=300000000"), 1);
+        assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+}
+
+/* By a signal that is blocked: it stays for the loop, and the VM for the next process. */
+static void test_prealloc_is_ended(void **state) {
+        Home *home = *state;
+        Recovered recovered;
+        sigset_t term, before;
+
+        home_must_apply(home, DIMM);
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        assert_int_equal(pthread_sigmask(SIG_BLOCK, &term, &before), 0);
+        assert_int_equal(raise(SIGTERM), 0);
+        assert_int_equal(home_restart(home, &recovered, NULL), -ECANCELED);
+        assert_int_equal(sigtimedwait(&term, NULL, &(struct timespec){}), SIGTERM);
+        assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+        home_must_restart(home);
+        assert_non_null(map_find_region(home->vm->map, "dimm0"));
 }
 
 static void test_numbers_never_run_backwards(void **state) {
@@ -584,6 +620,7 @@ static void test_nothing_to_recover(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 UNIT_TESTS(TEST(test_new_vm), TEST(test_every_verb), TEST(test_prealloc),
+           TEST(test_prealloc_takes_its_time), TEST(test_prealloc_is_ended),
            TEST(test_numbers_never_run_backwards), TEST(test_what_fails_is_not_there),
            TEST(test_cut_anywhere), TEST(test_flipped_anywhere), TEST(test_disk_full),
            TEST(test_large_record), TEST(test_compaction), TEST(test_compaction_interrupted),
