@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/vm/prealloc.h"
@@ -33,11 +34,23 @@ int prealloc_note(Prealloc *list, const Edit *edit) {
         return 0;
 }
 
+static int compare_items(const void *a, const void *b) {
+        return strcmp(((const PreallocItem *)a)->name, ((const PreallocItem *)b)->name);
+}
+
+void prealloc_sort(Prealloc *list) {
+        if (list->n > 0)
+                qsort(list->items, list->n, sizeof(*list->items), compare_items);
+}
+
+static int compare_name(const void *name, const void *item) {
+        return strcmp(name, ((const PreallocItem *)item)->name);
+}
+
 PreallocItem *prealloc_find(const Prealloc *list, const char *name) {
-        for (size_t i = 0; i < list->n; i++)
-                if (strcmp(list->items[i].name, name) == 0)
-                        return &list->items[i];
-        return NULL;
+        if (list->n == 0)
+                return NULL;
+        return bsearch(name, list->items, list->n, sizeof(*list->items), compare_name);
 }
 
 void prealloc_give(const Prealloc *list, Edit *edit) {

@@ -30,6 +30,8 @@ void prealloc_deinit(Prealloc *list);
 
 /* Notes an edit if it adds memory that is to be populated, and is not yet. -ENOMEM. */
 int prealloc_note(Prealloc *list, const Edit *edit);
+/* By name, once all are noted: until then none is found. */
+void prealloc_sort(Prealloc *list);
 /* Gives an edit that adds a region of that name and size the memory that was made for it. */
 void prealloc_give(const Prealloc *list, Edit *edit);
 

@@ -75,23 +75,28 @@ static int start_ticking(Service *service) {
         return sd_event_source_set_enabled(service->preparations_tick, SD_EVENT_ONESHOT);
 }
 
+static int append_item(const PreallocItem *item, sd_bus_message *reply) {
+        const Backing *backing = item->backing;
+
+        return sd_bus_message_append(reply, "(stt)", item->name,
+                                     MIN_OF(backing_populated(backing), backing->size),
+                                     backing->size);
+}
+
 int preparations_append(const Service *service, sd_bus_message *reply) {
         const Preparation *preparation;
+        size_t n = 0;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(stt)");
         if (r < 0)
                 return r;
         cds_list_for_each_entry(preparation, &service->preparations, link)
-                for (size_t i = 0; i < preparation->memory.n; i++) {
-                        const PreallocItem *item = &preparation->memory.items[i];
-                        const Backing *backing = item->backing;
-
-                        r = sd_bus_message_append(reply, "(stt)", item->name,
-                                                  MIN_OF(backing_populated(backing), backing->size),
-                                                  backing->size);
+                for (size_t i = 0; i < preparation->memory.n && n < PREPARATIONS_TOLD_MAX; i++) {
+                        r = append_item(&preparation->memory.items[i], reply);
                         if (r < 0)
                                 return r;
+                        n++;
                 }
         return sd_bus_message_close_container(reply);
 }
@@ -168,6 +173,7 @@ int preparation_start(Service *service, sd_bus_message *m, Prealloc *memory, Det
         preparation->m = sd_bus_message_ref(m);
         preparation->bytes = prealloc_bytes(memory);
         preparation->memory = TAKE_STRUCT(*memory);
+        prealloc_sort(&preparation->memory);
         ration_set_aside(service->vm->ration, preparation->bytes);
         r = job_start(&service->preparing, &preparation->job, populate, done, preparation, detail);
         if (r != 0)

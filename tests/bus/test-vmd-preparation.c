@@ -328,6 +328,38 @@ static void test_patch(void **state) {
         rig_free(rig);
 }
 
+/* Regions "r00" and so on, the last one first, of a page each. */
+static void send_many(Rig *rig, int n) {
+        char text[16384] = "{\"guestmap\": 1, \"edits\": [";
+
+        while (n-- > 0)
+                sprintf(text + strlen(text),
+                        "{\"add-region\": {\"name\": \"r%02d\", \"kind\": \"ram\", \"size\": 4096, "
+                        "\"prealloc\": true}}%s",
+                        n, n > 0 ? ", " : "]}");
+        send_apply(rig, text);
+}
+
+/* However many there are: each gets its memory, and the first ones are told of. */
+static void test_many(void **state) {
+        const int n = PREPARATIONS_TOLD_MAX + 6;
+        Rig *rig = rig_new_slow();
+        char expected[4096] = "[";
+
+        for (int i = 0; i < PREPARATIONS_TOLD_MAX; i++)
+                sprintf(expected + strlen(expected), "%s(r%02d 0 4096)", i > 0 ? ", " : "", i);
+        strcat(expected, "]");
+        send_many(rig, n);
+        assert_int_equal(first_preparation(rig)->memory.n, n);
+        assert_string_equal(preparing(rig), expected);
+        assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "r69", "ram",
+                                     SIZE, "", UINT64_C(0), 0, 1, "prealloc", "b", 1),
+                            "RegionExists: region \"r69\" is being prepared by another call");
+        assert_report(await_any(rig), "2 ", "\"edits\":70,");
+        assert_int_equal(bytes_of(rig, RIG_VM "/region/r69"), 4096);
+        rig_free(rig);
+}
+
 /* One of them is enough to cancel the call. */
 static void test_patch_is_cancelled(void **state) {
         Rig *rig = rig_new_slow();
@@ -635,6 +667,7 @@ UNIT_TESTS(cmocka_unit_test(test_answered_when_done), cmocka_unit_test(test_end_
            cmocka_unit_test(test_too_late), cmocka_unit_test(test_caller_leaves_late),
            cmocka_unit_test(test_guestmapd_leaves), cmocka_unit_test(test_own_connection_ends),
            cmocka_unit_test(test_service_ends), cmocka_unit_test(test_patch),
+           cmocka_unit_test(test_many),
            cmocka_unit_test(test_patch_is_cancelled), cmocka_unit_test(test_layout),
            cmocka_unit_test(test_large_document), cmocka_unit_test(test_transaction),
            cmocka_unit_test(test_commit_is_cancelled), cmocka_unit_test(test_aborted),
