@@ -412,7 +412,7 @@ static void test_setup(void **state) {
         connect_first(rig);
         slow_jobs_begin(&rig->service->jobs);
         send_setup(rig, fd);
-        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""), "  0  starting 0");
+        assert_string_equal(rig_call(rig, RIG_PRIVATE, "Private.Describe", ""), "  0  starting 0 ");
         send_setup(rig, fd);
         assert_string_equal(rig->text, "InvalidArgs: this process was set up before");
         assert_string_equal(rig_get(rig, RIG_VM, "org.guestmap1.VM", "Generation"),

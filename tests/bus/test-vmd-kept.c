@@ -191,8 +191,8 @@ static void test_full(void **state) {
                 add_ram(scene, RIG_VM, name, i * 0x1000);
         before = rig_state(scene->rig);
         assert_string_equal(add_ram(scene, RIG_VM, "over", 0x10000),
-                            "QuotaExceeded: region \"over\": descriptors: the service manager "
-                            "keeps 4, and has as many");
+                            "QuotaExceeded: region \"over\": StoredDescriptors: 4 are with the "
+                            "service manager, 4 allowed");
         assert_text(rig_state(scene->rig), before);
         free(before);
         assert_text(kept(scene), "backing-1 backing-2 backing-3 backing-4");

@@ -50,7 +50,7 @@ ROWS = [
     Row("create", "new --accelerator=none", "../new", "InvalidName: ", manager=True),
     Row("destroy", "doomed", "none", "NoSuchVM: ", manager=True),
     Row("show", "vm ram", "vm none", "NoSuchRegion: ", LOOK),
-    Row("fsck", "vm", "none", "NoSuchVM: ", LOOK),
+    Row("fsck", "vm", "none", "NoSuchVM: ", LOOK, manager=True),
     Row("top", "--batch --iterations=1", "--iterations=x", 'iterations "x" ', LOOK, manager=True),
     Row("metrics", "", "--format=tape", "--format=tape", LOOK, manager=True),
     Row("tree", "vm", "none", "NoSuchVM: ", LOOK),
