@@ -232,6 +232,17 @@ static void put_space(const Drawing *drawing, const DrawingSpace *space, const C
         fprintf(out, "%*s\n", 2 * sheet.compared + sheet.address_width, "2^64");
 }
 
+static bool hides_something(const Drawing *drawing) {
+        for (size_t i = 0; i < drawing->n_spaces; i++) {
+                const Picture *picture = drawing->spaces[i].picture;
+
+                for (size_t k = 0; picture && k < picture->n_bands; k++)
+                        if (picture->bands[k].now && picture->bands[k].n_layers > 1)
+                                return true;
+        }
+        return false;
+}
+
 /* Only of what is there. */
 static void put_legend(const Drawing *drawing, const Canvas *canvas, FILE *out) {
         Sheet sheet = {.canvas = canvas, .out = out};
@@ -249,7 +260,9 @@ static void put_legend(const Drawing *drawing, const Canvas *canvas, FILE *out) 
         }
         put(&sheet, "2", canvas->unicode ? "╌" : "-", 2);
         fputs(" nothing\n", out);
-        put_words(canvas, out, "The narrow strips at the right of a bar are what it hides.");
+        if (hides_something(drawing))
+                put_words(canvas, out,
+                          "The narrow strips at the right of a bar are what it hides.");
 }
 
 void draw_text(const Drawing *drawing, const Canvas *canvas, FILE *out) {

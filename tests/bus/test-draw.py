@@ -187,6 +187,15 @@ def check_terminal(world):
     yield from golden("pc-200.txt", world.does("draw", "rich", "memory", columns=200))
 
 
+def check_legend(world):
+    """Of what is hidden it speaks only where something is."""
+    world.does("create", "lone", "--accelerator=none")
+    world.does("add", "lone", "dev", "mmio", "4096", "system", "0")
+    for vm, wanted in ("lone", False), ("small", True):
+        if ("narrow strips" in world.does("draw", vm)) != wanted:
+            yield f"{vm}: the legend is not of what is there"
+
+
 def plain(text):
     return re.sub(r"\033\[[0-9;]*m", "", text)
 
@@ -526,6 +535,19 @@ def check_many(world):
             yield f"device07777 is at {7777 * 0x3000:#x}, shown is {first:#x}-{last:#x}"
         page.key("1")
         page.key("0")
+        page.value("$('query').value = ''")
+        page.key("/")
+        page.type("device0")
+        total = page.value("$('found').lastChild.textContent")
+        page.key("ArrowDown")
+        if "more" not in total or page.value("$('found').lastChild.textContent") != total:
+            yield f"how many are found, {total!r}, is forgotten at the next key"
+        page.key("Escape")
+        if not page.value("(cut => cut.length > 5 && cut.length < 50 && cut.endsWith('…'))"
+                          "(shortened('x'.repeat(100), 200))"):
+            yield "a text without room does not end in an ellipsis"
+        if page.value("shortened('x', 200)") != "x":
+            yield "a text with room is cut"
         yield from page.errors
 
 
@@ -574,6 +596,7 @@ def main():
         world.create("hostile", hostile())
         world.create("many", many())
         cases = [("a terminal's picture is as it was", check_terminal),
+                 ("the legend is of what is there", check_legend),
                  ("colours come on a terminal only, whose columns are used", check_colours),
                  ("the SVG is as it was, and has all names", check_svg),
                  ("names of any kind are drawn", check_hostile),
