@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "client/client.h"
+#include "client/clock.h"
 
 /*
  * Longer than sd-bus' 25 seconds: polkit may be asking a person for a password, and a large
@@ -263,6 +265,8 @@ int client_cannot_read(int r) {
 }
 
 int client_print_error(const Client *client, const sd_bus_error *error, int r) {
+        if (r == -ETIMEDOUT && client->deadline > 0 && clock_left(client->deadline) == 0)
+                return r;
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                    SD_BUS_ERROR_NAME_HAS_NO_OWNER))
                 fail("guestmapd is not running on %s (%s)", bus_name(client).text, error->message);

@@ -28,6 +28,7 @@ struct Client {
         const char *options[OPTION_N]; /* NULL where not given */
         Output output;
         bool unattended; /* nobody is asked for a password, nothing is waited for long */
+        uint64_t deadline; /* of CLOCK_MONOTONIC: calls that it cuts off are no error; 0: none */
         bool starts_none; /* a guestmapd that is not running; who has stopped it wants it so */
 };
 

@@ -5,6 +5,7 @@
 
 #include "api/errors.h"
 #include "api/names.h"
+#include "client/clock.h"
 #include "client/follow-read.h"
 #include "client/monitor.h"
 #include "client/view.h"
@@ -13,12 +14,9 @@
 enum { ANSWER_USEC = 5000000 };
 
 void ask_limit(Monitor *monitor) {
-        uint64_t now = 0, left = ANSWER_USEC;
+        uint64_t left = MIN_OF(clock_left(monitor->client->deadline), (uint64_t)ANSWER_USEC);
 
-        (void)sd_event_now(monitor->event, CLOCK_MONOTONIC, &now);
-        if (monitor->deadline != UINT64_MAX)
-                left = monitor->deadline > now ? MIN_OF(left, monitor->deadline - now) : 1;
-        (void)sd_bus_set_method_call_timeout(monitor->client->bus, left);
+        (void)sd_bus_set_method_call_timeout(monitor->client->bus, MAX_OF(left, UINT64_C(1)));
 }
 
 /* What is to be expected of VMs that go, and is noticed otherwise; a later look asks again. */

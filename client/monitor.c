@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "client/clock.h"
 #include "client/follow-read.h"
 #include "client/monitor.h"
 #include "client/verb.h"
@@ -396,12 +397,13 @@ static int add_tick(Monitor *monitor) {
 
 static int add_timers(Monitor *monitor) {
         sd_event *event = monitor->event;
+        uint64_t deadline = monitor->client->deadline;
         int r;
 
         r = add_tick(monitor);
-        if (r >= 0 && monitor->deadline != UINT64_MAX)
-                r = sd_event_add_time(event, NULL, CLOCK_MONOTONIC, monitor->deadline, 1000,
-                                      on_deadline, monitor);
+        if (r >= 0 && deadline != UINT64_MAX)
+                r = sd_event_add_time(event, NULL, CLOCK_MONOTONIC, deadline, 1000, on_deadline,
+                                      monitor);
         if (r >= 0)
                 r = sd_event_add_post(event, NULL, on_happened, monitor);
         return r;
@@ -410,7 +412,7 @@ static int add_timers(Monitor *monitor) {
 static int monitor_init(Monitor *monitor, Client *client, char **arguments) {
         const char *until = client->options[OPTION_UNTIL_GENERATION];
         const char *timeout = client->options[OPTION_TIMEOUT];
-        uint64_t now = 0, usec = UINT64_MAX;
+        uint64_t usec = UINT64_MAX;
         int r = 0;
 
         *monitor = (Monitor){client, .vm = arguments[0], .until = UINT64_MAX};
@@ -425,11 +427,9 @@ static int monitor_init(Monitor *monitor, Client *client, char **arguments) {
         if (r < 0)
                 return r;
         r = sd_event_new(&monitor->event);
-        if (r >= 0)
-                r = sd_event_now(monitor->event, CLOCK_MONOTONIC, &now);
         if (r < 0)
                 return fail_errno(r, "cannot set up the loop");
-        monitor->deadline = usec < UINT64_MAX - now ? now + usec : UINT64_MAX;
+        client->deadline = clock_deadline(usec);
         return 0;
 }
 

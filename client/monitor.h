@@ -51,7 +51,6 @@ struct Monitor {
         const char *vm;    /* NULL: all */
         const char *space; /* NULL: all */
         uint64_t until;    /* generation at which to end; UINT64_MAX: none */
-        uint64_t deadline; /* of CLOCK_MONOTONIC; UINT64_MAX: none */
         Watched **watched;
         size_t n_watched;
         uint64_t n_ever; /* how many there have been */

@@ -55,9 +55,7 @@ const OptionInfo option_info[OPTION_N] = {
                                       "Fail with Conflict at any generation but N"},
         [OPTION_DRY_RUN] = {"dry-run", 'n', NULL, "Change nothing, tell what would change"},
         [OPTION_KEEP_MEMORY] = {"keep-memory", 0, NULL, "Refuse to lose contents of RAM"},
-        [OPTION_TIMEOUT] = {"timeout", 0, "TIME",
-                            "How long to wait, at most; how long to keep an idle transaction, "
-                            "5min (ms, s, min, h)"},
+        [OPTION_TIMEOUT] = {"timeout", 0, "TIME", "For no longer than that (ms, s, min, h)"},
         [OPTION_OUT] = {"out", 0, "FILE", "Put the bytes themselves there; - is standard output"},
         [OPTION_IN] = {"in", 0, "FILE", "Take the bytes from there; - is standard input"},
         [OPTION_CLEAR] = {"clear", 0, NULL, "Forget what is shown: next time what is written now"},

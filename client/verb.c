@@ -76,7 +76,7 @@ const Verb verbs[] = {
          .example = "guestmapctl changes pc memory 3"},
         {"monitor", "[VM [SPACE]]", "Print each commit as it happens",
          OPTION_BIT(OPTION_UNTIL_GENERATION) | OPTION_BIT(OPTION_TIMEOUT), .run = verb_monitor,
-         .more = "Of one VM or all, until interrupted; misses nothing.",
+         .more = "Of one VM or all, until interrupted or --timeout is over; misses nothing.",
          .statuses = {[2] = "The time was over before the generation was reached"},
          .example = "guestmapctl monitor pc memory --until-generation=7 --timeout=1min"},
 
@@ -203,7 +203,8 @@ const Verb verbs[] = {
         {.help = "Transactions: edits with --transaction=ID become visible together, or never"},
         {"begin", "VM", "Open a transaction and print its ID", OPTION_BIT(OPTION_TIMEOUT),
          .run = verb_begin,
-         .more = "It outlives the command, until it is committed, aborted or idle for too long.",
+         .more = "It outlives the command, until it is committed, aborted or idle for --timeout, "
+                 "5min if not given.",
          .example = "id=$(guestmapctl begin pc --timeout=1min)"},
         {"preview", "VM ID", "Tell what commit would change", .run = verb_preview,
          .statuses = COMPARISON_STATUSES, .example = "guestmapctl preview pc $id"},

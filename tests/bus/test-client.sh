@@ -997,6 +997,8 @@ until memory generation 1, 0 sections
 END
         would "not until then" 2 "until memory generation 1, 0 sections" monitor until memory \
                 --until-generation=9 --timeout=100ms
+        # Over before the first view is read, most likely; it says no more than the status does.
+        would "not in no time" 2 "*" monitor until --until-generation=9 --timeout=1ms
         would "for a time" 0 "until memory generation 1, 0 sections" monitor until memory \
                 --timeout=100ms
         ctl add until first mmio 0x1000 system 0
