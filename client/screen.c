@@ -72,17 +72,20 @@ static int hear_signals(void) {
         return signals < 0 ? -errno : 0;
 }
 
+static void at_exit(void) {
+        screen_leave();
+        if (signals >= 0)
+                (void)close(signals);
+}
+
 int screen_enter(void) {
         int r;
 
         if (!isatty(STDOUT_FILENO))
                 return -ENOTTY;
+        (void)atexit(at_exit);
         r = hear_signals();
-        if (r == 0)
-                r = take_terminal();
-        if (r == 0)
-                (void)atexit(screen_leave);
-        return r;
+        return r == 0 ? take_terminal() : r;
 }
 
 int screen_width(void) {
