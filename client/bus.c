@@ -45,11 +45,22 @@ static int open_address(const char *address, sd_bus **ret) {
         return 0;
 }
 
-/* Of two that lead to different places one would not be meant. */
+/* Of two that lead to different places one would not be meant, and none where one is empty. */
 static int check_options(const Client *client) {
+        static const struct {
+                Option option;
+                const char *what;
+        } places[] = {
+                {OPTION_ADDRESS, "--address=: of which bus?"},
+                {OPTION_HOST, "--host=: of which host?"},
+                {OPTION_MACHINE, "--machine=: of which container?"},
+        };
         int n = client_given(client, OPTION_ADDRESS) + client_given(client, OPTION_HOST) +
                 client_given(client, OPTION_MACHINE);
 
+        for (size_t i = 0; i < ELEMENTS_OF(places); i++)
+                if (client_given(client, places[i].option) && !*client->options[places[i].option])
+                        return fail("%s", places[i].what);
         if (n > 1)
                 return fail("of --host, --machine and --address there can be one only");
         if (client_given(client, OPTION_HOST) && client_given(client, OPTION_USER))

@@ -154,6 +154,8 @@ test_command_line() {
                 --address=unix:path=/nonexistent list
         refuses "two ways" "of --host, --machine and --address there can be one only" \
                 --host=kvm1 --machine=web list
+        refuses "no host" "--host=: of which host?" --host= list
+        refuses "no container" "--machine=: of which container?" --machine= list
         run --version
         [[ $status == 0 && $out =~ ^guestmapctl\ [0-9.]+$ ]] && verdict "version" yes ||
                 verdict "version" no
