@@ -165,8 +165,11 @@ def check_bad(service, row):
 def check_nobody_there(service, row):
     if row.offline:
         raise tap.Skip("asks nobody")
-    yield from said(ctl(f"{row.verb} {row.good.format(**service.places)}"),
-                    "guestmapd is not running on ")
+    result = ctl(f"{row.verb} {row.good.format(**service.places)}")
+    if not row.absent:
+        yield from said(result, "guestmapd is not running on ")
+    elif result.returncode != 0 or f"{row.absent}\n" not in result.stdout:
+        yield f"exit status {result.returncode}, and it prints: {result.stdout}"
 
 
 def check_denied(service, row):
@@ -275,7 +278,7 @@ class Deaths:
             raise tap.Skip("no /dev/kvm here")
         if not self.is_concerned(row):
             raise tap.Skip("asks nobody" if row.offline else
-                           "outlives the service" if row.lasts else "asks guestmapd only")
+                           "asks guestmapd only" if asks(row) else "outlives the service")
         if self.results is None:
             rows = [row for row in ROWS if self.is_concerned(row) and (HAS_KVM or not row.kvm)]
             self.results = self.way(self.service, rows)
@@ -283,7 +286,7 @@ class Deaths:
 
 
 def asks(row):
-    return not row.offline and not row.lasts
+    return not row.offline and not row.lasts and not row.absent
 
 
 def asks_vm(row):

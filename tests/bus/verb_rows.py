@@ -24,6 +24,7 @@ class Row:
     manager: bool = False   # asks guestmapd only, and no VM
     offline: bool = False   # asks nobody
     lasts: bool = False     # until it is interrupted, and outlives the service
+    absent: str = ""        # what it prints, and succeeds, where there is no service
 
 
 # What there is before the first row: guestmapctl's words, a line each.
@@ -52,7 +53,8 @@ ROWS = [
     Row("show", "vm ram", "vm none", "NoSuchRegion: ", LOOK),
     Row("fsck", "vm", "none", "NoSuchVM: ", LOOK, manager=True),
     Row("top", "--batch --iterations=1", "--iterations=x", 'iterations "x" ', LOOK, manager=True),
-    Row("metrics", "", "--format=tape", "--format=tape", LOOK, manager=True),
+    Row("metrics", "", "--format=tape", "--format=tape", LOOK, manager=True,
+        absent="guestmap_up 0"),
     Row("tree", "vm", "none", "NoSuchVM: ", LOOK),
     Row("flat", "vm memory", "vm none", "NoSuchAddressSpace: ", LOOK),
     Row("find", "vm memory 0x10", "vm memory 0x200000", "Unassigned: ", LOOK),
