@@ -937,7 +937,8 @@ seen() {
 monitors_speak() {
         ctl disable pc bios
         ctl enable pc bios
-        seen '^\+ memory' && seen '^- memory' && grep -q committed "$directory/monitor.json"
+        seen '^\+ memory' && seen '^- memory' &&
+                grep -q '"memory":{"removed":.*"added":' "$directory/monitor.json"
 }
 
 test_monitor() {
@@ -956,7 +957,7 @@ test_monitor() {
         does "destroy a watched VM" destroy pc
         eventually seen '^pc removed$' && verdict "monitor tells it" yes ||
                 verdict "monitor tells it" no "$(<"$directory/monitor")"
-        eventually grep -q removed "$directory/monitor.json"
+        eventually grep -q '"event":"removed"' "$directory/monitor.json"
         /usr/bin/python3 -c '
 import json, sys
 events = [json.loads(line) for line in sys.stdin]
