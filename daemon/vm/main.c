@@ -296,7 +296,8 @@ static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_statu
 static int serve(const Arguments *arguments) {
         _cleanup_(fd_store_freep) FDStore *store = NULL;
         const char *path = arguments->socket;
-        int r, fd = -1;
+        _cleanup_(closep) int fd = -1;
+        int r;
 
         r = fd_store_new(&store);
         if (r == 0)
