@@ -201,18 +201,6 @@ int top_tick(Top *top) {
         return 0;
 }
 
-/* To be read at a glance: 1.5GiB. */
-static NumberText short_size(double size) {
-        static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-        NumberText text;
-        size_t i = 0;
-
-        for (; size >= 1024 && i + 1 < ELEMENTS_OF(units); i++)
-                size /= 1024;
-        snprintf(text.text, sizeof(text.text), "%.*f%s", i > 0, size, units[i]);
-        return text;
-}
-
 /* Beside the name, a screen shall have what no VM can do without. */
 static int name_room(const Top *top) {
         return top->width > 0 ? MAX_OF(top->width - REST_WIDTH, (int)NAME_WIDTH_MIN) : INT_MAX;
@@ -234,7 +222,7 @@ static void put_cell(Table *table, const Top *top, const TopVM *vm, TopColumn co
         else if (look == LOOK_RATE)
                 table_cell(table, "%.1f", number);
         else
-                table_cell(table, "%s", short_size(number).text);
+                table_cell(table, "%s", number_size_about((uint64_t)number).text);
 }
 
 static double sum(const Top *top, TopColumn column) {
@@ -284,8 +272,9 @@ static void print_table(const Top *top) {
                 printf("guestmapd is not running, or has not answered in time\n\n");
         else if (output->legend)
                 printf("%zu VM%s, %.1f commits/s, %s mapped, %s resident\n\n", top->n,
-                       PLURAL(top->n), sum(top, TOP_COMMITS), short_size(sum(top, TOP_MAPPED)).text,
-                       short_size(sum(top, TOP_RESIDENT)).text);
+                       PLURAL(top->n), sum(top, TOP_COMMITS),
+                       number_size_about((uint64_t)sum(top, TOP_MAPPED)).text,
+                       number_size_about((uint64_t)sum(top, TOP_RESIDENT)).text);
         table_print(table, output);
         table_free(table);
 }

@@ -62,9 +62,9 @@ $ctl add busy dev mmio 4KiB system 0
 $ctl add idle ram ram 1GiB system 0
 dd if=/dev/zero bs=1M count=2 status=none | tr '\0' x | $ctl write idle memory 0
 
-check 'a table a tick' batch_has '^2 VMs, .* commits/s, 1.0GiB mapped, 2.0MiB resident$' -b \
+check 'a table a tick' batch_has '^2 VMs, .* commits/s, 1GiB mapped, 2MiB resident$' -b \
         --iterations=1
-check 'what it has' batch_has '^idle +running +[0-9]+ +2 .* 1 1.0GiB +2.0MiB +-$' --iterations=1
+check 'what it has' batch_has '^idle +running +[0-9]+ +2 .* 1 +1GiB +2MiB +-$' --iterations=1
 check 'ticks' json 'len(ticks) == 3'
 check 'JSON' json '{vm["name"]: vm["generation"] for vm in ticks[0]["vms"]} == {"busy": 2, "idle": 2}'
 check 'no rate where nothing happens' json \
@@ -121,7 +121,7 @@ $ctl create a-name-that-is-longer-than-most --accelerator=none
 terminal_open 80 12 "$ctl top --delay=200ms"
 check 'all that matters in 80 columns' terminal_shows \
         '^NAME +GENERATION COMMITS/S SLOTS +MAPPED RESIDENT DIRTY/S$'
-check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0B +0B +-$'
+check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0 +0 +-$'
 terminal_close
 $ctl destroy a-name-that-is-longer-than-most
 
@@ -181,7 +181,7 @@ $ctl create a-name-that-is-longer-than-most --accelerator=none
 terminal_open 80 12 "$ctl top --delay=200ms"
 check 'all that matters in 80 columns' terminal_shows \
         '^NAME +GENERATION COMMITS/S SLOTS +MAPPED RESIDENT DIRTY/S$'
-check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0B +0B +-$'
+check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0 +0 +-$'
 terminal_close
 $ctl destroy a-name-that-is-longer-than-most
 
