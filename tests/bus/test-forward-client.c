@@ -8,9 +8,26 @@
 #include "api/names.h"
 #include "lib/util/cleanup.h"
 #include "tests/bus/test-forward-client.h"
-#include "tests/common/unit.h"
 
-#define WAIT_USEC 25000000
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define WAIT_USEC  25000000
+
+static const char *bus_kind, *program;
+
+void forward_take_arguments(int argc, char *argv[]) {
+        if (argc != 3)
+                exit(2);
+        bus_kind = argv[1];
+        program = argv[2];
+        if (world_has(bus_kind))
+                return;
+        printf("1..0 # SKIP no %s here\n", bus_kind);
+        exit(0);
+}
+
+bool forward_open_world(World *world) {
+        return world_open(world, bus_kind, program, "--system");
+}
 
 sd_bus_message *must_call(sd_bus *bus, const char *path, const char *interface, const char *member,
                           const char *types, ...) {
@@ -49,14 +66,27 @@ void must_create(sd_bus *bus, const char *name) {
                                        "sa{sv}", name, 1, "accelerator", "s", "none"));
 }
 
+void must_destroy(sd_bus *bus, const char *name) {
+        sd_bus_message_unref(must_call(bus, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM",
+                                       "sa{sv}", name, 0));
+}
+
 uint64_t must_get_generation(sd_bus *bus, const char *vm) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint64_t generation;
 
-        reply = must_call(bus, vm, "org.freedesktop.DBus.Properties", "Get", "ss",
-                          GUESTMAP_INTERFACE_VM, "Generation");
+        reply = must_call(bus, vm, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, "Generation");
         assert_true(sd_bus_message_read(reply, "v", "t", &generation) > 0);
         return generation;
+}
+
+char *must_get_text(sd_bus *bus, const char *vm, const char *property) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+
+        reply = must_call(bus, vm, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, property);
+        assert_true(sd_bus_message_read(reply, "v", "s", &text) > 0);
+        return strdup(text);
 }
 
 void must_process(sd_bus *bus) {

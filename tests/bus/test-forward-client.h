@@ -4,11 +4,31 @@
 /*
  * A client of guestmapd in a test, and what the test sees of the daemons from outside
  *
- * What is not as it must be fails the test.
+ * What is not as it must be fails the test. Programs of such tests are called with KIND GUESTMAPD:
+ * the kind of bus, and the program.
+ *
+ *   FORWARD_TESTS(cmocka_unit_test_setup_teardown(test_one, set_up, tear_down));
  */
 
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
+
+#include "tests/bus/test-forward-world.h"
+#include "tests/common/unit.h"
+
+/* Skips all, and ends the program, where there is no such bus. */
+void forward_take_arguments(int argc, char *argv[]);
+/* world_open() with what the arguments were. */
+bool forward_open_world(World *world);
+
+#define FORWARD_TESTS(...)                                                                         \
+        int main(int argc, char *argv[]) {                                                         \
+                const struct CMUnitTest tests_[] = {__VA_ARGS__};                                  \
+                                                                                                   \
+                forward_take_arguments(argc, argv);                                                \
+                return cmocka_run_group_tests(tests_, NULL, NULL);                                 \
+        }                                                                                          \
+        struct forward_tests_semicolon_
 
 /* Calls guestmapd; the reply is the caller's. */
 sd_bus_message *must_call(sd_bus *bus, const char *path, const char *interface, const char *member,
@@ -18,7 +38,10 @@ void must_refuse(sd_bus *bus, const char *name, const char *part, const char *pa
                  const char *interface, const char *member, const char *types, ...);
 /* A VM on accelerator none. */
 void must_create(sd_bus *bus, const char *name);
+void must_destroy(sd_bus *bus, const char *name);
 uint64_t must_get_generation(sd_bus *bus, const char *vm);
+/* A property of a VM that is a string; the caller frees. */
+char *must_get_text(sd_bus *bus, const char *vm, const char *property);
 
 /* Handles one message that has come, or waits for one. */
 void must_process(sd_bus *bus);
