@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client/clock.h"
 #include "client/json-print.h"
 #include "client/monitor.h"
 
@@ -14,10 +15,26 @@ static bool is_for_people(const Output *output) {
         return output->json == JSON_OFF;
 }
 
+/* What an event begins with, as in journalctl's short form: when it came here. */
+_printf_(3, 4) static void print_event(const Output *output, Paint paint, const char *format, ...) {
+        time_t now = time(NULL);
+        va_list arguments;
+        struct tm local;
+        char stamp[32];
+
+        if (localtime_r(&now, &local) &&
+            strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S ", &local) > 0)
+                fputs(stamp, stdout);
+        va_start(arguments, format);
+        vprint_line(output, paint, format, arguments);
+        va_end(arguments);
+}
+
 static json_object *event_new(const char *event, const char *vm) {
         json_object *object = json_new_object();
 
         json_add_text(object, "event", event);
+        json_add_count(object, "timestamp", clock_realtime_usec());
         if (vm)
                 json_add_text(object, "vm", vm);
         return object;
@@ -41,9 +58,9 @@ void tell_view(void *userdata, const FollowedSpace *space) {
         const Output *output = output_of(watched);
 
         if (is_for_people(output)) {
-                print_line(output, PAINT_FAINT, "%s %s generation %" PRIu64 ", %zu section%s",
-                           watched->name, space->name, space->generation, space->view.n,
-                           PLURAL(space->view.n));
+                print_event(output, PAINT_FAINT, "%s %s generation %" PRIu64 ", %zu section%s",
+                            watched->name, space->name, space->generation, space->view.n,
+                            PLURAL(space->view.n));
                 return;
         }
         object = event_new("view", watched->name);
@@ -54,10 +71,10 @@ void tell_view(void *userdata, const FollowedSpace *space) {
 }
 
 static void print_commit(const Output *output, const char *vm, const Commit *commit) {
-        print_line(output, PAINT_HEADER,
-                   "%s generation %" PRIu64 ": %" PRIu32 " edit%s, %" PRIu32 " slot operation%s",
-                   vm, commit->generation, commit->edits, PLURAL(commit->edits),
-                   commit->slot_operations, PLURAL(commit->slot_operations));
+        print_event(output, PAINT_HEADER,
+                    "%s generation %" PRIu64 ": %" PRIu32 " edit%s, %" PRIu32 " slot operation%s",
+                    vm, commit->generation, commit->edits, PLURAL(commit->edits),
+                    commit->slot_operations, PLURAL(commit->slot_operations));
         for (size_t i = 0; i < commit->n_changes; i++)
                 print_change(output, &commit->changes[i]);
 }
@@ -99,12 +116,12 @@ static void print_heading(const Watched *watched, uint64_t previous, uint64_t ge
         const Output *output = output_of(watched);
 
         if (generation == previous + 1)
-                print_line(output, PAINT_HEADER, "%s generation %" PRIu64 "%s", watched->name,
-                           generation, why);
+                print_event(output, PAINT_HEADER, "%s generation %" PRIu64 "%s", watched->name,
+                            generation, why);
         else
-                print_line(output, PAINT_HEADER,
-                           "%s generations %" PRIu64 " to %" PRIu64 ", in one%s", watched->name,
-                           previous + 1, generation, why);
+                print_event(output, PAINT_HEADER,
+                            "%s generations %" PRIu64 " to %" PRIu64 ", in one%s", watched->name,
+                            previous + 1, generation, why);
 }
 
 void tell_gap(void *userdata, uint64_t previous, uint64_t generation, const char *why) {
@@ -148,7 +165,7 @@ void tell_vm(const Output *output, const char *vm, const char *event) {
         _cleanup_(json_putp) json_object *object = event_new(event, vm);
 
         if (is_for_people(output))
-                print_line(output, PAINT_HEADER, "%s %s", vm, event);
+                print_event(output, PAINT_HEADER, "%s %s", vm, event);
         else
                 json_print(output, object);
 }
@@ -159,7 +176,7 @@ void tell_state(const Watched *watched) {
 
         json_add_text(object, "state", watched->state);
         if (is_for_people(output))
-                print_line(output, PAINT_HEADER, "%s is %s", watched->name, watched->state);
+                print_event(output, PAINT_HEADER, "%s is %s", watched->name, watched->state);
         else
                 json_print(output, object);
 }
@@ -169,8 +186,8 @@ void tell_service(const Output *output, bool is_running) {
 
         json_add_bool(object, "running", is_running);
         if (is_for_people(output))
-                print_line(output, PAINT_HEADER, "guestmapd %s",
-                           is_running ? "is back" : "has ended; waiting for it to come back");
+                print_event(output, PAINT_HEADER, "guestmapd %s",
+                            is_running ? "is back" : "has ended; waiting for it to come back");
         else
                 json_print(output, object);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +19,8 @@ struct Table {
 };
 
 static const char *const paint_on[] = {
-        [PAINT_HEADER] = "\033[4m",
-        [PAINT_FAINT] = "\033[2m",
-        [PAINT_REMOVED] = "\033[31m",
-        [PAINT_ADDED] = "\033[32m",
-        [PAINT_CHANGED] = "\033[33m",
+        [PAINT_HEADER] = "\033[4m", [PAINT_FAINT] = "\033[2m",    [PAINT_REMOVED] = "\033[31m",
+        [PAINT_ADDED] = "\033[32m", [PAINT_CHANGED] = "\033[33m",
 };
 
 _printf_(1, 0) static void print_failure(const char *format, va_list arguments) {
@@ -95,15 +91,19 @@ void paint_end(const Output *output, Paint paint) {
                 fputs("\033[0m", stdout);
 }
 
+void vprint_line(const Output *output, Paint paint, const char *format, va_list arguments) {
+        paint_begin(output, paint);
+        vprintf(format, arguments);
+        paint_end(output, paint);
+        putchar('\n');
+}
+
 void print_line(const Output *output, Paint paint, const char *format, ...) {
         va_list arguments;
 
-        paint_begin(output, paint);
         va_start(arguments, format);
-        vprintf(format, arguments);
+        vprint_line(output, paint, format, arguments);
         va_end(arguments);
-        paint_end(output, paint);
-        putchar('\n');
 }
 
 FlagWords flag_words(uint32_t flags, const char *const *names, size_t n_names) {

@@ -9,6 +9,7 @@
  * negative value from a function of this program passes it on without another word.
  */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +79,8 @@ void paint_begin(const Output *output, Paint paint);
 void paint_end(const Output *output, Paint paint);
 /* A whole line; the format has no newline. */
 void print_line(const Output *output, Paint paint, const char *format, ...) _printf_(3, 4);
+void vprint_line(const Output *output, Paint paint, const char *format, va_list arguments)
+        _printf_(3, 0);
 
 /* The names of the bits that are set, bit 0 first, with commas between. */
 FlagWords flag_words(uint32_t flags, const char *const *names, size_t n_names);

@@ -76,7 +76,7 @@ const Verb verbs[] = {
          .example = "guestmapctl changes pc memory 3"},
         {"monitor", "[VM [SPACE]]", "Print each commit as it happens",
          OPTION_BIT(OPTION_UNTIL_GENERATION) | OPTION_BIT(OPTION_TIMEOUT), .run = verb_monitor,
-         .more = "Of one VM or all, until interrupted or --timeout is over; misses nothing.",
+         .more = "With the time; misses nothing. Ends when interrupted, or --timeout is over.",
          .statuses = {[2] = "The time was over before the generation was reached"},
          .example = "guestmapctl monitor pc memory --until-generation=7 --timeout=1min"},
 

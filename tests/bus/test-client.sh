@@ -928,6 +928,10 @@ END
         ctl destroy logged
 }
 
+# What the monitor begins the line of an event with, as a pattern of bash and of grep -E.
+any_time='??? ?? ??:??:??'
+a_time='[A-Z][a-z]{2} [0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}'
+
 # Lines of the monitor's output that a pattern fits.
 seen() {
         grep -Eq "$1" "$directory/monitor"
@@ -955,12 +959,15 @@ test_monitor() {
         ! seen missed && verdict "monitor misses nothing" yes ||
                 verdict "monitor misses nothing" no "$(<"$directory/monitor")"
         does "destroy a watched VM" destroy pc
-        eventually seen '^pc removed$' && verdict "monitor tells it" yes ||
+        eventually seen "^$a_time pc removed$" && verdict "monitor tells it" yes ||
                 verdict "monitor tells it" no "$(<"$directory/monitor")"
         eventually grep -q '"event":"removed"' "$directory/monitor.json"
         /usr/bin/python3 -c '
-import json, sys
+import json, sys, time
 events = [json.loads(line) for line in sys.stdin]
+times = [e.pop("timestamp") for e in events]
+assert times == sorted(times)
+assert (time.time() - 3600) * 1e6 < times[0] and times[-1] < time.time() * 1e6
 assert [(e["event"], e["vm"], e["space"]) for e in events[:2]] == [
         ("view", "pc", "io"), ("view", "pc", "memory")]
 commits = [e for e in events if e["event"] == "committed"]
@@ -995,14 +1002,19 @@ test_monitor_until() {
                 --until-generation=x
         refuses "until, of all VMs" "--until-generation: of which VM?" monitor --until-generation=1
         refuses "for no time" 'timeout "soon" is not *' monitor --timeout=soon
-        prints "until what is so" monitor until memory --until-generation=1 <<'END'
-until memory generation 1, 0 sections
-END
-        would "not until then" 2 "until memory generation 1, 0 sections" monitor until memory \
-                --until-generation=9 --timeout=100ms
+        would "until what is so" 0 "$any_time until memory generation 1, 0 sections" monitor until \
+                memory --until-generation=1
+        local start zone=nowhere-13:17
+        start=$(date +%s)
+        TZ=$zone run monitor until memory --until-generation=1
+        out=$(TZ=$zone date -d "${out% until memory*}" +%s)
+        ((start <= out && out <= $(date +%s))) && verdict "at which local time" yes ||
+                verdict "at which local time" no "not before $start"
+        would "not until then" 2 "$any_time until memory generation 1, 0 sections" monitor until \
+                memory --until-generation=9 --timeout=100ms
         # Over before the first view is read, most likely; it says no more than the status does.
         would "not in no time" 2 "*" monitor until --until-generation=9 --timeout=1ms
-        would "for a time" 0 "until memory generation 1, 0 sections" monitor until memory \
+        would "for a time" 0 "$any_time until memory generation 1, 0 sections" monitor until memory \
                 --timeout=100ms
         ctl add until first mmio 0x1000 system 0
         (
@@ -1013,8 +1025,9 @@ END
         "$ctl" --address="$address" monitor until memory --until-generation=4 --timeout=1min \
                 >"$directory/monitor" 2>&1 && verdict "until it comes" yes ||
                 verdict "until it comes" no "$(<"$directory/monitor")"
-        [[ $(<"$directory/monitor") == "until memory generation 2, 1 section
-until generation 4: 1 edit, 0 slot operations
+        # shellcheck disable=SC2053 # a pattern
+        [[ $(<"$directory/monitor") == $any_time" until memory generation 2, 1 section
+"$any_time" until generation 4: 1 edit, 0 slot operations
 + memory 0x1000-0x1fff mmio third @0x0" ]] && verdict "one space" yes ||
                 verdict "one space" no "$(<"$directory/monitor")"
         wait $!
@@ -1077,7 +1090,7 @@ test_missed() {
         kill -CONT "$monitor"
         missed() {
                 toggle
-                seen '^busy generations [0-9]+ to [0-9]+, in one \(missed\)$'
+                seen "^$a_time busy generations [0-9]+ to [0-9]+, in one \(missed\)$"
         }
         eventually missed && verdict "monitor tells what it missed" yes ||
                 verdict "monitor tells what it missed" no "$(grep -c generation "$directory/monitor")"
