@@ -9,6 +9,8 @@
  * construction, and never assumed.
  *
  * An Accelerator belongs to one thread.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION, KVM_IOEVENTFD, KVM_REGISTER_COALESCED_MMIO.
  */
 
 #include <stdbool.h>

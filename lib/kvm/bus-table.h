@@ -15,6 +15,8 @@
  *
  * The kernel counts devices, but leaves ioeventfds out. So it is the zone too many that is let in
  * and then keeps everybody else out.
+ *
+ * Source: KVM_IOEVENTFD, KVM_REGISTER_COALESCED_MMIO.
  */
 
 #include <urcu/list.h>

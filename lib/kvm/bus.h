@@ -16,6 +16,8 @@
  * I2: after a commit they are the ioeventfds that the view announces, and what its zones come to
  *     (zone-list.h). If the kernel has refused to take something back, the next commit that
  *     changes the address space restores this.
+ *
+ * Source: KVM_IOEVENTFD, KVM_REGISTER_COALESCED_MMIO.
  */
 
 #include "lib/kvm/accelerator.h"

@@ -20,6 +20,8 @@
  *
  * I1: one thread at a time makes writes, the one that has the turn, and the oldest first.
  * I2: with the lock nobody waits. Who moves writes into the queue has it, so they keep their order.
+ *
+ * Source: KVM_REGISTER_COALESCED_MMIO.
  */
 
 #include "lib/kvm/accelerator.h"

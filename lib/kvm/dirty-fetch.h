@@ -7,6 +7,8 @@
  * KVM logs a page once, and again only when it has been told to forget it: by the same ioctl that
  * gives the log, or, where there is KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, by another one, which is
  * given just the pages that were fetched. So what a guest writes in between stays logged.
+ *
+ * Source: KVM_GET_DIRTY_LOG, KVM_CLEAR_DIRTY_LOG, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2.
  */
 
 #include "lib/kvm/accelerator.h"

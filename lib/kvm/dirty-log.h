@@ -10,6 +10,8 @@
  * slots (slots.c).
  *
  * Guests need not be held for any of this: what they write meanwhile is logged before or after.
+ *
+ * Source: QEMU's memory_global_dirty_log_start(); KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
  */
 
 #include "lib/kvm/slots.h"

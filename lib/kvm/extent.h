@@ -7,6 +7,8 @@
  * What remains of a section once KVM's rules are applied to it: whole host pages, guest and host
  * address alike within a page, inside the guest's reach. What is cut off has no slot, and accesses
  * there trap.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include <stdbool.h>

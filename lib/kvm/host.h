@@ -7,6 +7,8 @@
  * Guests run on x86-64 (host-x86.c, and the vCPU's registers, modes and images). Elsewhere
  * (host-other.c stands in for all of these) the map works, and KVM has its slots, but there are no
  * vCPUs.
+ *
+ * Source: KVM_CREATE_VCPU, KVM_GET_SUPPORTED_CPUID, KVM_SET_CPUID2.
  */
 
 #include <stdbool.h>

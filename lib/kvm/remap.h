@@ -7,6 +7,8 @@
  * What a commit removes and adds are sections, and most of a section often comes back as it was:
  * RAM in which a window opens is one section before and two after, and but for the window every
  * address leads where it did. Remaps are what is left once that is set aside.
+ *
+ * Source: this project.
  */
 
 #include "lib/kvm/extent.h"

@@ -23,6 +23,8 @@
  *
  * The kick's signal is SIGRTMIN. Its handler, for all of the process, is set by run_gate_init();
  * nobody else may use that signal.
+ *
+ * Source: KVM_RUN.
  */
 
 #include <pthread.h>

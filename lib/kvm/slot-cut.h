@@ -14,6 +14,8 @@
  * that goes as a whole and comes back as something else is whole again.
  *
  * Pieces are joined only when slots run short, see slot-join.h.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include "lib/kvm/remap.h"

@@ -7,6 +7,8 @@
  * Pieces that changes have cut are made one again: no more of them than must be, and first those
  * that unmap the least. To join two neighbours unmaps what a slot has of them that would stay; a
  * piece that is made anyway, or that has been joined before, costs nothing more.
+ *
+ * Source: this project.
  */
 
 #include "lib/kvm/slot-list.h"

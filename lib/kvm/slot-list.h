@@ -3,6 +3,8 @@
 
 /*
  * Slot list: some of the slots, ascending by address
+ *
+ * Source: this project.
  */
 
 #include "lib/kvm/extent.h"

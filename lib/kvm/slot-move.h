@@ -7,6 +7,8 @@
  * A slot moves only to guest addresses that no other slot has at that time. So a move waits for
  * those whose slots lie where it leads. Where moves wait for each other in a ring, one of them is
  * broken: its slot is deleted beforehand and created at the end.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include <stddef.h>

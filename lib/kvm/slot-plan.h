@@ -20,6 +20,8 @@
  *
  * I1: an operation that the rules of KVM forbid is never planned: slot_plan_check() replays a plan
  *     against them before the first ioctl.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include <stdbool.h>

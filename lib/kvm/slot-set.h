@@ -10,6 +10,8 @@
  *
  * I1: nodes from n_touched on were never used; below, a node is in `by_address` or in `unused`.
  * I2: a node in `by_address` has a reference to the slot's backing.
+ *
+ * Source: this project.
  */
 
 #include <urcu/list.h>

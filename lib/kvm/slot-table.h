@@ -15,6 +15,8 @@
  *   unaligned, wrapping, beyond the limits   EINVAL
  *
  * I1: the slots are disjoint.
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include "lib/kvm/accelerator.h"

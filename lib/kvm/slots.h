@@ -20,6 +20,8 @@
  *     nothing, and do not wait for what a commit does besides.
  * I4: memory that a slot maps stays mapped here, also when the kernel refuses to delete the slot,
  *     until slots_free().
+ *
+ * Source: KVM_SET_USER_MEMORY_REGION.
  */
 
 #include "lib/kvm/accelerator.h"

@@ -6,6 +6,8 @@
  *
  * Trapped accesses are served and the vCPU goes on; all others end its run. Which state it is in
  * then depends on the exit; one that is not in the table merely stops it, with the word "other".
+ *
+ * Source: KVM_RUN.
  */
 
 #include <stdbool.h>

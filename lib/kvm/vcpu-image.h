@@ -12,6 +12,8 @@
  *
  * Which parts there are, and how large, is up to the host; so is what they mean. Images of all
  * vCPUs of one host are alike in that, and no others fit.
+ *
+ * Source: KVM_GET_REGS, KVM_GET_SREGS, KVM_GET_MSRS, KVM_GET_XSAVE, KVM_GET_VCPU_EVENTS.
  */
 
 #include <stddef.h>

@@ -11,6 +11,8 @@
  * The page tables of long mode lie in guest memory, which must be RAM all over: one page of level
  * 4, one of level 3, one of level 2 for each GiB that is mapped, in this order; pages of 2 MiB,
  * which all processors have.
+ *
+ * Source: KVM_SET_SREGS; Intel SDM.
  */
 
 #include <stdint.h>

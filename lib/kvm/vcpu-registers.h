@@ -11,6 +11,8 @@
  *
  * A value set is what the vCPU has next: to set cs.selector loads no descriptor and leaves cs.base
  * as it is, as KVM has it.
+ *
+ * Source: KVM_GET_REGS, KVM_GET_SREGS; Intel SDM.
  */
 
 #include <linux/kvm.h>

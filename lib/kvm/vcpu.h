@@ -17,6 +17,8 @@
  * nobody but this vCPU, until that is told to stop.
  *
  * Everything but the callbacks belongs to one thread, that of the owner.
+ *
+ * Source: KVM_CREATE_VCPU, KVM_RUN.
  */
 
 #include <stdbool.h>

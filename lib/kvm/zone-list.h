@@ -10,6 +10,8 @@
  * touch stay two, a write across their border is a write to neither.
  *
  * All lists ascend by first, then by last byte.
+ *
+ * Source: KVM_REGISTER_COALESCED_MMIO.
  */
 
 #include <stddef.h>

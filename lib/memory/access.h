@@ -17,6 +17,8 @@
  *
  * Any registered thread may call these between rcu_enter() and rcu_leave(), and so may the thread
  * that publishes the view at any time.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

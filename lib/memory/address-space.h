@@ -9,6 +9,8 @@
  * ranges that edits have dirtied since it was rendered.
  *
  * Written by the map's thread only.
+ *
+ * Source: QEMU's AddressSpace.
  */
 
 #include <stddef.h>

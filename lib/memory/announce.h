@@ -5,6 +5,8 @@
  * Announcing: the ioeventfds and coalesced zones of a device, where the device is seen
  *
  * An ioeventfd is announced where it lies wholly inside one section, a zone as far as it does.
+ *
+ * Source: QEMU's memory_region_add_eventfd(), memory_region_add_coalescing().
  */
 
 #include "lib/memory/sections.h"

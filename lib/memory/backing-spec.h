@@ -9,6 +9,8 @@
  *
  * Huge pages are reserved when the file is mapped, on any node: a bound node may have run out of
  * them when one is touched, which would be a SIGBUS. So who binds huge pages has them populated.
+ *
+ * Source: memfd_create(2); mbind(2); madvise(2).
  */
 
 #include <stdbool.h>

@@ -11,6 +11,8 @@
  *
  * Immutable after construction but for its count, which any thread may touch, its page log, how far
  * it is populated, and how it is kept, which is settled before others see it.
+ *
+ * Source: memfd_create(2); fcntl(2); mmap(2).
  */
 
 #include <stdbool.h>

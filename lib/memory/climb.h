@@ -10,6 +10,8 @@
  *
  * A climb that comes through one alias a second time has found a loop: the alias' window shows the
  * alias itself.
+ *
+ * Source: this project.
  */
 
 #include "lib/memory/region.h"

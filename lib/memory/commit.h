@@ -9,6 +9,8 @@
  * commit_new() does the first four steps and changes nothing that anybody sees; its result says
  * what would change, and is all that a dry run needs. commit_apply() does the rest.
  * Until then the edits lie in the map, undone by map_rollback().
+ *
+ * Source: QEMU's memory_region_transaction_commit().
  */
 
 #include <stdbool.h>

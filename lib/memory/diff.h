@@ -7,6 +7,8 @@
  * A pure function of two sorted arrays of sections, and of two sorted arrays of what is announced.
  * Every list of the result ascends by address: by construction, so that whoever merges two of them
  * may rely on it.
+ *
+ * Source: QEMU's FlatView.
  */
 
 #include "lib/memory/sections.h"

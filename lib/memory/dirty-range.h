@@ -9,6 +9,8 @@
  * show. What nobody sees dirties nothing.
  *
  * A DirtyRanges forgets nothing: when it cannot grow, it becomes "everything".
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

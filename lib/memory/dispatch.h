@@ -20,6 +20,8 @@
  *
  * A Dispatcher belongs to one thread, that of a vCPU, registered with RCU. Its counts anybody may
  * read. While one thread postpones writes another may make them.
+ *
+ * Source: KVM_RUN, KVM_IOEVENTFD.
  */
 
 #include <stdbool.h>

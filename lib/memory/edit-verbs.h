@@ -5,6 +5,8 @@
  * The verbs of map_edit(), and what they share
  *
  * Each verb checks first and changes then; between its first change and its last nothing can fail.
+ *
+ * Source: QEMU's docs/devel/memory.rst.
  */
 
 #include "lib/memory/edit.h"

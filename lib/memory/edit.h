@@ -7,6 +7,8 @@
  * Edits name regions and address spaces by their names, so that an edit staged in a transaction can
  * be made again on a map that has moved on. map_edit() checks an edit and makes it; what it needs
  * to be undone goes to the map's undo log.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

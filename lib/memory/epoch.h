@@ -17,6 +17,8 @@
  * everything that the view shows.
  *
  * Epochs are linked and filled by the map's thread and unreferenced by any.
+ *
+ * Source: this project.
  */
 
 #include <stddef.h>

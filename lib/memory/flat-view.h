@@ -11,6 +11,8 @@
  * I1: sections ascend and do not overlap; no two neighbours could be one (section_can_merge()).
  * I2: an ioeventfd lies wholly inside one section of its region; a zone is cut to its section.
  * I3: immutable once published, shared by reference; freed by whichever thread drops the last one.
+ *
+ * Source: QEMU's FlatView.
  */
 
 #include <stdbool.h>

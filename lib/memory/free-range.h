@@ -7,6 +7,8 @@
  * Free is what no section of a flat view covers: the gaps of containers, the extent of a region
  * that is disabled or of size 0, what lies beyond all. Whatever answers there, or refuses to, is
  * not free: also what an mmio region keeps of itself between its children, and reserved ranges.
+ *
+ * Source: this project.
  */
 
 #include "lib/memory/flat-view.h"

@@ -9,6 +9,8 @@
  * does not take them in time is told how many there were besides. Guests wait for nobody.
  *
  * Notes are put by vCPU threads, and taken by one thread.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

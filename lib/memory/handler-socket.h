@@ -12,6 +12,8 @@
  *     one cannot be told from it: all accesses fail from then on. A new socket is another handler.
  * I2: an access that runs out of patience (patience.h) leaves its reply behind. It is owed still:
  *     the next access takes it first and drops it, within its own time limit.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

@@ -20,6 +20,8 @@
  * An access that a handler gets is 1, 2, 4 or 8 bytes wide and, unless it takes others, aligned to
  * its width in the region. What guests do is cut to that; what is narrower than a handler wants is
  * as if nobody answered. Handlers are called by vCPU threads, by several at a time.
+ *
+ * Source: QEMU's MemoryRegionOps.
  */
 
 #include <stdbool.h>

@@ -9,6 +9,8 @@
  * before each step. What the kernel does not tell is no limit.
  *
  * Any thread.
+ *
+ * Source: this project.
  */
 
 #include <stdint.h>

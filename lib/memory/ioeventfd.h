@@ -13,6 +13,8 @@
  * Immutable after construction but for the count, how it is kept, which is settled before others
  * see it, and what ties them to their region: a region has its ioeventfds by key and its zones by
  * range, each key once.
+ *
+ * Source: QEMU's memory_region_add_eventfd(), memory_region_add_coalescing(); KVM_IOEVENTFD.
  */
 
 #include <stdbool.h>

@@ -7,6 +7,8 @@
  * Memory, doorbells and sockets are nothing without their descriptors. Whoever embeds the library
  * may have them kept elsewhere, to find them again by number when the process is gone. An object
  * with a descriptor has a place for that; when the object goes, so does its share of the keeping.
+ *
+ * Source: this project.
  */
 
 #include <stddef.h>

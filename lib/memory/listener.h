@@ -31,6 +31,8 @@
  * commit. Unregistration replays the reverse.
  *
  * Callbacks run on the map's thread and must not edit the map.
+ *
+ * Source: QEMU's MemoryListener.
  */
 
 #include <stdbool.h>

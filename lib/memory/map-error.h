@@ -7,6 +7,8 @@
  * One per error name of the D-Bus contract that the map itself can give. Functions that return one
  * of these fill their Detail with the object, the value and the limit. -errno is for the
  * unforeseen only, above all -ENOMEM.
+ *
+ * Source: this project.
  */
 
 typedef enum MapError MapError;

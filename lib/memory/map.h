@@ -17,6 +17,8 @@
  * Edits change the tree at once and leave their inverse in the undo log; views, listeners and the
  * generation change with a commit. Between the two the tree is ahead of the views. Whoever edits
  * ends with commit_apply() or map_rollback() before anybody else looks at the tree.
+ *
+ * Source: this project.
  */
 
 #include <stdint.h>

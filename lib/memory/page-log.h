@@ -17,6 +17,8 @@
  * Any thread marks; everything else is the map's thread's.
  *
  * I1: bits of a reader are published once, zero, and stay for the life of the log.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

@@ -7,6 +7,8 @@
  * Several threads go through the mapping, a step each at a time. Nothing is touched: the kernel is
  * asked to fill in the pages, and says what is wrong where touching them would be a SIGBUS. Before
  * each step it is seen whether the host has that much left (headroom.h).
+ *
+ * Source: madvise(2).
  */
 
 #include "lib/memory/backing.h"

@@ -20,6 +20,8 @@
  *
  * A reader belongs to one thread. All but reader_init() is called between rcu_enter() and
  * rcu_leave(), and what it returns is valid until then.
+ *
+ * Source: this project.
  */
 
 #include "lib/memory/flat-view.h"

@@ -15,6 +15,8 @@
  *
  * Written by the map's thread. Readers of published views use `name`, `kind`, `backing` and
  * `serving` only, and hold the region through the view (epoch.h).
+ *
+ * Source: QEMU's docs/devel/memory.rst.
  */
 
 #include <stdbool.h>
@@ -113,15 +115,13 @@ DEFINE_CLEANUP(Region *, region_unref);
 void region_set_state(Region *region, const RegionState *state);
 bool region_state_equal(const RegionState *a, const RegionState *b);
 
-/* The kind as people see it: RAM with READONLY set is ROM. */
+/* The kind as people see it, also in another state than now: RAM with READONLY set is ROM. */
 RegionKind region_reported_kind(const Region *region);
-/* The same for another state than the one it is in. */
 RegionKind region_kind_in(const Region *region, const RegionState *state);
 /* Whether the region itself answers accesses (not container, not alias). */
 bool region_is_leaf(const Region *region);
-/* Whether it is a kind that has host memory behind it. */
+/* Whether it is a kind with host memory, or one that traps accesses: for ioeventfds, a handler. */
 bool region_kind_has_backing(RegionKind kind);
-/* Whether it is a kind that traps accesses for somebody: ioeventfds, a handler. */
 bool region_kind_has_registers(RegionKind kind);
 /* The flags of a new region of that kind of which nothing else was said. */
 uint32_t region_default_flags(RegionKind kind);

@@ -10,6 +10,8 @@
  *
  * The result for a window equals what the result for the whole space shows there, cut at the
  * window's ends.
+ *
+ * Source: QEMU's docs/devel/memory.rst.
  */
 
 #include "lib/memory/flat-view.h"

@@ -3,6 +3,8 @@
 
 /*
  * Growing arrays of sections and of what they announce
+ *
+ * Source: this project.
  */
 
 #include "lib/memory/flat-view.h"

@@ -13,6 +13,8 @@
  * others; as with epochs (epoch.h), whoever holds an old snapshot holds all that came after it.
  *
  * Written by the publisher (map.h), given up by any thread.
+ *
+ * Source: this project.
  */
 
 #include <stddef.h>

@@ -3,6 +3,8 @@
 
 /*
  * What a commit does with the listeners of its map (listener.h says in which order)
+ *
+ * Source: QEMU's MemoryListener.
  */
 
 #include <stddef.h>

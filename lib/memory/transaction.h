@@ -11,6 +11,8 @@
  *
  * Everything else that looks at the tree calls map_check_in() first. At most one transaction is
  * checked out.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

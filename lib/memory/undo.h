@@ -8,6 +8,8 @@
  * may have changed, checks nothing and cannot fail: room in the log is reserved first.
  *
  * I1: taking all records back, latest first, gives the map as of the last commit.
+ *
+ * Source: this project.
  */
 
 #include <stddef.h>

@@ -10,6 +10,8 @@
  *
  * I1: while a plan lives, its View's `plan` is this one.
  * I2: view_plan_publish() cannot fail: all that it needs was allocated before.
+ *
+ * Source: this project.
  */
 
 #include "lib/memory/address-space.h"

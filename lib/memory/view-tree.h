@@ -18,6 +18,8 @@
  * I2: first[i] of an inner node is the first[0] of its child i.
  * I3: of two neighbours under one node both are half full, or they hold more than one node could.
  * I4: nodes are immutable once their tree is published; `link` is the map's thread's alone.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

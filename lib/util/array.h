@@ -5,6 +5,8 @@
  * Growing arrays
  *
  * A growing array is three fields of its owner: items, how many are used, how many are allocated.
+ *
+ * Source: this project.
  */
 
 #include <errno.h>

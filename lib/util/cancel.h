@@ -6,6 +6,8 @@
  *
  * Long work looks at it between its steps and ends with -ECANCELED. It is never taken back. NULL
  * stands for work that nobody stops. Where no thread is left to request it, the work asks itself.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

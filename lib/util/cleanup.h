@@ -7,6 +7,8 @@
  * A local that owns something is declared with _cleanup_(); giving the thing away is TAKE_PTR() or
  * TAKE_FD(). Constructors fill such a local and hand it out at their end, so that every early
  * return frees what was half built.
+ *
+ * Source: this project.
  */
 
 #include <errno.h>

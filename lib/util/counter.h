@@ -6,6 +6,8 @@
  *
  * One thread at a time adds to it, whichever has what is counted; any thread reads it, and sees it
  * as it was not long ago. Neither costs more than with a number of one's own.
+ *
+ * Source: this project.
  */
 
 #include <stdint.h>

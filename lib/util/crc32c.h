@@ -6,6 +6,8 @@
  *
  * Castagnoli's polynomial, as iSCSI, ext4 and Btrfs have it; x86 has an instruction for it. Any
  * change within 32 bits of each other is noticed.
+ *
+ * Source: RFC 7143.
  */
 
 #include <stddef.h>

@@ -12,6 +12,8 @@
  *     such as the rest of a character that was cut for want of room.
  *
  * Every function takes a NULL detail for a caller that does not care.
+ *
+ * Source: this project.
  */
 
 #include <stdarg.h>

@@ -7,6 +7,8 @@
  * Somewhere deep in a vCPU's run its thread waits for another process, or for a thread that does.
  * When the vCPU is told to stop, that wait is over, whatever it is for. So whoever may wait is
  * given the patience of who asks; NULL is endless, and waits have their own limits only.
+ *
+ * Source: this project.
  */
 
 #include <stdint.h>

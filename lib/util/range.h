@@ -11,6 +11,8 @@
  *     function says so by returning false and leaves *ret alone.
  *
  * A size is a uint64_t in bytes in which all-ones stands for 2^64 (SIZE_WHOLE).
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

@@ -12,6 +12,8 @@
  *
  *   writer:   rcu_publish(&map->snapshot, new); rcu_retire(&old->rcu, snapshot_retired);
  *   reader:   rcu_enter(); s = rcu_fetch(&map->snapshot); … ; rcu_leave();
+ *
+ * Source: liburcu.
  */
 
 #define _LGPL_SOURCE /* this is, so read-side sections may be inlined */

@@ -7,6 +7,8 @@
  * STRING_TABLE(kind, Kind, table) defines kind_to_string() and kind_from_string() over a table of
  * strings indexed by the enum. to_string gives NULL for a value without a word; from_string gives
  * -EINVAL for a word without a value.
+ *
+ * Source: this project.
  */
 
 #include <errno.h>

@@ -6,6 +6,8 @@
  *
  * The *_STATIC variants expect a system header to define __unused; glibc's do not. A tree whose
  * nodes sum up their subtrees redefines RB_AUGMENT before RB_GENERATE (see region.c).
+ *
+ * Source: tree(3bsd).
  */
 
 #include <bsd/sys/tree.h>

@@ -9,6 +9,8 @@
  *
  * I1: `state` is WANTED when anybody waits, unless a wake-up is in `fd`: who leaves a turn that is
  *     wanted puts one there, and it stays until somebody has it who then tries again.
+ *
+ * Source: this project.
  */
 
 #include <stdbool.h>

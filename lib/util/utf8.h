@@ -3,6 +3,8 @@
 
 /*
  * UTF-8, for checking what comes from outside
+ *
+ * Source: RFC 3629.
  */
 
 #include <stdbool.h>

@@ -13,22 +13,13 @@ import re
 import sys
 import xml.dom.minidom
 
+import rules
 import tap
-
-MEMBERS = ("interface", "method", "property", "signal")
-
-
-def described(element):
-    """The comment before an element, or None."""
-    node = element.previousSibling
-    while node is not None and node.nodeType == node.TEXT_NODE and not node.data.strip():
-        node = node.previousSibling
-    return node.data if node is not None and node.nodeType == node.COMMENT_NODE else None
 
 
 def problems_of(element):
     name = element.getAttribute("name")
-    comment = described(element)
+    comment = rules.comment_before(element)
     if comment is None or not comment.lstrip().startswith(name + ":"):
         yield f"{element.tagName} {name}: no comment \"{name}: …\" before it"
         return
@@ -41,7 +32,7 @@ def problems_of(element):
              if arg.getAttribute("direction") == "in"]
     if element.tagName == "method" and given and not re.search(r"\b[Ee]rrors\b", comment):
         yield f"method {name}: nothing is said of errors"
-    if len(re.sub(r"^\s*\w+:|@\w+:", "", comment).split()) < 2:
+    if len(re.sub(r"^\s*\w+:|@\w+:|Source: .*", "", comment, flags=re.DOTALL).split()) < 2:
         yield f"{element.tagName} {name}: the comment says nothing"
 
 
@@ -50,7 +41,7 @@ def check(path):
     interfaces = document.getElementsByTagName("interface")
     if [i.getAttribute("name") for i in interfaces] != [path.stem]:
         yield f"holds other interfaces than {path.stem}"
-    for tag in MEMBERS:
+    for tag in rules.MEMBERS:
         for element in document.getElementsByTagName(tag):
             yield from problems_of(element)
     for arg in document.getElementsByTagName("arg"):

@@ -5,10 +5,10 @@ The man pages say what there is, and nothing else.
 
     check-man.py SOURCE-ROOT PROGRAM … BUILT-PAGE …
 
-org.guestmap1.5 has each member of api/*.xml under its interface, with its signature, and the
-errors; guestmapctl.1 the verbs that guestmapctl --help prints, and tells of their exit statuses;
-the page of each program has its options, guestmapd.conf.5 the keys of the file that is installed;
-built pages are free of mandoc's warnings.
+org.guestmap1.5 has each member of api/*.xml under its interface, with its signature, and whose rule
+it follows; the errors; the metrics. guestmapctl.1 has the verbs that guestmapctl --help prints, and
+tells of their exit statuses; the page of each program has its options, guestmapd.conf.5 the keys of
+the file that is installed; built pages are free of mandoc's warnings.
 """
 
 import pathlib
@@ -19,6 +19,7 @@ import sys
 import xml.dom.minidom
 
 import pages
+import rules
 import tap
 
 # What scdoc puts before every list and literal block.
@@ -87,6 +88,24 @@ def check_metrics(root):
     yield from (f"not in the page: {row}" for row in families if row not in told)
     yield from (f"in the page only: {row}" for row in told if row not in families)
     yield from [] if families else ["no families found"]
+
+
+def check_sources(root, interfaces):
+    """Whose rules members follow; but for those that follow this project's, as most do."""
+    there = set()
+    for path in interfaces:
+        found = rules.of_interface(path)
+        usual = found.pop(path.stem)
+        there |= {(path.stem.split(".")[-1], name, source)
+                  for name, source in [("all others", usual), *found.items()]
+                  if (source, usual) != ("this project", "this project")}
+    text = page_sections(root / "man" / "org.guestmap1.5.scd")["SOURCES"].replace("\\", "")
+    told = {(interface, name, source)
+            for interface, names, source in re.findall(r"^\|  (\w+)[:,] (.*)\n:  (.*)$", text,
+                                                       re.MULTILINE)
+            for name in names.split(", ")}
+    yield from (f"not in the page: {' '.join(row)}" for row in sorted(there - told))
+    yield from (f"in the page only: {' '.join(row)}" for row in sorted(told - there))
 
 
 def check_options(root, program, name):
@@ -162,6 +181,8 @@ def main(root, *files):
     tap.run([(f"org.guestmap1.5 has {path.stem}", lambda p=path: check_interface(root, p))
              for path in interfaces]
             + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
+               ("org.guestmap1.5 has the metrics", lambda: check_metrics(root)),
+               ("org.guestmap1.5 has the sources", lambda: check_sources(root, interfaces)),
                ("guestmapd.conf.5 has the settings", lambda: check_settings(root))]
             + [case for file in files if file not in built for case in program_cases(root, file)]
             + [(f"mandoc likes {pathlib.Path(page).name}", lambda p=page: check_lint(p))
