@@ -22,7 +22,7 @@ if [ "$1" = --host ]; then
         exit
 fi
 
-source_root=$(realpath "$1") build=$(realpath "$2")
+page=$(realpath "$1")/man/guestmapctl.1.scd build=$(realpath "$2")
 # shellcheck source-path=SCRIPTDIR
 . "$here/../check/session.sh"
 
@@ -80,15 +80,6 @@ start_hosts() {
                 echo "Bail out! $host does not come up"
                 exit 1
         done
-}
-
-# section N: the Nth block of code in the part of the page about hosts.
-section() {
-        awk -v wanted="$1" '
-                /^# / { inside = $0 == "# OTHER HOSTS" }
-                inside && /^```/ { n += !code; code = !code; next }
-                inside && code && n == wanted { gsub(/\\\\/, "\\"); print }
-        ' "$source_root/man/guestmapctl.1.scd"
 }
 
 # says NAME EXPECTED COMMAND...: the last line of what it says on standard error.
@@ -187,7 +178,7 @@ test_ansible() {
                 skip_case "a playbook" "ansible-playbook is not installed"
                 return
         fi
-        section 2 >"$directory/playbook.yml"
+        man_code "$page" '- hosts: all' >"$directory/playbook.yml"
         at_kvm1 export lab >"$directory/lab.json"
         at_kvm1 remove lab ram
         case_is "a playbook changes what is to be changed" $'kvm1 1 1 0\nkvm2 1 1 0' "$(play)"
@@ -197,7 +188,7 @@ test_ansible() {
 make_ssh
 start_hosts kvm1 kvm2
 cd "$directory" || exit 1
-run_session < <(section 1)
+run_session < <(man_session "$page" 'OTHER HOSTS')
 test_failures
 test_memory
 test_descriptors

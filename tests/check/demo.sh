@@ -110,7 +110,7 @@ show_guest() {
         tell 'A guest runs while its memory changes: from here on, the example of guestmap-memory(7).'
         # The page talks to the system bus.
         export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
-        show_examples <<<"$(man_examples "$page")"
+        show_examples <<<"$(man_section "$page")"
 }
 
 PATH=$build/client:$PATH

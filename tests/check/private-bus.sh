@@ -5,6 +5,7 @@
 #
 # start_guestmapd BUILD starts both, with everything they leave on disk in $directory, and points
 # "busctl --user" at them. Both end, and the directory goes, when the script does, however it ends.
+# A script that starts guestmapd in a way of its own calls start_bus and is_served.
 
 directory=
 bus_pid=
@@ -79,7 +80,7 @@ list_vms() {
                 ListVMs 2>/dev/null | jq -r '.data[0][][0]'
 }
 
-start_guestmapd() {
+start_bus() {
         directory=$(mktemp -d "${TMPDIR:-/tmp}/guestmap.XXXXXX")
         trap stop_guestmapd EXIT
         # A shell that a signal ends runs no EXIT trap; SIGPIPE is "| head".
@@ -94,7 +95,16 @@ start_guestmapd() {
         setsid dbus-daemon --nofork --config-file="$directory/bus.conf" >"$directory/bus.log" 2>&1 &
         bus_pid=$!
         wait_for test -S "$directory/bus"
-        setsid "$1/daemon/guestmapd" --user >"$directory/guestmapd.log" 2>&1 &
-        guestmapd_pid=$!
+}
+
+# is_served PID: the process is a guestmapd, which is to end with the script; waits until it is there.
+is_served() {
+        guestmapd_pid=$1
         wait_for busctl --user status org.guestmap1
+}
+
+start_guestmapd() {
+        start_bus || return 1
+        setsid "$1/daemon/guestmapd" --user >"$directory/guestmapd.log" 2>&1 &
+        is_served $!
 }

@@ -72,25 +72,25 @@ readme_block() {
         ' "$1"
 }
 
-# man_examples PAGE.scd: its examples, as they stand in the source but for the heading.
-man_examples() {
-        awk '/^# / { wanted = $2 == "EXAMPLES"; next } wanted' "$1"
+# man_section PAGE.scd [HEADING]: its examples, or what has that heading, as it stands in the source.
+man_section() {
+        awk -v heading="# ${2:-EXAMPLES}" '/^# / { wanted = $0 == heading; next } wanted' "$1"
 }
 
-# man_session PAGE.scd: the sessions in its examples, as one; other code there is to be read only.
+# man_session PAGE.scd [HEADING]: the sessions in there, as one; other code is to be read only.
 man_session() {
-        man_examples "$1" | awk '
+        man_section "$@" | awk '
                 /^```/ { inside = !inside; first = 1; next }
                 inside && first { session = /^\$ /; first = 0 }
                 inside && session { gsub(/\\\\/, "\\"); print }
         '
 }
 
-# man_code PAGE.scd LINE: the code in its examples that begins with that line.
+# man_code PAGE.scd LINE: the code in it that begins with that line.
 man_code() {
-        man_examples "$1" | awk -v line="$2" '
+        awk -v line="$2" '
                 /^```/ { inside = !inside; first = 1; if (wanted) exit; next }
                 inside && first { wanted = $0 == line; first = 0 }
                 inside && wanted { gsub(/\\\\/, "\\"); print }
-        '
+        ' "$1"
 }

@@ -8,14 +8,18 @@ set -u
 man=$1/man
 build=$2
 cd "$(dirname "$0")" || exit 1
+dumps=$(realpath ../golden/mtree)/boot-x86_64-pc
 # shellcheck source-path=SCRIPTDIR
 . ./private-bus.sh
 # shellcheck source-path=SCRIPTDIR
 . ./session.sh
 
-start_guestmapd "$build" || exit 1
-
+start_bus || exit 1
 cd "$directory" || exit 1
+ln -s "$build" build
+eval "$(man_session "$man/guestmapd.8.scd" | sed 's/^\$ //') >guestmapd.log 2>&1 &"
+is_served $! || exit 1
+
 # As drawings are printed.
 export LC_ALL=C.UTF-8 COLUMNS=80
 
@@ -107,14 +111,53 @@ watch_demo() {
         done
 }
 
+has_socket() {
+        busctl --user get-property org.guestmap1 /org/guestmap1/vm/lab/region/counters \
+                org.guestmap1.Region Handler | grep -q socket
+}
+
+# A program in the background is given the time to begin that a reader gives it.
+run_beside() {
+        run_command "$@"
+        [[ $1 != *' &' ]] || wait_for has_socket
+}
+
+count_writes() {
+        if ! /usr/bin/python3 -c 'import dbus' 2>/dev/null; then
+                skip_case 'the counters of guestmap-handler(5)' 'no python3-dbus here'
+                return
+        fi
+        man_code "$1" '#!/usr/bin/python3' >counters.py
+        chmod +x counters.py
+        run_session run_beside < <(man_session "$1")
+        wait_for has_ended $!
+        case_is 'counters.py ends with the VM' 0 $?
+}
+
+# What is not in the dumps is listed on standard error.
+run_import() {
+        eval "$1" 2>/dev/null
+        case_is "$1" 0 $?
+}
+
+import_mtree() {
+        cp "$dumps.tree.txt" tree.txt
+        cp "$dumps.flat.txt" flat.txt
+        run_session run_import < <(man_session "$1" "QEMU'S MAPS")
+        guestmapctl destroy pc
+}
+
 page=$man/org.guestmap1.5.scd
 run_session < <(man_session "$page")
 watch_demo
+import_mtree "$man/guestmapctl.1.scd"
 run_session < <(man_session "$man/guestmapctl.1.scd")
 run_session < <(man_session "$man/guestmap-vmd.8.scd")
 if guests_can_run; then
         run_session < <(man_session "$man/guestmap-memory.7.scd")
+        count_writes "$man/guestmap-handler.5.scd"
 else
-        skip_case 'the guest of guestmap-memory(7)' 'it is a program for x86-64'
+        skip_case 'the guests of guestmap-memory(7) and guestmap-handler(5)' \
+                'they are programs for x86-64'
 fi
 end_cases

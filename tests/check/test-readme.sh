@@ -15,11 +15,15 @@ cd "$(dirname "$0")" || exit 1
 # shellcheck source-path=SCRIPTDIR
 . ./session.sh
 
-start_guestmapd "$build" || exit 1
+start_bus || exit 1
 cd "$directory" || exit 1
 # As drawings are printed.
 export LC_ALL=C.UTF-8 COLUMNS=80
 ln -s "$build" build
+
+# Built is what is tested; the service is started as printed.
+eval "$(readme_block "$readme" start | tail -n 1)" >"$directory/guestmapd.log" 2>&1
+is_served $! || exit 1
 
 eval "$(readme_block "$readme" setup)"
 run_session < <(readme_block "$readme" session)
