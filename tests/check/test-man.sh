@@ -149,6 +149,7 @@ import_mtree() {
 
 page=$man/org.guestmap1.5.scd
 run_session < <(man_session "$page")
+run_session < <(man_session "$page" ERRORS)
 watch_demo
 import_mtree "$man/guestmapctl.1.scd"
 run_session < <(man_session "$man/guestmapctl.1.scd")
