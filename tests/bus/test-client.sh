@@ -88,7 +88,7 @@ refuses() {
 # would NAME STATUS PATTERN ARGUMENT...: a dry run, and what it says.
 would() {
         run "${@:4}"
-        # shellcheck disable=SC2053 # a pattern
+        # shellcheck disable=SC1078,SC2027,SC2053 # a pattern
         [[ $status == "$2" && $out == $3 && -z $err ]] && verdict "$1" yes ||
                 verdict "$1" no "expected: $2, $3"
 }
@@ -1025,7 +1025,7 @@ test_monitor_until() {
         "$ctl" --address="$address" monitor until memory --until-generation=4 --timeout=1min \
                 >"$directory/monitor" 2>&1 && verdict "until it comes" yes ||
                 verdict "until it comes" no "$(<"$directory/monitor")"
-        # shellcheck disable=SC2053 # a pattern
+        # shellcheck disable=SC1078,SC2027,SC2053 # a pattern
         [[ $(<"$directory/monitor") == $any_time" until memory generation 2, 1 section
 "$any_time" until generation 4: 1 edit, 0 slot operations
 + memory 0x1000-0x1fff mmio third @0x0" ]] && verdict "one space" yes ||
