@@ -75,7 +75,7 @@ ROWS = [
     Row("vcpu stop", "guest 0", "guest 9", "NoSuchVCPU: ", kvm=True),
     Row("resume", "guest", "none", "NoSuchVM: ", kvm=True),
     Row("add", "vm new ram 1MiB", "vm new tape 1MiB", "InvalidKind: "),
-    # Nothing is being prepared, and that is what it says: test-client.sh has the rest.
+    # Nothing is being prepared, and that is what it says: test-client-plug.sh has the rest.
     Row("cancel", "vm dimm", "none dimm", "NoSuchVM: ", status=1),
     Row("alias", "vm low ram 0 4KiB system 2MiB", "vm low none 0 4KiB", "NoSuchRegion: "),
     Row("remove", "vm new", "vm system", "InUse: "),

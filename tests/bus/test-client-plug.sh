@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# guestmapctl: DIMMs that are plugged, and which of the host's memory they are.
+
+. "$(dirname "$0")/client.sh"
+
+# What it prints on a terminal while it waits, with the ends of lines that make it a bar.
+bar_of() {
+        script -qec "'$ctl' --address='$address' $*" /dev/null
+}
+
+test_host_memory() {
+        ctl create made --accelerator=none
+        does "memory of the host's" add made ram ram 1MiB system --numa-node=0 \
+                --numa-policy=preferred --dump
+        run --json=short export made
+        [[ $out == *'"numa-node":0,"numa-policy":"preferred","dump":true'* ]] &&
+                verdict "it is exported" yes || verdict "it is exported" no
+        does "all of it at once" add made all ram 1MiB --prealloc
+        refuses "no such pages" 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
+                add made x ram 3MiB --hugepage-size=3MiB
+        refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
+                add made x ram 1MiB --numa-node=1000
+        refuses "a node that is none" 'numa-node "near"*' add made x ram 1MiB --numa-node=near
+        refuses "memory of a device" 'InvalidKind: region "x"*' add made x mmio 1 --prealloc
+        refuses "more than there is" 'NoMemory: memory of "x": needs 0x80000000000 bytes*' \
+                add made x ram 8TiB --prealloc
+        refuses "cancel nothing" 'NoSuchRegion: no region "all" is being prepared' \
+                cancel made all
+        if command -v script >/dev/null; then
+                out=$(bar_of add made large ram 1GiB --prealloc)
+                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K' ]] &&
+                        verdict "a bar on a terminal" yes || verdict "a bar on a terminal" no
+        else
+                verdict "a bar on a terminal # SKIP there is no script(1)" yes
+        fi
+        ctl destroy made
+}
+
+# plugs NAME TEXT ARGUMENT...: what plug prints.
+plugs() {
+        prints "$1" plug hot "${@:3}" <<<"$2"
+}
+
+# A map that somebody else changes while DIMMs are plugged: each has a place and a name of its own.
+test_plug_race() {
+        local plugging=() i
+        for i in {1..8}; do
+                for _ in {1..3}; do ctl plug hot --size=1MiB --window=1TiB-2TiB; done \
+                        >>"$directory/plugged" 2>&1 &
+                plugging+=($!)
+        done
+        wait "${plugging[@]}"
+        [[ $(sort -u "$directory/plugged" | wc -l) == 24 &&
+                $(cut -d ' ' -f 2 "$directory/plugged" | sort -u | tail -1) == 0x100b8000000 ]] &&
+                verdict "plug at the same time" yes ||
+                verdict "plug at the same time" no "$(<"$directory/plugged")"
+        json "they are all there" 'sum(s["kind"] == "ram" for s in d["sections"]) == 24' \
+                flat hot memory
+}
+
+test_plug() {
+        local id
+        ctl create hot --accelerator=none
+        test_plug_race
+        ctl destroy hot
+        ctl create hot --accelerator=none
+        plugs "plug" "dimm0 0x100000000" --size=1GiB
+        plugs "plug another" "dimm1 0x140000000" --size=1MiB
+        plugs "plug aligned" "dimm2 0x180000000" --size=1MiB --align=1GiB
+        plugs "plug behind it" "dimm3 0x140100000" --size=1MiB --align=4KiB --dirty-log
+        json "with a dirty log" 'd["dirty-log"] and d["kind"] == "ram"' show hot dimm3
+        json "plug as JSON" 'd == {"name": "low", "address": "0x0", "size": "0x100000", \
+                "generation": 6}' plug hot --size=1MiB --window=0-1GiB --name=low
+        refuses "plug a name again" 'RegionExists: *"low"*' plug hot --size=1MiB --name=low
+        refuses "plug where nothing fits" "NoFreeRange: *largest place is 0x8000000-0xfffffff" \
+                plug hot --size=256MiB --window=0-0xfffffff
+        refuses "plug nothing" "plug: how much? --size=SIZE is missing" plug hot
+        refuses "plug size 0" "InvalidRange: *" plug hot --size=0
+        refuses "plug at odd places" "InvalidArgs: *0x3000 is not a power*" \
+                plug hot --size=1MiB --align=0x3000
+        refuses "half a window" 'window "4GiB" is not FIRST-LAST' plug hot --size=1MiB --window=4GiB
+        refuses "no window" 'window "2-1" ends before it begins' plug hot --size=1MiB --window=2-1
+        refuses "plug in no space" "NoSuchAddressSpace: *" plug hot --size=1MiB --space=dma
+        refuses "plug at another generation" "Conflict: *" \
+                plug hot --size=1MiB --expect-generation=3
+
+        # Parents have a place of their own, and show what fits into them.
+        ctl add hot bus container 1GiB system 0x8000000000
+        ctl add hot bridge container 256MiB bus 0x20000000
+        plugs "plug below" "dimm4 0x8020000000" --size=128MiB --parent=bridge
+        json "in its parent" 'd["parent"] == "bridge" and d["offset"] == "0x0"' show hot dimm4
+        plugs "fill it" "dimm5 0x8028000000" --size=128MiB --parent=bridge
+        refuses "it is full" "NoFreeRange: *" plug hot --size=1MiB --parent=bridge
+        refuses "it lies elsewhere" \
+                'region "bridge", at 0x8020000000-0x802fffffff, has no part in window 0x0-0x1' \
+                plug hot --size=1 --parent=bridge --window=0-1
+        ctl disable hot bus
+        refuses "nobody would see it" 'nothing that is placed in region "bus" would be seen' \
+                plug hot --size=1MiB --parent=bridge
+        ctl add hot loose container 1GiB
+        refuses "a parent that is placed nowhere" \
+                'region "loose" is not below "system", the root of the address space' \
+                plug hot --size=1MiB --parent=loose
+
+        id=$(ctl begin hot)
+        plugs "stage" "dimm6 0x148000000" --size=1MiB -T "$id"
+        plugs "stage another" "dimm7 0x150000000" --size=1MiB -T "$id"
+        refuses "others have changed it" "Conflict: *" commit hot "$id" --expect-generation=1
+        does "commit both" commit hot "$id" --expect-generation=12
+        json "both are there" 'd["mapped-at"] == [{"space": "memory", "address": "0x150000000"}]' \
+                show hot dimm7
+
+        plugs "plug memory that is made so" "made 0x8000000" --size=1MiB --window=0-1GiB --name=made \
+                --prealloc --dump
+        run --json=short export hot
+        [[ $out == *'"name":"made",'*'"prealloc":true,"dump":true'* ]] &&
+                verdict "so it is exported" yes || verdict "so it is exported" no
+        refuses "plug pages that there are none of" \
+                'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
+                plug hot --size=3MiB --name=x --hugepage-size=3MiB
+        refuses "plug from no node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
+                plug hot --size=1MiB --name=x --numa-node=1000
+        refuses "plug by no policy" 'InvalidArgs: memory of "x": numa-policy "near" *' \
+                plug hot --size=1MiB --name=x --numa-node=0 --numa-policy=near
+        if command -v script >/dev/null; then
+                out=$(bar_of plug hot --size=1GiB --name=large --prealloc)
+                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K'* ]] &&
+                        verdict "plug draws a bar" yes || verdict "plug draws a bar" no
+        else
+                verdict "plug draws a bar # SKIP there is no script(1)" yes
+        fi
+        does "unplug" unplug hot dimm0
+        refuses "unplug again" 'NoSuchRegion: *"dimm0"' unplug hot dimm0
+        plugs "its name and place are free" "dimm0 0x100000000" --size=1GiB
+        refuses "unplug a container" 'region "bus" is not plugged RAM: its kind is container' \
+                unplug hot bus
+        ctl add hot ram0 ram 1MiB
+        refuses "unplug what is not plugged" 'region "ram0" is not plugged RAM: it is placed *' \
+                unplug hot ram0
+        ctl alias hot shadow dimm1 0 4KiB
+        refuses "unplug what is in use" 'InUse: *"dimm1"*' unplug hot dimm1
+        refuses "unplug from nowhere" "NoSuchVM: *" unplug cold dimm0
+        does "destroy what is plugged" destroy hot
+}
+
+start_bus
+start_guestmapd
+test_host_memory
+test_plug
+finish
