@@ -104,7 +104,8 @@ sys.exit(not eval(sys.argv[2]))' "$out" "$2" 2>"$directory/err" && verdict "$1" 
 }
 
 # write_bus_configuration [POLICY]: of a bus that drops signals to a client with much unread, as
-# that which misses some wants it.
+# test_missed wants it.
+# shellcheck disable=SC2120 # test_direct gives a policy
 write_bus_configuration() {
         cat >"$directory/bus.conf" <<END
 <busconfig>

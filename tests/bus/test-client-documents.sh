@@ -3,6 +3,7 @@
 #
 # guestmapctl: maps as documents, its own and QEMU's.
 
+# shellcheck source=tests/bus/client.sh
 . "$(dirname "$0")/client.sh"
 
 # What is refused names the place, and leaves everything as it was.

@@ -3,6 +3,7 @@
 #
 # guestmapctl: slots, what memory holds, which of it is dirty, and much of it.
 
+# shellcheck source=tests/bus/client.sh
 . "$(dirname "$0")/client.sh"
 
 # A window in the middle of RAM: the first time its ends are remapped, and never again.

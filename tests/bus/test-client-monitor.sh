@@ -3,6 +3,7 @@
 #
 # guestmapctl: what has changed, and is changing.
 
+# shellcheck source=tests/bus/client.sh
 . "$(dirname "$0")/client.sh"
 
 # What the monitor begins the line of an event with, as a pattern of bash and of grep -E.

@@ -3,6 +3,7 @@
 #
 # guestmapctl: DIMMs that are plugged, and which of the host's memory they are.
 
+# shellcheck source=tests/bus/client.sh
 . "$(dirname "$0")/client.sh"
 
 # What it prints on a terminal while it waits, with the ends of lines that make it a bar.

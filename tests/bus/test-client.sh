@@ -3,6 +3,7 @@
 #
 # guestmapctl: its command line, and the verbs that are about one VM and its map.
 
+# shellcheck source=tests/bus/client.sh
 . "$(dirname "$0")/client.sh"
 
 test_command_line() {
