@@ -7,6 +7,7 @@
 
 #include "api/errors.h"
 #include "api/names.h"
+#include "client/dump.h"
 #include "client/layout.h"
 
 static int parse(const char *text, json_object **ret) {
@@ -18,29 +19,12 @@ static int parse(const char *text, json_object **ret) {
         return 0;
 }
 
-static int parse_fd(int fd, json_object **ret) {
-        *ret = json_object_from_fd(fd);
-        return *ret ? 0 : fail("cannot read the layout: %s", json_util_get_last_err());
-}
-
-/* A layout beyond what one message carries comes in a memfd. */
+/* A layout beyond what one message carries. */
 static int fetch_dump(Client *client, const char *vm_path, json_object **ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int fd, r;
+        int r;
 
         r = client_need_fds(client, "a layout of more than 8 MiB");
-        if (r < 0)
-                return r;
-        r = client_method(client, &reply, vm_path, GUESTMAP_INTERFACE_VM, "Dump", "sa{sv}",
-                          "layout", 0);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "h", &fd);
-        if (r < 0)
-                return client_cannot_read(r);
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return fail_errno(-errno, "cannot read the layout");
-        return parse_fd(fd, ret);
+        return r < 0 ? r : dump_fetch(client, vm_path, "layout", ret);
 }
 
 /* Not Dump at once: no descriptor comes through ssh. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/names.h"
+#include "client/dump.h"
 #include "client/view.h"
 
 void view_deinit(View *view) {
@@ -11,6 +12,7 @@ void view_deinit(View *view) {
                 sd_bus_message_unref(view->pages[i]);
         free(view->pages);
         free(view->sections);
+        json_object_put(view->dump);
         *view = (View){};
 }
 
@@ -83,6 +85,27 @@ static int view_fetch_pages(View *view, Client *client, const char *vm_path,
         return 0;
 }
 
+/* The address spaces of a VM are written at one generation, whatever happens meanwhile. */
+static int view_fetch_dump(View *view, Client *client, const char *vm_path, const char *space) {
+        json_object *spaces, *sections;
+        int r;
+
+        r = dump_fetch(client, vm_path, "flat", &view->dump);
+        if (r < 0)
+                return r;
+        spaces = json_get_object(view->dump, "address-spaces");
+        sections = json_get_list(spaces, space);
+        if (!sections)
+                return fail("address space \"%s\" has gone meanwhile", space);
+        view->generation = json_get_number(view->dump, "generation");
+        for (size_t i = 0; i < json_length(sections); i++) {
+                Section section = section_from_json(json_object_array_get_idx(sections, i));
+
+                view_add(view, &section);
+        }
+        return 0;
+}
+
 int view_fetch(View *ret, Client *client, const char *vm_path, const char *space) {
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -96,6 +119,9 @@ int view_fetch(View *ret, Client *client, const char *vm_path, const char *space
                 if (r != -EAGAIN)
                         return r;
         }
+        view_deinit(ret);
+        if (client_passes_fds(client))
+                return view_fetch_dump(ret, client, vm_path, space);
         return fail("address space \"%s\" changes faster than its %u-section pages can be read",
                     space, GUESTMAP_PAGE_MAX);
 }

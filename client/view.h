@@ -18,16 +18,18 @@ enum { VIEW_ATTEMPTS_MAX = 10 };
 
 struct View {
         uint64_t generation;
-        Section *sections; /* in address order; their text is the pages' */
+        Section *sections; /* in address order; their text is the pages', or the dump's */
         size_t n;
         size_t n_allocated;
         sd_bus_message **pages;
         size_t n_pages;
+        json_object *dump;
 };
 
 /*
- * Fetches all of it. A view of many pages on a map that never rests cannot be had this way; after a
- * few attempts that is said. *ret is to be deinitialized whatever comes.
+ * Fetches all of it, page by page. A view of many pages on a map that never rests cannot be had so:
+ * after a few attempts it is dumped, or where no descriptors pass it is said. *ret is to be
+ * deinitialized whatever comes.
  */
 int view_fetch(View *ret, Client *client, const char *vm_path, const char *space);
 /*
