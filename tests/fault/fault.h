@@ -32,3 +32,15 @@ struct FaultPage {
         atomic_long n;      /* calls of that kind until one fails; none when it is 0 */
         atomic_bool failed; /* it has */
 };
+
+static inline void fault_arm(FaultPage *page, int kind, long n) {
+        atomic_store(&page->failed, false);
+        atomic_store(&page->n, n);
+        atomic_store(&page->kind, kind);
+}
+
+/* Whether the fault came about; none comes any more. */
+static inline bool fault_disarm(FaultPage *page) {
+        atomic_store(&page->kind, -1);
+        return atomic_load(&page->failed);
+}

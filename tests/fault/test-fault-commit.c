@@ -10,36 +10,19 @@
  * that takes over from a killed one has all of the map, or ends in order, and the next one has it.
  */
 
-#include <dirent.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <systemd/sd-bus.h>
-
-#include "api/names.h"
 #include "api/private.h"
 #include "lib/util/cleanup.h"
-#include "tests/common/unit.h"
-#include "tests/fault/fault.h"
-
-#define VM_PATH GUESTMAP_PATH_VM "/test"
-#define MEMORY  VM_PATH "/space/memory"
-#define USEC    UINT64_C(20000000)
+#include "tests/fault/fault-scene.h"
 
 enum { FAULTS_MAX = 5000 };
 
 typedef struct Step Step;
-typedef struct World World;
 
 /* A call that changes the map, and the one that takes it back. */
 struct Step {
@@ -48,20 +31,6 @@ struct Step {
         const char *inverse;
         const char *needs; /* a file, where the machine can do it; NULL: any can */
 };
-
-struct World {
-        char directory[32];
-        char socket[64];
-        char home[64]; /* the VM's directory */
-        FaultPage *page;
-        int page_fd;
-        pid_t vmd;
-        sd_bus *bus;
-        unsigned descriptors; /* of the process when no step is under way */
-};
-
-static const char *vmd_program, *preload, *accelerator;
-static World world;
 
 static const Step steps[] = {
         {"ram over another",
@@ -100,122 +69,6 @@ static const Step steps[] = {
          "{\"remove-region\":{\"name\":\"new\"}}", .needs = "/sys/devices/system/node/node0"},
 };
 
-static const char layout[] =
-        "{\"guestmap\":1,\"regions\":["
-        "{\"name\":\"system\",\"kind\":\"container\",\"size\":\"2^64\"},"
-        "{\"name\":\"io\",\"kind\":\"container\",\"size\":65536},"
-        "{\"name\":\"ram\",\"kind\":\"ram\",\"size\":\"1MiB\",\"parent\":\"system\"},"
-        "{\"name\":\"dimm\",\"kind\":\"ram\",\"size\":\"2MiB\",\"parent\":\"system\","
-        "\"offset\":\"2GiB\"},"
-        "{\"name\":\"window\",\"kind\":\"mmio\",\"size\":16384,\"parent\":\"system\","
-        "\"offset\":\"640KiB\",\"priority\":1,\"enabled\":false,"
-        "\"ioeventfds\":[{\"offset\":0,\"length\":4}]}],"
-        "\"address-spaces\":[{\"name\":\"memory\",\"root\":\"system\"},"
-        "{\"name\":\"io\",\"root\":\"io\"}]}";
-
-static void arm(int kind, long n) {
-        atomic_store(&world.page->failed, false);
-        atomic_store(&world.page->n, n);
-        atomic_store(&world.page->kind, kind);
-}
-
-/* Whether the fault came about; none comes any more. */
-static bool disarm(void) {
-        atomic_store(&world.page->kind, -1);
-        return atomic_load(&world.page->failed);
-}
-
-static void start_vmd(void) {
-        char page[16];
-
-        (void)unlink(world.socket);
-        world.vmd = fork();
-        assert_true(world.vmd >= 0);
-        if (world.vmd > 0)
-                return;
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        snprintf(page, sizeof(page), "%d", dup(world.page_fd));
-        setenv(FAULT_FD, page, 1);
-        setenv("LD_PRELOAD", preload, 1);
-        execl(vmd_program, vmd_program, "--socket", world.socket, "--directory", world.home,
-              (char *)NULL);
-        _exit(127);
-}
-
-static bool vmd_ended(int *status) {
-        if (waitpid(world.vmd, status, WNOHANG) == 0)
-                return false;
-        world.vmd = 0;
-        return true;
-}
-
-static void step_time(void) {
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-}
-
-/* A connection; NULL when the process ended before there was one. */
-static sd_bus *connect_vmd(int *status) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        sd_bus *bus = NULL;
-        int fd;
-
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.socket);
-        for (int i = 0; i < 5000; i++) {
-                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-                assert_true(fd >= 0);
-                if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
-                        assert_true(sd_bus_new(&bus) >= 0);
-                        assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
-                        if (sd_bus_start(bus) >= 0)
-                                return bus;
-                        bus = sd_bus_close_unref(bus);
-                } else {
-                        close(fd);
-                }
-                if (vmd_ended(status))
-                        return NULL;
-                step_time();
-        }
-        fail_msg("nobody listens");
-        return NULL;
-}
-
-static int set_up_vm(void) {
-        return sd_bus_call_method(world.bus, NULL, GUESTMAP_PATH_PRIVATE,
-                                  GUESTMAP_INTERFACE_PRIVATE, "Setup", NULL, NULL, "ssua{sv}",
-                                  "test", "0123456789abcdef0123456789abcdef", UINT32_C(1000), 2,
-                                  "accelerator", "s", accelerator, "layout", "s", layout);
-}
-
-static bool has_file(const char *name) {
-        char path[128];
-
-        snprintf(path, sizeof(path), "%s/%s", world.home, name);
-        return access(path, F_OK) == 0;
-}
-
-static void empty_home(void) {
-        DIR *directory = opendir(world.home);
-        struct dirent *entry;
-
-        assert_non_null(directory);
-        while ((entry = readdir(directory)))
-                (void)unlinkat(dirfd(directory), entry->d_name, 0);
-        closedir(directory);
-}
-
-static void end_vmd(void) {
-        int status;
-
-        world.bus = sd_bus_close_unref(world.bus);
-        if (world.vmd == 0)
-                return;
-        kill(world.vmd, SIGTERM);
-        assert_int_equal(waitpid(world.vmd, &status, 0), world.vmd);
-        world.vmd = 0;
-        assert_true(WIFEXITED(status));
-}
-
 static void check_end(int status, int kind, long n) {
         if (WIFSIGNALED(status))
                 fail_msg("kind %d, call %ld: the process died of signal %d", kind, n,
@@ -223,59 +76,46 @@ static void check_end(int status, int kind, long n) {
 }
 
 /* From its start to its answer: *ret_failed whether there was an n-th call at all. */
-static void try_setup(int kind, long n, bool *ret_failed) {
+static void try_setup(FaultScene *scene, int kind, long n, bool *ret_failed) {
         int status, r;
 
-        arm(kind, n);
-        start_vmd();
-        world.bus = connect_vmd(&status);
-        if (!world.bus) {
+        fault_arm(scene->page, kind, n);
+        start_vmd(scene);
+        scene->bus = connect_vmd(scene, &status);
+        if (!scene->bus) {
                 check_end(status, kind, n);
-                *ret_failed = disarm();
+                *ret_failed = fault_disarm(scene->page);
                 return;
         }
-        r = set_up_vm();
-        *ret_failed = disarm();
+        r = set_up_vm(scene);
+        *ret_failed = fault_disarm(scene->page);
         if (r < 0 && !*ret_failed)
                 fail_msg("kind %d, %ld calls: setting up fails by itself", kind, n);
-        world.bus = sd_bus_close_unref(world.bus);
+        scene->bus = sd_bus_close_unref(scene->bus);
         /* Whoever could not be set up ends by itself. */
-        if (!vmd_ended(&status))
-                kill(world.vmd, SIGTERM);
-        if (world.vmd > 0) {
-                assert_int_equal(waitpid(world.vmd, &status, 0), world.vmd);
-                world.vmd = 0;
+        if (!vmd_ended(scene, &status))
+                kill(scene->vmd, SIGTERM);
+        if (scene->vmd > 0) {
+                assert_int_equal(waitpid(scene->vmd, &status, 0), scene->vmd);
+                scene->vmd = 0;
         }
         check_end(status, kind, n);
-        if (r < 0 && (has_file("journal") || has_file("journal.new")))
+        if (r < 0 && (has_file(scene, "journal") || has_file(scene, "journal.new")))
                 fail_msg("kind %d, call %ld: no VM, but a journal", kind, n);
-        empty_home();
+        empty_home(scene);
 }
 
 static void test_setup(void **state) {
+        FaultScene *scene = *state;
         for (int kind = 0; kind < FAULT_KINDS; kind++) {
                 bool failed = true;
                 long n;
 
                 for (n = 1; failed && n < FAULTS_MAX; n++)
-                        try_setup(kind, n, &failed);
+                        try_setup(scene, kind, n, &failed);
                 assert_false(failed);
                 print_message("# setup, kind %d: %ld faults\n", kind, n - 2);
         }
-}
-
-/* 0 or a negative errno, as the call went. */
-static int apply(const char *edits, char **ret_words) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(freep) char *document = NULL;
-        int r;
-
-        assert_true(asprintf(&document, "{\"guestmap\":1,\"edits\":[%s]}", edits) > 0);
-        r = sd_bus_call_method(world.bus, NULL, VM_PATH, GUESTMAP_INTERFACE_MAP, "Apply", &error,
-                               NULL, "sa{sv}", document, 0);
-        if (ret_words)
-                *ret_words = strdup(error.message ?: "");
-        return r < 0 ? r : 0;
 }
 
 static bool can_do(const Step *step) {
@@ -285,185 +125,70 @@ static bool can_do(const Step *step) {
         return false;
 }
 
-static void must_apply(const char *edits) {
-        char *words;
-
-        if (apply(edits, &words) < 0)
-                fail_msg("%s: %s", edits, words);
-        free(words);
-}
-
-static unsigned count_descriptors(void) {
-        char path[64];
-        unsigned n = 0;
-        DIR *directory;
-
-        snprintf(path, sizeof(path), "/proc/%d/fd", world.vmd);
-        directory = opendir(path);
-        assert_non_null(directory);
-        while (readdir(directory))
-                n++;
-        closedir(directory);
-        return n;
-}
-
-/* What is removed goes after a grace period. */
-static unsigned n_descriptors(unsigned expected) {
-        unsigned n = count_descriptors();
-
-        for (int i = 0; n != expected && i < 1000; i++) {
-                step_time();
-                n = count_descriptors();
-        }
-        return n;
-}
-
-static bool memory_is_mapped(void) {
-        _cleanup_(fclosep) FILE *file = NULL;
-        char path[64], line[512];
-
-        snprintf(path, sizeof(path), "/proc/%d/maps", world.vmd);
-        file = fopen(path, "re");
-        assert_non_null(file);
-        while (fgets(line, sizeof(line), file))
-                if (strstr(line, "/memfd:new "))
-                        return true;
-        return false;
-}
-
-/* Of region "new", which there is not. Large memory goes a while later. */
-static bool memory_is_left(void) {
-        for (int i = 0; i < 1000 && memory_is_mapped(); i++)
-                step_time();
-        return memory_is_mapped();
-}
-
-/* The number that stays for a while. */
-static unsigned settled_descriptors(void) {
-        unsigned n = count_descriptors();
-
-        for (int same = 0; same < 50; same++) {
-                step_time();
-                if (count_descriptors() != n)
-                        same = 0;
-                n = count_descriptors();
-        }
-        return n;
-}
-
-static void print_reply(FILE *out, const char *path, const char *interface, const char *member,
-                        const char *types) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-
-        if (sd_bus_call_method(world.bus, NULL, path, interface, member, &error, &reply, types, 0) <
-            0)
-                fail_msg("%s: %s", member, error.message);
-        assert_true(sd_bus_message_dump(reply, out, 0) >= 0);
-}
-
-/* All that a client can see of the map, but for the header fields of the messages. */
-static char *map_text(void) {
-        char *text = NULL, *line, *to;
-        size_t length;
-        FILE *out = open_memstream(&text, &length);
-
-        assert_non_null(out);
-        print_reply(out, VM_PATH, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}");
-        print_reply(out, VM_PATH, GUESTMAP_INTERFACE_VM, "GetSlots", NULL);
-        print_reply(out, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView", NULL);
-        fclose(out);
-        to = text;
-        for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-                if (strchr("! ", line[0]) && !strstr(line, "ReplyCookie")) {
-                        memmove(to, line, strlen(line) + 1);
-                        to += strlen(to);
-                        *to++ = '\n';
-                }
-        *to = '\0';
-        return text;
-}
-
-static uint64_t generation(void) {
-        uint64_t value;
-
-        assert_true(sd_bus_get_property_trivial(world.bus, NULL, VM_PATH, GUESTMAP_INTERFACE_VM,
-                                                "Generation", NULL, 't', &value) >= 0);
-        return value;
-}
-
-static void reconnect(void) {
-        int status;
-
-        world.bus = sd_bus_close_unref(world.bus);
-        world.bus = connect_vmd(&status);
-        if (!world.bus)
-                fail_msg("the process has ended: %d", status);
-}
-
 /* One step with a fault in it. Returns whether there was an n-th call. */
-static bool try_step(const Step *step, int kind, long n) {
-        _cleanup_(freep) char *before = map_text();
+static bool try_step(FaultScene *scene, const Step *step, int kind, long n) {
+        _cleanup_(freep) char *before = map_text(scene);
         _cleanup_(freep) char *after = NULL;
         _cleanup_(freep) char *words = NULL;
-        uint64_t was = generation(), is;
+        uint64_t was = generation(scene), is;
         bool failed;
         int r;
 
-        arm(kind, n);
-        r = apply(step->document, &words);
-        failed = disarm();
+        fault_arm(scene->page, kind, n);
+        r = apply(scene, step->document, &words);
+        failed = fault_disarm(scene->page);
         if (r < 0 && !failed)
                 fail_msg("%s: fails by itself: %s", step->name, words);
-        if (sd_bus_is_open(world.bus) <= 0)
-                reconnect();
+        if (sd_bus_is_open(scene->bus) <= 0)
+                reconnect(scene);
         else if (r < 0 && words[0] == '\0')
                 fail_msg("%s: kind %d, call %ld: fails without a word", step->name, kind, n);
-        is = generation();
-        after = map_text();
+        is = generation(scene);
+        after = map_text(scene);
         if (is == was) {
                 if (strcmp(before, after) != 0)
                         fail_msg("%s: kind %d, call %ld (%s): not as before\n%s\n%s", step->name,
                                  kind, n, words, before, after);
-                if (n_descriptors(world.descriptors) != world.descriptors)
+                if (n_descriptors(scene, scene->descriptors) != scene->descriptors)
                         fail_msg("%s: kind %d, call %ld (%s): %u descriptors, before %u",
-                                 step->name, kind, n, words, count_descriptors(),
-                                 world.descriptors);
-                if (memory_is_left())
+                                 step->name, kind, n, words, count_descriptors(scene),
+                                 scene->descriptors);
+                if (memory_is_left(scene))
                         fail_msg("%s: kind %d, call %ld (%s): its memory is left", step->name, kind,
                                  n, words);
         } else {
                 assert_int_equal(is, was + 1);
-                must_apply(step->inverse);
+                must_apply(scene, step->inverse);
         }
         return failed;
 }
 
-static void open_world(void) {
+static void open_world(FaultScene *scene) {
         int status;
 
-        start_vmd();
-        world.bus = connect_vmd(&status);
-        assert_non_null(world.bus);
-        assert_true(set_up_vm() >= 0);
-        world.descriptors = settled_descriptors();
+        start_vmd(scene);
+        scene->bus = connect_vmd(scene, &status);
+        assert_non_null(scene->bus);
+        assert_true(set_up_vm(scene) >= 0);
+        scene->descriptors = settled_descriptors(scene);
 }
 
 static void test_commit(void **state) {
-        open_world();
+        FaultScene *scene = *state;
+        open_world(scene);
         for (size_t i = 0; i < ELEMENTS_OF(steps); i++) {
                 long faults = 0;
 
                 if (!can_do(&steps[i]))
                         continue;
                 for (int kind = 0; kind < FAULT_KINDS; kind++)
-                        for (long n = 1; try_step(&steps[i], kind, n); n++)
+                        for (long n = 1; try_step(scene, &steps[i], kind, n); n++)
                                 faults++;
                 print_message("# %s: %ld faults\n", steps[i].name, faults);
                 assert_true(faults > 10);
         }
-        end_vmd();
-        empty_home();
+        end_vmd(scene);
+        empty_home(scene);
 }
 
 /* Frees the text. Says where they differ, which is a line among many. */
@@ -479,13 +204,13 @@ static void check_same(char *text, const char *before, int kind, long n) {
 }
 
 /* Whether the process has not made the VM again, and stays to say so. */
-static bool is_salvaged(void) {
+static bool is_salvaged(FaultScene *scene) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *state;
 
-        if (!world.bus || sd_bus_call_method(world.bus, NULL, GUESTMAP_PATH_PRIVATE,
-                                             GUESTMAP_INTERFACE_PRIVATE, "Describe", NULL, &reply,
-                                             NULL) < 0)
+        if (!scene->bus ||
+            sd_bus_call_method(scene->bus, NULL, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                               "Describe", NULL, &reply, NULL) < 0)
                 return false;
         assert_true(sd_bus_message_read(reply, "ssus", NULL, NULL, NULL, NULL) > 0);
         assert_true(sd_bus_message_read(reply, "s", &state) > 0);
@@ -493,99 +218,81 @@ static bool is_salvaged(void) {
 }
 
 /* It would try again after a second. */
-static void end_salvaged(void) {
+static void end_salvaged(FaultScene *scene) {
         int status;
 
-        world.bus = sd_bus_close_unref(world.bus);
-        kill(world.vmd, SIGTERM);
-        assert_int_equal(waitpid(world.vmd, &status, 0), world.vmd);
+        scene->bus = sd_bus_close_unref(scene->bus);
+        kill(scene->vmd, SIGTERM);
+        assert_int_equal(waitpid(scene->vmd, &status, 0), scene->vmd);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 75);
 }
 
 /* A killed process, and one after it with a fault. Returns whether there was an n-th call. */
-static bool try_recovery(int kind, long n, const char *before) {
+static bool try_recovery(FaultScene *scene, int kind, long n, const char *before) {
         bool failed, salvaged;
         int status = 0;
 
-        world.bus = sd_bus_close_unref(world.bus);
-        kill(world.vmd, SIGKILL);
-        assert_int_equal(waitpid(world.vmd, &status, 0), world.vmd);
-        arm(kind, n);
-        start_vmd();
-        world.bus = connect_vmd(&status);
-        failed = disarm();
-        salvaged = is_salvaged();
+        scene->bus = sd_bus_close_unref(scene->bus);
+        kill(scene->vmd, SIGKILL);
+        assert_int_equal(waitpid(scene->vmd, &status, 0), scene->vmd);
+        fault_arm(scene->page, kind, n);
+        start_vmd(scene);
+        scene->bus = connect_vmd(scene, &status);
+        failed = fault_disarm(scene->page);
+        salvaged = is_salvaged(scene);
         if (salvaged)
-                end_salvaged();
-        if (!world.bus) {
+                end_salvaged(scene);
+        if (!scene->bus) {
                 if (!salvaged)
                         check_end(status, kind, n);
                 if (!failed)
                         fail_msg("kind %d: recovery fails by itself, status 0x%x", kind, status);
-                start_vmd();
-                world.bus = connect_vmd(&status);
+                start_vmd(scene);
+                scene->bus = connect_vmd(scene, &status);
         }
-        if (!world.bus)
+        if (!scene->bus)
                 fail_msg("kind %d, call %ld: does not come back, status 0x%x", kind, n, status);
-        check_same(map_text(), before, kind, n);
+        check_same(map_text(scene), before, kind, n);
         return failed;
 }
 
 static void test_recovery(void **state) {
+        FaultScene *scene = *state;
         _cleanup_(freep) char *before = NULL;
 
-        open_world();
+        open_world(scene);
         for (size_t i = 0; i < ELEMENTS_OF(steps); i++) {
                 if (!can_do(&steps[i]))
                         continue;
-                must_apply(steps[i].document);
-                must_apply(steps[i].inverse);
+                must_apply(scene, steps[i].document);
+                must_apply(scene, steps[i].inverse);
         }
-        must_apply(steps[1].document);
-        before = map_text();
+        must_apply(scene, steps[1].document);
+        before = map_text(scene);
         for (int kind = 0; kind < FAULT_KINDS; kind++) {
                 long n = 1;
 
-                while (try_recovery(kind, n, before))
+                while (try_recovery(scene, kind, n, before))
                         n++;
                 print_message("# recovery, kind %d: %ld faults\n", kind, n - 1);
         }
-        end_vmd();
-        empty_home();
+        end_vmd(scene);
+        empty_home(scene);
 }
 
 int main(int argc, char **argv) {
+        static FaultScene scene;
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_setup),
-                cmocka_unit_test(test_commit),
-                cmocka_unit_test(test_recovery),
+                cmocka_unit_test_prestate(test_setup, &scene),
+                cmocka_unit_test_prestate(test_commit, &scene),
+                cmocka_unit_test_prestate(test_recovery, &scene),
         };
         int r;
 
-        if (argc != 3)
+        if (argc != 3 || !fault_scene_init(&scene, argv[1], argv[2]))
                 return EXIT_FAILURE;
-        vmd_program = argv[1];
-        preload = argv[2];
-        accelerator = access("/dev/kvm", R_OK | W_OK) == 0 ? "kvm" : "none";
-        world = (World){.directory = "/tmp/test-fault-XXXXXX"};
-        world.page_fd = memfd_create("faults", MFD_CLOEXEC);
-        if (!mkdtemp(world.directory) || world.page_fd < 0 ||
-            ftruncate(world.page_fd, sizeof(FaultPage)) < 0)
-                return EXIT_FAILURE;
-        snprintf(world.socket, sizeof(world.socket), "%s/socket", world.directory);
-        snprintf(world.home, sizeof(world.home), "%s/vm", world.directory);
-        if (mkdir(world.home, 0700) < 0)
-                return EXIT_FAILURE;
-        world.page =
-                mmap(NULL, sizeof(FaultPage), PROT_READ | PROT_WRITE, MAP_SHARED, world.page_fd, 0);
-        disarm();
         r = cmocka_run_group_tests(tests, NULL, NULL);
-        if (world.vmd > 0)
-                kill(world.vmd, SIGKILL);
-        empty_home();
-        (void)rmdir(world.home);
-        (void)unlink(world.socket);
-        (void)rmdir(world.directory);
+        fault_scene_deinit(&scene);
         return r;
 }

@@ -32,17 +32,6 @@ static FaultPage *page;
 static sd_bus *bus;
 static unsigned descriptors; /* of guestmapd, when there is no VM */
 
-static void arm(int kind, long n) {
-        atomic_store(&page->failed, false);
-        atomic_store(&page->n, n);
-        atomic_store(&page->kind, kind);
-}
-
-static bool disarm(void) {
-        atomic_store(&page->kind, -1);
-        return atomic_load(&page->failed);
-}
-
 static void wait_a_little(void) {
         nanosleep(&(struct timespec){.tv_nsec = STEP_NSEC}, NULL);
 }
@@ -148,9 +137,9 @@ static bool try_create(int kind, long n) {
         bool failed;
         int r;
 
-        arm(kind, n);
+        fault_arm(page, kind, n);
         r = call("CreateVM", "sa{sv}", &error, "vm", 1, "accelerator", "s", "none");
-        failed = disarm();
+        failed = fault_disarm(page);
         check_alive(kind, n);
         if (r < 0 && !failed)
                 fail_msg("CreateVM fails by itself: %s", error.message);
@@ -166,9 +155,9 @@ static bool try_destroy(int kind, long n) {
         bool failed;
 
         assert_true(call("CreateVM", "sa{sv}", NULL, "vm", 1, "accelerator", "s", "none") >= 0);
-        arm(kind, n);
+        fault_arm(page, kind, n);
         (void)call("DestroyVM", "sa{sv}", NULL, "vm", 0);
-        failed = disarm();
+        failed = fault_disarm(page);
         check_alive(kind, n);
         if (destroy(kind, n) < 0)
                 fail_msg("kind %d, call %ld: it cannot be destroyed", kind, n);
@@ -225,7 +214,7 @@ int main(int argc, char **argv) {
         if (fd < 0 || ftruncate(fd, sizeof(FaultPage)) < 0)
                 return EXIT_FAILURE;
         page = mmap(NULL, sizeof(FaultPage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        disarm();
+        fault_disarm(page);
         if (!world_open(&world, "dbus-daemon", argv[1], "--user") || !start_daemon(fd, argv[2]))
                 return EXIT_FAILURE;
         bus = world_connect(&world);
