@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "tests/common/unit.h"
 #include "tests/kvm/processor.h"
 
 enum { PAGE_TABLES = 0x80000, GIVE_UP_MSEC = 20000 };
@@ -125,6 +124,12 @@ static VCPURegisters read_all(Processor *processor) {
         if (vcpu_read(processor->vcpu, &registers, &processor->detail) != 0)
                 fail_msg("%s", processor->detail.text);
         return registers;
+}
+
+void assert_end(VCPUEnd end, VCPUState state, const char *reason, uint64_t address) {
+        assert_string_equal(end.reason.text, reason);
+        assert_int_equal(end.state, state);
+        assert_int_equal(end.address, address);
 }
 
 uint64_t processor_get(Processor *processor, const char *name) {

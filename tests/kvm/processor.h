@@ -11,12 +11,15 @@
 #include "lib/kvm/slots.h"
 #include "lib/kvm/vcpu.h"
 #include "tests/common/memory.h"
+#include "tests/common/unit.h"
 
 #define KIB UINT64_C(0x400)
 #define MIB UINT64_C(0x100000)
 
 typedef struct NotedTrap NotedTrap;
 typedef struct Processor Processor;
+
+enum { AT = 0x1000 }; /* where programs lie */
 
 enum {
         PROCESSOR_TRAPS_MAX = 64,
@@ -56,10 +59,12 @@ void processor_new_vcpu(Processor *processor, uint32_t index);
 /* Puts the vCPU into a mode, and the program where it begins: at `rip`, with segments from 0. */
 void processor_load(Processor *processor, VCPUMode mode, uint64_t rip, const uint8_t *program,
                     size_t size);
+#define LOAD(processor, mode, program) processor_load(processor, mode, AT, program, sizeof(program))
 /* The state of the vCPU once its run has ended. */
 VCPUEnd processor_await(Processor *processor);
 /* Starts, awaits. */
 VCPUEnd processor_run(Processor *processor, uint32_t steps);
+void assert_end(VCPUEnd end, VCPUState state, const char *reason, uint64_t address);
 
 uint64_t processor_get(Processor *processor, const char *name);
 void processor_set(Processor *processor, const char *name, uint64_t value);
@@ -67,3 +72,16 @@ uint64_t processor_exits(Processor *processor, const char *word);
 
 /* Ends the program, as skipped and saying why, where there is no KVM. */
 void processor_need_kvm(void);
+
+#define PROCESSOR_TEST(function)                                                                   \
+        cmocka_unit_test_setup_teardown(function, processor_setup, processor_teardown)
+
+/* main() of a program with these tests. */
+#define PROCESSOR_TESTS(...)                                                                       \
+        int main(void) {                                                                           \
+                const struct CMUnitTest tests_[] = {__VA_ARGS__};                                  \
+                                                                                                   \
+                processor_need_kvm();                                                              \
+                return cmocka_run_group_tests(tests_, NULL, NULL);                                 \
+        }                                                                                          \
+        struct processor_tests_semicolon_

@@ -14,7 +14,7 @@
 
 typedef struct World World;
 
-enum { AT = 0x1000, NIC = 0x10000000, UART = 0x3f8 };
+enum { NIC = 0x10000000, UART = 0x3f8 };
 
 struct World {
         Processor *processor; /* first: processor_setup() and processor_teardown() */
@@ -316,19 +316,6 @@ static void test_coalesced_overlap(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                TEST(test_rules),
-                TEST(test_lengths),
-                TEST(test_ports),
-                TEST(test_any_length),
-                TEST(test_match),
-                TEST(test_hidden),
-                TEST(test_coalesced),
-                TEST(test_coalesced_commit),
-                TEST(test_coalesced_overlap),
-        };
-
-        processor_need_kvm();
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+PROCESSOR_TESTS(TEST(test_rules), TEST(test_lengths), TEST(test_ports), TEST(test_any_length),
+                TEST(test_match), TEST(test_hidden), TEST(test_coalesced),
+                TEST(test_coalesced_commit), TEST(test_coalesced_overlap));

@@ -16,7 +16,7 @@
 
 typedef struct World World;
 
-enum { AT = 0x1000, PAGE = 4096, DIMM_PAGES = 512, WORDS = DIMM_PAGES / 64 };
+enum { PAGE = 4096, DIMM_PAGES = 512, WORDS = DIMM_PAGES / 64 };
 
 #define DIMM UINT64_C(0x10000000)
 
@@ -286,12 +286,5 @@ static void test_while_it_runs(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                TEST(test_exactly), TEST(test_slots_change), TEST(test_moved_and_toggled),
-                TEST(test_toggle),  TEST(test_forgetful),    TEST(test_while_it_runs),
-        };
-
-        processor_need_kvm();
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+PROCESSOR_TESTS(TEST(test_exactly), TEST(test_slots_change), TEST(test_moved_and_toggled),
+                TEST(test_toggle), TEST(test_forgetful), TEST(test_while_it_runs));

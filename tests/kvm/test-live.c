@@ -270,17 +270,5 @@ static void test_refused(void **state) {
         assert_int_equal(run_gate_pauses(&processor->gate).count, 100);
 }
 
-#define TEST(function)                                                                             \
-        cmocka_unit_test_setup_teardown(function, processor_setup, processor_teardown)
-
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                TEST(test_held),
-                TEST(test_not_held),
-                TEST(test_nobody_paused),
-                TEST(test_refused),
-        };
-
-        processor_need_kvm();
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+PROCESSOR_TESTS(PROCESSOR_TEST(test_held), PROCESSOR_TEST(test_not_held),
+                PROCESSOR_TEST(test_nobody_paused), PROCESSOR_TEST(test_refused));

@@ -34,7 +34,6 @@ typedef struct Command Command;
 typedef struct Life Life;
 
 enum {
-        AT = 0x1000,
         ROUTINES = AT + 32, /* of four bytes: reads of 1, 2, 4 and 8 bytes, then writes */
         STACK = 0x8000,
         N_DONE = 0x9000, /* how many accesses the guest has made, 32 bits */

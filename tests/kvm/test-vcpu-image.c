@@ -6,17 +6,13 @@
 
 #include <string.h>
 
-#include "tests/common/unit.h"
 #include "tests/kvm/processor.h"
 
 enum {
-        AT = 0x1000,
         COUNT = 0x90000,
         SECRET = 0x90010, /* 16 bytes, for an SSE register */
         COPY = 0x90020,   /* what it has */
 };
-
-#define LOAD(processor, mode, program) processor_load(processor, mode, AT, program, sizeof(program))
 
 /* Counts for ever, tells each time, and writes what it has in a register. */
 static const uint8_t counting[] = {
@@ -166,14 +162,6 @@ static void test_refused(void **state) {
         processor_await(processor);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, processor_setup, processor_teardown)
-
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                TEST(steps),   TEST(stopped), TEST(halted), TEST(within_an_instruction),
-                TEST(refused),
-        };
-
-        processor_need_kvm();
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+PROCESSOR_TESTS(PROCESSOR_TEST(test_steps), PROCESSOR_TEST(test_stopped),
+                PROCESSOR_TEST(test_halted), PROCESSOR_TEST(test_within_an_instruction),
+                PROCESSOR_TEST(test_refused));
