@@ -1,104 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Transactions: staged edits are invisible, checked against each other, and conflict when others
- * have set what they set. */
+/* Transactions: staged edits are invisible, checked against each other, and what fails leaves. */
 
 #include <string.h>
 
-#include "lib/memory/map-error.h"
-#include "lib/memory/transaction.h"
-#include "tests/common/scene.h"
 #include "tests/common/trace.h"
-#include "tests/common/unit.h"
-
-static int setup(void **state) {
-        Map *map = scene_new();
-
-        must_edit(map, add_region(REGION_CONTAINER, "bus", 0x10000, "system", 0x10000, 0));
-        must_edit(map, add_region(REGION_RAM, "ram", 0x1000, "system", 0, 0));
-        must_edit(map, add_region(REGION_MMIO, "device", 0x100, "bus", 0x100, 0));
-        must_commit(map);
-        *state = map;
-        return 0;
-}
-
-static int teardown(void **state) {
-        map_free(*state);
-        return 0;
-}
-
-static Transaction *begin(Map *map) {
-        Transaction *transaction = NULL;
-
-        assert_int_equal(transaction_new(&transaction, map), 0);
-        return transaction;
-}
-
-static char *copy_string(const char *string) {
-        return string ? strdup(string) : NULL;
-}
-
-/* Stages an edit made of literals. What was not taken over is given up. */
-static int stage(Transaction *transaction, Edit edit, Detail *detail) {
-        int r;
-
-        edit.name = copy_string(edit.name);
-        edit.parent = copy_string(edit.parent);
-        edit.target = copy_string(edit.target);
-        ioeventfd_ref(edit.ioeventfd);
-        r = transaction_stage(transaction, &edit, detail);
-        assert_int_equal(r == 0, !edit.name);
-        edit_deinit(&edit);
-        return r;
-}
-
-static void must_stage(Transaction *transaction, Edit edit) {
-        Detail detail = {};
-
-        if (stage(transaction, edit, &detail) != 0)
-                fail_msg("stage \"%s\": %s", edit.name, detail.text);
-}
-
-static int commit(Transaction *transaction, Detail *detail) {
-        _cleanup_(commit_freep) Commit *commit = NULL;
-        int r;
-
-        r = transaction_prepare(transaction, &commit, detail);
-        if (r == 0)
-                r = commit_apply(commit, detail);
-        map_check_in(transaction->map);
-        return r;
-}
-
-static void must_commit_transaction(Transaction *transaction) {
-        Detail detail = {};
-
-        if (commit(transaction, &detail) != 0)
-                fail_msg("commit: %s", detail.text);
-        assert_int_equal(transaction->n_edits, 0);
-}
-
-static void conflicts(Transaction *transaction, const char *word) {
-        Map *map = transaction->map;
-        char *before = scene_text(map), *after;
-        size_t n = transaction->n_edits;
-        Detail detail = {};
-
-        assert_int_equal(commit(transaction, &detail), MAP_E_CONFLICT);
-        if (!strstr(detail.text, word))
-                fail_msg("\"%s\" is not in: %s", word, detail.text);
-        after = scene_text(map);
-        assert_string_equal(after, before);
-        assert_int_equal(transaction->n_edits, n);
-        assert_null(map->checked_out);
-        free(before);
-        free(after);
-}
+#include "tests/unit/transaction-scene.h"
 
 static void test_staged_is_invisible(void **state) {
         Map *map = *state;
         char *before = scene_text(map), *after;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
 
         must_stage(t, add_region(REGION_CONTAINER, "window", 0x1000, "bus", 0x1000, 0));
         must_stage(t, add_region(REGION_RAM, "dimm", 0x1000, "window", 0, 0));
@@ -119,7 +31,7 @@ static void test_staged_is_invisible(void **state) {
 static void test_commits(void **state) {
         Map *map = *state;
         uint64_t generation = map->generation;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
 
         assert_int_equal(t->base_generation, generation);
         must_stage(t, add_region(REGION_RAM, "dimm", 0x1000, "bus", 0x1000, 0));
@@ -135,7 +47,7 @@ static void test_commits(void **state) {
 
 static void test_refused_edit_is_not_staged(void **state) {
         Map *map = *state;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
         Detail detail = {};
 
         must_stage(t, remove_region("device"));
@@ -152,7 +64,7 @@ static void test_refused_edit_is_not_staged(void **state) {
 
 static void test_two_take_turns(void **state) {
         Map *map = *state;
-        Transaction *a = begin(map), *b = begin(map);
+        Transaction *a = begin_transaction(map), *b = begin_transaction(map);
 
         must_stage(a, add_region(REGION_RAM, "x", 0x10, "bus", 0, 0));
         must_stage(b, add_region(REGION_MMIO, "y", 0x10, "bus", 0x10, 0));
@@ -170,7 +82,7 @@ static void test_two_take_turns(void **state) {
 
 static void test_unstage(void **state) {
         Map *map = *state;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
 
         must_stage(t, disable("ram"));
         must_stage(t, disable("device"));
@@ -185,7 +97,7 @@ static void test_unstage(void **state) {
 static void test_preview(void **state) {
         Map *map = *state;
         char *before = scene_text(map), *after;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
         Commit *preview = NULL;
 
         must_stage(t, disable("ram"));
@@ -209,7 +121,7 @@ static void test_preview(void **state) {
 static void test_net_nil(void **state) {
         Map *map = *state;
         uint64_t generation = map->generation;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
         Trace trace = {.listener = {.ops = &trace_ops}, .name = "t"};
         TraceText out;
 
@@ -232,223 +144,17 @@ static void test_net_nil(void **state) {
 static void test_empty_transaction(void **state) {
         Map *map = *state;
         uint64_t generation = map->generation;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
 
         must_commit_transaction(t);
         assert_int_equal(map->generation, generation);
         transaction_free(t);
 }
 
-/* Conflicts */
-
-static void test_conflict_an_edit_fails(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-
-        must_stage(t, disable("ram"));
-        must_stage(t, add_region(REGION_RAM, "x", 0x10, "bus", 0, 0));
-        map_check_in(map);
-        must_edit_commit(map, add_region(REGION_MMIO, "x", 0x10, "bus", 0, 0));
-        conflicts(t, "edit 2: ");
-        /* It stays open, and holds again when the other is gone: but it was set meanwhile. */
-        must_edit_commit(map, remove_region("x"));
-        conflicts(t, "edit 2: ");
-        transaction_unstage(t, 1);
-        must_commit_transaction(t);
-        transaction_free(t);
-}
-
-static void test_conflict_removed_under_it(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-
-        must_stage(t, set_size("device", 0x10));
-        map_check_in(map);
-        must_edit_commit(map, remove_region("device"));
-        conflicts(t, "edit 1: ");
-        transaction_free(t);
-}
-
-static void test_conflict_in_use(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-
-        must_stage(t, remove_region("device"));
-        map_check_in(map);
-        must_edit_commit(map, add_region(REGION_RAM, "x", 0x10, "device", 0, 0));
-        conflicts(t, "edit 1: ");
-        must_edit_commit(map, remove_region("x"));
-        must_commit_transaction(t);
-        transaction_free(t);
-}
-
-static Edit offset_of_device(void) {
-        return set_offset("device", 0x200);
-}
-
-static Edit size_of_device(void) {
-        return set_size("device", 0x80);
-}
-
-static Edit priority_of_device(void) {
-        return set_priority("device", 3);
-}
-
-static Edit device_off(void) {
-        return disable("device");
-}
-
-static Edit device_read_only(void) {
-        return set_flags("device", REGION_READONLY, REGION_READONLY);
-}
-
-static Edit move_device(void) {
-        return move_region("device", "system", 0x4000, 0);
-}
-
-static Edit place_device_again(void) {
-        return move_region("device", "bus", 0x100, 0);
-}
-
-/* What the one sets, the other has set: same property, or placement. */
-static void test_what_conflicts_with_what(void **state) {
-        static Edit (*const edits[])(void) = {offset_of_device,   size_of_device,
-                                              priority_of_device, device_off,
-                                              device_read_only,   move_device};
-        static const bool conflict[6][6] = {
-                /* offset  size   prio   off    ro     move */
-                {true, false, false, false, false, true},  /* offset */
-                {false, true, false, false, false, false}, /* size */
-                {false, false, true, false, false, true},  /* priority */
-                {false, false, false, true, false, false}, /* off */
-                {false, false, false, false, true, false}, /* read-only */
-                {true, false, true, false, false, true},   /* move */
-        };
-
-        for (size_t i = 0; i < 6; i++)
-                for (size_t j = 0; j < 6; j++) {
-                        Map *map;
-                        Transaction *t;
-
-                        setup((void **)&map);
-                        t = begin(map);
-                        must_stage(t, edits[i]());
-                        map_check_in(map);
-                        must_edit_commit(map, edits[j]());
-                        if (conflict[i][j])
-                                conflicts(t, "edit 1: region \"device\"");
-                        else
-                                must_commit_transaction(t);
-                        transaction_free(t);
-                        map_free(map);
-                }
-}
-
-static void test_replacing_is_placement(void **state) {
-        Map *map = *state;
-        Transaction *t;
-
-        must_edit_commit(map, add_region(REGION_RAM, "x", 0x10, "bus", 0, 0));
-        t = begin(map);
-        must_stage(t, move_device());
-        map_check_in(map);
-        must_edit_commit(map, place_device_again());
-        conflicts(t, "\"device\"");
-        transaction_free(t);
-}
-
-static void test_no_conflict(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-
-        must_stage(t, move_device());
-        map_check_in(map);
-        /* Others, and what came to nothing. */
-        must_edit_commit(map, disable("ram"));
-        must_edit_commit(map, add_region(REGION_RAM, "x", 0x10, "bus", 0, 0));
-        must_edit(map, move_device());
-        must_edit(map, set_offset("device", 0x5000));
-        map_rollback(map, 0);
-        must_commit_transaction(t);
-        assert_int_equal(must_find(map, "device")->state.offset, 0x4000);
-        transaction_free(t);
-}
-
-/* What was set before it began is no concern of it. */
-/* What others do again and again to one region is one note, and no conflict for another. */
-static void test_no_conflict_however_often(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map), *other = begin(map);
-        Commit *commit = NULL;
-
-        must_stage(t, add_region(REGION_MMIO, "mine", 0x10, "system", 0x500000, 0));
-        must_stage(other, disable("device"));
-        for (int i = 0; i < 70 * 1000; i++) {
-                map_check_in(map);
-                must_edit_commit(map, i % 2 ? enable("device") : disable("device"));
-        }
-        assert_int_equal(transaction_prepare(other, &commit, NULL), MAP_E_CONFLICT);
-        assert_int_equal(transaction_prepare(t, &commit, NULL), 0);
-        assert_int_equal(commit_apply(commit, NULL), 0);
-        commit_free(commit);
-        transaction_free(other);
-        transaction_free(t);
-}
-
-/* Begun, previewed, given up: nothing of it is left checked out. */
-static void test_nothing_left_of_an_empty_one(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-        Commit *commit = NULL;
-
-        assert_int_equal(transaction_prepare(t, &commit, NULL), 0);
-        commit_free(commit);
-        transaction_free(t);
-        assert_null(map->checked_out);
-}
-
-static void test_base_generation(void **state) {
-        Map *map = *state;
-        Transaction *t;
-
-        must_edit_commit(map, move_region("device", "bus", 0x300, 0));
-        t = begin(map);
-        must_stage(t, set_offset("device", 0x400));
-        must_commit_transaction(t);
-        transaction_free(t);
-}
-
-static void test_one_commits_under_the_other(void **state) {
-        Map *map = *state;
-        Transaction *a = begin(map), *b = begin(map);
-
-        must_stage(a, set_size("device", 0x10));
-        must_stage(b, set_size("device", 0x20));
-        must_commit_transaction(a);
-        conflicts(b, "edit 1: region \"device\"");
-        transaction_free(a);
-        transaction_free(b);
-}
-
-static void test_names_the_edit(void **state) {
-        Map *map = *state;
-        Transaction *t = begin(map);
-
-        must_stage(t, disable("ram"));
-        must_stage(t, set_size("bus", 0x8000));
-        must_stage(t, set_size("device", 0x10));
-        map_check_in(map);
-        must_edit_commit(map, set_size("device", 0x20));
-        conflicts(t, "edit 3: ");
-        transaction_free(t);
-}
-
-/* Failures */
-
 static void test_a_listener_refuses(void **state) {
         Map *map = *state;
         char *before = scene_text(map), *after;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
         Trace trace = {.listener = {.ops = &trace_ops}, .name = "t"};
         TraceText out;
         Detail detail = {};
@@ -458,9 +164,9 @@ static void test_a_listener_refuses(void **state) {
         assert_int_equal(listener_register(&trace.listener, map, NULL), 0);
         must_stage(t, disable("ram"));
         trace.refuse_prepare = true;
-        assert_int_equal(commit(t, &detail), MAP_E_NO_SLOTS);
+        assert_int_equal(commit_transaction(t, &detail), MAP_E_NO_SLOTS);
         trace.fail_apply = true;
-        assert_int_equal(commit(t, &detail), MAP_E_KVM);
+        assert_int_equal(commit_transaction(t, &detail), MAP_E_KVM);
         after = scene_text(map);
         assert_string_equal(after, before);
         assert_int_equal(t->n_edits, 1);
@@ -480,7 +186,7 @@ static void test_limit_of_edits(void **state) {
 
         limits.edits = 2;
         assert_int_equal(map_new(&map, &limits), 0);
-        t = begin(map);
+        t = begin_transaction(map);
         must_stage(t, add_region(REGION_RAM, "a", 1, NULL, 0, 0));
         must_stage(t, add_region(REGION_RAM, "b", 1, NULL, 0, 0));
         assert_int_equal(stage(t, add_region(REGION_RAM, "c", 1, NULL, 0, 0), &detail),
@@ -494,7 +200,7 @@ static void test_limit_of_edits(void **state) {
 static void test_all_verbs(void **state) {
         _cleanup_(ioeventfd_unrefp) IOEventFD *ioeventfd = must_ioeventfd(0, 4, false, 0);
         Map *map = *state;
-        Transaction *t = begin(map);
+        Transaction *t = begin_transaction(map);
 
         must_stage(t, add_ioeventfd("device", ioeventfd));
         must_stage(t, add_coalesced("device", 0x40, 0x10));
@@ -517,15 +223,9 @@ static void test_all_verbs(void **state) {
         transaction_free(t);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-UNIT_TESTS(TEST(test_staged_is_invisible), TEST(test_commits),
-           TEST(test_refused_edit_is_not_staged), TEST(test_two_take_turns), TEST(test_unstage),
-           TEST(test_preview), TEST(test_net_nil), TEST(test_empty_transaction),
-           TEST(test_conflict_an_edit_fails), TEST(test_conflict_removed_under_it),
-           TEST(test_conflict_in_use), cmocka_unit_test(test_what_conflicts_with_what),
-           TEST(test_replacing_is_placement), TEST(test_no_conflict),
-           TEST(test_no_conflict_however_often), TEST(test_nothing_left_of_an_empty_one),
-           TEST(test_base_generation), TEST(test_one_commits_under_the_other),
-           TEST(test_names_the_edit), TEST(test_a_listener_refuses),
-           cmocka_unit_test(test_limit_of_edits), TEST(test_all_verbs));
+UNIT_TESTS(TRANSACTION_TEST(test_staged_is_invisible), TRANSACTION_TEST(test_commits),
+           TRANSACTION_TEST(test_refused_edit_is_not_staged), TRANSACTION_TEST(test_two_take_turns),
+           TRANSACTION_TEST(test_unstage), TRANSACTION_TEST(test_preview),
+           TRANSACTION_TEST(test_net_nil), TRANSACTION_TEST(test_empty_transaction),
+           TRANSACTION_TEST(test_a_listener_refuses), TRANSACTION_TEST(test_limit_of_edits),
+           TRANSACTION_TEST(test_all_verbs));
