@@ -15,7 +15,7 @@ int forward_scene_setup(void **state) {
 
         scene = (ForwardScene){};
         *state = &scene;
-        if (!forward_open_world(&scene.world))
+        if (!forward_open_world(&scene.world, "--system"))
                 return -1;
         scene.client = world_connect(&scene.world);
         return scene.client ? 0 : -1;

@@ -168,7 +168,7 @@ int recovery_scene_setup(void **state) {
 
         scene = (RecoveryScene){};
         *state = &scene;
-        if (!forward_open_world(&scene.world) || !make_door(&scene))
+        if (!forward_open_world(&scene.world, "--system") || !make_door(&scene))
                 return -1;
         scene.world.option = scene.option;
         world_stop_daemon(&scene.world, SIGTERM);

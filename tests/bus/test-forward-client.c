@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,8 +26,8 @@ void forward_take_arguments(int argc, char *argv[]) {
         exit(0);
 }
 
-bool forward_open_world(World *world) {
-        return world_open(world, bus_kind, program, "--system");
+bool forward_open_world(World *world, const char *mode) {
+        return world_open(world, bus_kind, program, mode);
 }
 
 sd_bus_message *must_call(sd_bus *bus, const char *path, const char *interface, const char *member,
@@ -87,6 +88,22 @@ char *must_get_text(sd_bus *bus, const char *vm, const char *property) {
         reply = must_call(bus, vm, PROPERTIES, "Get", "ss", GUESTMAP_INTERFACE_VM, property);
         assert_true(sd_bus_message_read(reply, "v", "s", &text) > 0);
         return strdup(text);
+}
+
+sd_bus *must_open_connection(sd_bus *bus, const char *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        sd_bus *own;
+        int fd;
+
+        reply = must_call(bus, vm, GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", 0);
+        assert_true(sd_bus_message_read(reply, "h", &fd) > 0);
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        assert_true(fd >= 0);
+        assert_true(sd_bus_new(&own) >= 0);
+        assert_true(sd_bus_set_fd(own, fd, fd) >= 0);
+        assert_true(sd_bus_set_bus_client(own, 1) >= 0);
+        assert_true(sd_bus_start(own) >= 0);
+        return own;
 }
 
 void must_process(sd_bus *bus) {

@@ -19,7 +19,7 @@
 /* Skips all, and ends the program, where there is no such bus. */
 void forward_take_arguments(int argc, char *argv[]);
 /* world_open() with what the arguments were. */
-bool forward_open_world(World *world);
+bool forward_open_world(World *world, const char *mode);
 
 #define FORWARD_TESTS(...)                                                                         \
         int main(int argc, char *argv[]) {                                                         \
@@ -42,6 +42,9 @@ void must_destroy(sd_bus *bus, const char *name);
 uint64_t must_get_generation(sd_bus *bus, const char *vm);
 /* A property of a VM that is a string; the caller frees. */
 char *must_get_text(sd_bus *bus, const char *vm, const char *property);
+
+/* A connection of the client's own to a VM's process. */
+sd_bus *must_open_connection(sd_bus *bus, const char *vm);
 
 /* Handles one message that has come, or waits for one. */
 void must_process(sd_bus *bus);

@@ -4,27 +4,11 @@
  * A client's own connection to its VM's process: test-forward-connections KIND GUESTMAPD
  */
 
-#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 
 #include "api/names.h"
 #include "tests/bus/forward-scene.h"
-
-static sd_bus *open_connection(ForwardScene *scene, const char *vm) {
-        sd_bus *own;
-        int fd;
-
-        call(scene, vm, GUESTMAP_INTERFACE_VM, "OpenConnection", "a{sv}", 0);
-        assert_true(sd_bus_message_read(scene->reply, "h", &fd) > 0);
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        assert_true(fd >= 0);
-        assert_true(sd_bus_new(&own) >= 0);
-        assert_true(sd_bus_set_fd(own, fd, fd) >= 0);
-        assert_true(sd_bus_set_bus_client(own, 1) >= 0);
-        assert_true(sd_bus_start(own) >= 0);
-        return own;
-}
 
 static bool has_transactions(ForwardScene *scene) {
         call(scene, VM1, GUESTMAP_INTERFACE_VM, "ListTransactions", NULL);
@@ -39,7 +23,7 @@ static void test_connections_of_ones_own(void **state) {
         uint64_t generation;
 
         must_create(scene->client, "vm1");
-        own = open_connection(scene, VM1);
+        own = must_open_connection(scene->client, VM1);
         scene->client = own;
         generation = add_region(scene, VM1, "a", "mmio", 0x1000, 0);
         call(scene, VM1, GUESTMAP_INTERFACE_VM, "Begin", "ta{sv}", UINT64_C(0), 0);
@@ -56,7 +40,7 @@ static void test_connections_of_ones_own(void **state) {
         for (unsigned tries = 0; tries < 1000 && has_transactions(scene); tries++)
                 nanosleep(&(struct timespec){.tv_nsec = 5000000L}, NULL);
         assert_false(has_transactions(scene));
-        own = open_connection(scene, VM1);
+        own = must_open_connection(scene->client, VM1);
         must_destroy(scene->client, "vm1");
         assert_true(sd_bus_call_method(own, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM,
                                        "GetSlots", NULL, NULL, NULL) < 0);
@@ -72,7 +56,7 @@ static void test_destroyed_by_ones_own_connection(void **state) {
         must_create(scene->client, "vm1");
         expect_signal(scene->client, GUESTMAP_PATH, "VMNew");
         expect_signal(scene->client, GUESTMAP_PATH, "InterfacesAdded");
-        own = open_connection(scene, VM1);
+        own = must_open_connection(scene->client, VM1);
         assert_true(sd_bus_call_method(own, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM, "Destroy",
                                        NULL, NULL, "a{sv}", 0) >= 0);
         sd_bus_close_unref(own);

@@ -77,6 +77,7 @@ static void test_names(void **state) {
 
 static void test_manager_refuses(void **state) {
         ForwardScene *scene = *state;
+
         must_create(scene->client, "vm1");
 #define REFUSED(token, ...)                                                                        \
         refused(scene, token, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",     \

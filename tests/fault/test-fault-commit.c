@@ -107,6 +107,7 @@ static void try_setup(FaultScene *scene, int kind, long n, bool *ret_failed) {
 
 static void test_setup(void **state) {
         FaultScene *scene = *state;
+
         for (int kind = 0; kind < FAULT_KINDS; kind++) {
                 bool failed = true;
                 long n;
@@ -175,6 +176,7 @@ static void open_world(FaultScene *scene) {
 
 static void test_commit(void **state) {
         FaultScene *scene = *state;
+
         open_world(scene);
         for (size_t i = 0; i < ELEMENTS_OF(steps); i++) {
                 long faults = 0;
