@@ -122,6 +122,20 @@ test_a_user_is_allowed_one_thing_with_one_vm() {
         not reads_memory as_nobody one
 }
 
+# guestmapd(8)'s, for the group "operators" and VM "demo".
+test_the_rule_of_the_page() {
+        groupadd operators
+        usermod --append --groups operators games
+        create demo
+        not modifies as_games demo
+        printed guestmapd.8.scd 'polkit.addRule(function(action, subject) {' >>$rules
+        restart_polkit
+        modifies as_games demo
+        not modifies as_nobody demo
+        not modifies as_games two
+        destroy demo
+}
+
 test_what_is_taken_away_is_gone_at_once() {
         modifies as_games one
         remove_rules
@@ -190,9 +204,8 @@ test_without_polkit_guestmapd_runs_as_root() {
         systemctl reload dbus.service
         complains 'guestmapd(8), WITHOUT POLKIT' create one
         eventually not has_units one
-        cp -r /usr/share/doc/guestmap/without-polkit/* /etc/systemd/system
-        systemctl daemon-reload
-        systemctl restart guestmapd.service
+        printed guestmapd.8.scd '# cp -r /usr/share/doc/guestmap/without-polkit/* /etc/systemd/system' |
+                enter
         create one
         add_region one ram
         [ "$(stat -c '%U %a' /run/guestmap/one)" = 'root 600' ]

@@ -54,6 +54,11 @@ test_the_session_of_the_readme() {
                 end_cases'
 }
 
+# What is to be done once by hand, where no package does it.
+test_the_last_steps_of_the_readme() {
+        bash -uc '. ./session.sh; readme_block README.md installed' | sed 's/^sudo /# /' | enter
+}
+
 # In the sandbox, with a thread of its own and the signal that kicks it.
 test_a_guest_runs() {
         [ "$accelerator" = kvm ] || return 0
@@ -235,8 +240,22 @@ test_who_did_what_is_in_the_journal() {
                 org.guestmap1.Map RemoveRegion 'sa{sv}' audited 0
         eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=RemoveRegion GUESTMAP_RESULT=called \
                 _COMM=guestmap-vmd
-        journalctl --catalog --lines 1 GUESTMAP_VM=one GUESTMAP_MEMBER=AddRegion |
-                grep -q 'A client, :1'
+}
+
+# guestmapd(8)'s, of user 1000 and VM "web".
+test_what_one_user_did_to_one_vm() {
+        getent passwd 1000 || useradd --uid 1000 somebody
+        create web
+        add_region web ram
+        not runuser -u "$(id -nu 1000)" -- busctl call org.guestmap1 /org/guestmap1/vm/web \
+                org.guestmap1.Map EnableRegion 'sba{sv}' ram false 0
+        destroy web
+        eventually logged GUESTMAP_VM=web GUESTMAP_CALLER_UID=1000
+        printed guestmapd.8.scd '# journalctl --catalog GUESTMAP_VM=web GUESTMAP_CALLER_UID=1000' |
+                enter >/tmp/entries
+        [ "$(grep -c 'guestmapd\[' /tmp/entries)" = 1 ]
+        grep -q 'VM "web".* EnableRegion' /tmp/entries
+        grep -q 'A client, :1' /tmp/entries
 }
 
 # unit_says NAME LINE...: what the service of that VM has from now on instead
@@ -350,6 +369,24 @@ test_a_limit_of_memory_ends_with_its_vm() {
 # has_limit TEXT: a quota and its value
 has_limit() {
         busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Limits | grep -qF "$1"
+}
+
+# guestmapd.conf(5)'s, under the name that it has there.
+test_the_drop_in_of_the_page() {
+        title='# /etc/guestmap/guestmapd.conf.d/50-small.conf'
+        mkdir -p /etc/guestmap/guestmapd.conf.d
+        printed guestmapd.conf.5.scd "$title" >"${title#\# }"
+        systemctl reload guestmapd.service
+        has_limit '"VMsPerUser" 16 '
+        has_limit '"RAMBytesPerUser" 34359738368 '
+        has_limit '"RAMBytes" 8589934592 '
+        create one
+        memory_max_is 9663676416
+        destroy one
+        rm -r /etc/guestmap/guestmapd.conf.d
+        systemctl reload guestmapd.service
+        has_limit '"VMsPerUser" 2048 '
+        not logged --grep 50-small.conf
 }
 
 test_drop_ins_of_run_count_unless_those_of_etc_hide_them() {

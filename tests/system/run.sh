@@ -44,6 +44,7 @@ mkdir -p "$tree/etc/systemd/system" "$tree/etc/systemd/user" "$tree/opt/system-t
 ln -s "$unit" "$tree/etc/systemd/system/dbus.service"
 ln -s "/usr/lib/systemd/user/$bus.service" "$tree/etc/systemd/user/dbus.service"
 cp "$source"/tests/system/*.sh "$source/tests/check/session.sh" "$source/README.md" \
+        "$source"/man/*.scd \
         "$build/tests/bus/test-kill" "$tree/opt/system-test"
 echo "$kills" >"$tree/opt/system-test/kills"
 [ "$script" != memory.sh ] || take_huge_pages

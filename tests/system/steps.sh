@@ -100,6 +100,18 @@ logged() {
         journalctl --quiet --lines 1 --output cat "$@" | grep -q .
 }
 
+# printed PAGE LINE: the code of a man page that begins with that line
+printed() {
+        bash -c '. ./session.sh; man_code "$@"' bash "$@"
+}
+
+# enter: the commands on standard input, each behind a "# "
+enter() {
+        sed 's/^# //' >/tmp/commands
+        [ -s /tmp/commands ]
+        sh -eux /tmp/commands
+}
+
 as_nobody() {
         runuser -u nobody -- "$@"
 }
