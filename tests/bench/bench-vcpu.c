@@ -23,7 +23,7 @@
 #include "tests/bench/bench.h"
 #include "tests/kvm/processor.h"
 
-enum { AT = 0x1000, REGISTERS = 0x200000, HOLE = 0x40000000 };
+enum { REGISTERS = 0x200000, HOLE = 0x40000000 };
 
 /* A vCPU as any program may have one. */
 typedef struct Bare {
