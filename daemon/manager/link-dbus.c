@@ -10,10 +10,10 @@
  */
 struct Link {
         VM *vm;
-        sd_bus *bus;
+        sd_bus *bus; /* NULL: freed, but for its memory */
         sd_event_source *ready;
         sd_event_source *time;
-        bool *freed; /* set when it is freed, while its messages are handled */
+        bool is_busy; /* its messages are handled: whoever does that has its memory, too */
         LinkSignal signal;
         LinkClosed closed;
         struct cds_list_head calls; /* LinkCall.siblings, oldest first */
@@ -93,16 +93,15 @@ static void link_wait(Link *link) {
 
 /* Some messages at a time: others have messages, too. */
 static int link_process(Link *link) {
-        bool freed = false;
         int r = 1;
 
-        link->freed = &freed;
-        for (unsigned i = 0; i < BATCH && r > 0 && !freed; i++)
+        link->is_busy = true;
+        for (unsigned i = 0; i < BATCH && r > 0 && link->bus; i++)
                 r = sd_bus_process(link->bus, NULL);
-        if (freed)
-                return 0;
-        link->freed = NULL;
-        if (r < 0)
+        link->is_busy = false;
+        if (!link->bus)
+                free(link);
+        else if (r < 0)
                 link_lost(link);
         else
                 link_wait(link);
@@ -165,13 +164,12 @@ int link_new(Link **ret, VM *vm, int fd, LinkSignal signal, LinkClosed closed) {
 Link *link_free(Link *link) {
         if (!link)
                 return NULL;
-        if (link->freed)
-                *link->freed = true;
         sd_event_source_disable_unref(link->ready);
         sd_event_source_disable_unref(link->time);
         finish_all(link);
-        sd_bus_close_unref(link->bus);
-        free(link);
+        link->bus = sd_bus_close_unref(link->bus);
+        if (!link->is_busy)
+                free(link);
         return NULL;
 }
 
