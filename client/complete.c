@@ -38,7 +38,7 @@ static const Argument arguments_known[] = {
                             "dirty"},
         {"FORMAT", .words = "openmetrics prometheus"},
         {"--hugepage-size", .words = "2MiB 1GiB"},
-        {"--numa-policy", .words = "bind preferred"},
+        {"--numa-policy", .words = "bind preferred interleave"},
         {"FILE", .shell = "files"},
         {"DIR", .shell = "files"},
         {"TREE", .shell = "files"},

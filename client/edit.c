@@ -95,34 +95,33 @@ static int append_flags(const Client *client, sd_bus_message *message) {
         return 0;
 }
 
-static int append_number_option(const Client *client, sd_bus_message *message, Option option) {
-        const char *name = option_info[option].name, *given = client->options[option];
+static int append_hugepage_size(const Client *client, sd_bus_message *message) {
+        const char *name = option_info[OPTION_HUGEPAGE_SIZE].name;
+        const char *given = client->options[OPTION_HUGEPAGE_SIZE];
         uint64_t size;
-        uint32_t number;
         int r;
 
         if (!given)
                 return 0;
-        r = option == OPTION_NUMA_NODE ? client_u32(given, name, &number)
-                                       : client_size(given, name, &size);
+        r = client_size(given, name, &size);
         if (r < 0)
                 return r;
-        r = option == OPTION_NUMA_NODE ? sd_bus_message_append(message, "{sv}", name, "u", number)
-                                       : sd_bus_message_append(message, "{sv}", name, "t", size);
+        r = sd_bus_message_append(message, "{sv}", name, "t", size);
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
 /* How memory is made. */
 static int append_memory(const Client *client, sd_bus_message *message) {
+        const char *nodes = client->options[OPTION_NUMA_NODE];
         const char *policy = client->options[OPTION_NUMA_POLICY];
         int r;
 
-        r = append_number_option(client, message, OPTION_HUGEPAGE_SIZE);
-        if (r == 0)
-                r = append_number_option(client, message, OPTION_NUMA_NODE);
+        r = append_hugepage_size(client, message);
         if (r < 0)
                 return r;
-        if (policy)
+        if (nodes)
+                r = sd_bus_message_append(message, "{sv}", "numa-nodes", "s", nodes);
+        if (r >= 0 && policy)
                 r = sd_bus_message_append(message, "{sv}", "numa-policy", "s", policy);
         if (r >= 0 && client_given(client, OPTION_PREALLOC))
                 r = sd_bus_message_append(message, "{sv}", "prealloc", "b", true);

@@ -44,7 +44,7 @@ struct Entry {
         uint64_t data;
         HandlerSpec handler;
         const char *backing;
-        const char *numa_policy;
+        NUMAChoice numa;
         json_object *properties;
         json_object *ioeventfds;
         json_object *coalesced;

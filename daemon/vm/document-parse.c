@@ -36,8 +36,9 @@ typedef struct Verb Verb;
         FIELD("backing", WORD, backing, 0), FIELD("fd-offset", NUMBER, edit.fd_offset, 0),         \
                 FIELD("hugepage-size", NUMBER, edit.memory.huge_page, 0),                          \
                 FIELD("prealloc", BOOL, edit.memory.prealloc, 0),                                  \
-                FIELD("numa-node", U32, edit.memory.node, PROPERTY_NODE),                          \
-                FIELD("numa-policy", WORD, numa_policy, 0),                                        \
+                FIELD("numa-node", U32, numa.node, PROPERTY_NODE),                                 \
+                FIELD("numa-nodes", WORD, numa.nodes, 0),                                          \
+                FIELD("numa-policy", WORD, numa.policy, 0),                                        \
                 FIELD("dump", BOOL, edit.memory.dump, 0)
 
 #define PROPERTY_FIELDS                                                                            \

@@ -58,8 +58,8 @@ static int settle_memory(Entry *entry, const JSONPath *path, Detail *detail) {
         Detail why = {};
         int r;
 
-        r = backing_spec_set_policy(&edit->memory, edit->mask & PROPERTY_NODE, entry->numa_policy,
-                                    edit->name, &why);
+        entry->numa.has_node = edit->mask & PROPERTY_NODE;
+        r = numa_choose(&edit->memory.numa, &entry->numa, edit->name, &why);
         if (r > 0)
                 return json_path_error(path, VM_E_INVALID_DOCUMENT, detail, "%s", why.text);
         if (!region_kind_has_backing(edit->kind) && !backing_spec_is_usual(&edit->memory))

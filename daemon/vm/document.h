@@ -20,7 +20,7 @@
  *   romd (true)                        of kind romd: direct-read mode
  *   backing ("fd"), fd-offset (0)      of memory that the caller passes in
  *   hugepage-size, prealloc (false),   of memory: how it is made (backing-spec.h)
- *   numa-node, numa-policy ("bind"),
+ *   numa-node or numa-nodes, numa-policy ("bind"),
  *   dump (false)
  *   ioeventfds                         [{offset, length, match (false), data (0)}, …]
  *   coalesced                          [{offset, size}, …]

@@ -20,6 +20,18 @@ void json_region_flags(JSONWriter *writer, uint32_t which, uint32_t flags) {
         }
 }
 
+static void json_numa(JSONWriter *writer, const NUMA *numa) {
+        if (numa_is_one(numa->nodes)) {
+                json_key(writer, "numa-node");
+                json_number(writer, (uint64_t)__builtin_ctzll(numa->nodes));
+        } else {
+                json_key(writer, "numa-nodes");
+                json_string(writer, numa_nodes_list(numa->nodes).text);
+        }
+        json_key(writer, "numa-policy");
+        json_string(writer, numa_policy_to_string(numa->policy));
+}
+
 void json_region_memory(JSONWriter *writer, const BackingSpec *spec) {
         if (spec->huge_page != 0) {
                 json_key(writer, "hugepage-size");
@@ -29,12 +41,8 @@ void json_region_memory(JSONWriter *writer, const BackingSpec *spec) {
                 json_key(writer, "prealloc");
                 json_boolean(writer, true);
         }
-        if (spec->policy != NUMA_ANYWHERE) {
-                json_key(writer, "numa-node");
-                json_number(writer, spec->node);
-                json_key(writer, "numa-policy");
-                json_string(writer, numa_policy_to_string(spec->policy));
-        }
+        if (spec->numa.policy != NUMA_ANYWHERE)
+                json_numa(writer, &spec->numa);
         if (spec->dump) {
                 json_key(writer, "dump");
                 json_boolean(writer, true);

@@ -10,7 +10,7 @@
 
 /* Of the flags in `which`, those that have a word: true or false as in `flags`. */
 void json_region_flags(JSONWriter *writer, uint32_t which, uint32_t flags);
-/* hugepage-size, prealloc, numa-node, numa-policy, dump, if they are not the usual ones. */
+/* hugepage-size, prealloc, numa-node or -nodes, numa-policy, dump, where they are not as usual. */
 void json_region_memory(JSONWriter *writer, const BackingSpec *spec);
 /* offset, length; match, data if they are not the usual ones. */
 void json_region_ioeventfd(JSONWriter *writer, const IOEventFD *ioeventfd);

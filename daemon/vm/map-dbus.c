@@ -28,8 +28,7 @@ struct Request {
         uint32_t has_fd;
         uint64_t fd_offset;
         uint32_t has_fd_offset;
-        const char *numa_policy; /* borrowed from the message; NULL: none */
-        uint32_t has_numa_node;
+        NUMAChoice numa;
 };
 
 struct Verb {
@@ -114,8 +113,9 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
                 {"fd-offset", 't', &request->fd_offset, 0, &request->has_fd_offset, 1},
                 {"hugepage-size", 't', &edit->memory.huge_page},
                 {"prealloc", 'b', &edit->memory.prealloc},
-                {"numa-node", 'u', &edit->memory.node, 0, &request->has_numa_node, 1},
-                {"numa-policy", 's', &request->numa_policy},
+                {"numa-node", 'u', &request->numa.node, 0, &request->numa.has_node, 1},
+                {"numa-nodes", 's', &request->numa.nodes},
+                {"numa-policy", 's', &request->numa.policy},
                 {"dump", 'b', &edit->memory.dump},
                 OPTION_EXPECT(request),
         };
@@ -136,8 +136,7 @@ static int read_add_region(sd_bus_message *m, Request *request, Detail *detail) 
                                   "region \"%.128s\": option \"fd-offset\" needs option \"fd\"",
                                   edit->name);
         if (r == 0)
-                r = backing_spec_set_policy(&edit->memory, request->has_numa_node,
-                                            request->numa_policy, edit->name, detail);
+                r = numa_choose(&edit->memory.numa, &request->numa, edit->name, detail);
         return r;
 }
 

@@ -143,7 +143,7 @@ static int backing_use_file(Backing *backing, const char *name, uint64_t page, D
         if (r < 0)
                 r = none_to_be_had(r, backing, name, detail);
         else
-                r = backing_spec_bind(&backing->spec, name, backing->host, backing->mapped, detail);
+                r = numa_bind(&backing->spec.numa, name, backing->host, backing->mapped, detail);
         if (r == 0)
                 return 0;
         if (backing->host)

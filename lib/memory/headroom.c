@@ -57,38 +57,49 @@ int headroom_check_huge(const Headroom *headroom, Detail *detail) {
                           headroom->name, needed, page_size_words(page).text, free);
 }
 
-static int check_huge_on_node(const Headroom *headroom, Detail *detail) {
-        uint64_t needed = headroom->bytes / headroom->page, free;
-        uint32_t node = headroom->spec->node;
+static int count_huge_on_node(const Headroom *headroom, unsigned node, uint64_t *count) {
+        uint64_t free;
         char path[128];
+        int r;
 
         snprintf(path, sizeof(path),
-                 "/sys/devices/system/node/node%" PRIu32 "/hugepages/hugepages-%" PRIu64
-                 "kB/free_hugepages",
+                 "/sys/devices/system/node/node%u/hugepages/hugepages-%" PRIu64 "kB/free_hugepages",
                  node, headroom->page / 1024);
-        if (read_number(headroom->root, path, &free) < 0 || free >= needed)
+        r = read_number(headroom->root, path, &free);
+        if (r == 0)
+                *count += free;
+        return r;
+}
+
+static int check_huge_on_nodes(const Headroom *headroom, Detail *detail) {
+        uint64_t nodes = headroom->spec->numa.nodes, needed = headroom->bytes / headroom->page;
+        uint64_t free = 0;
+
+        for (unsigned node = 0; node <= NUMA_NODE_MAX; node++)
+                if (nodes >> node & 1 && count_huge_on_node(headroom, node, &free) < 0)
+                        return 0;
+        if (free >= needed)
                 return 0;
         return detail_set(detail, MAP_E_NO_MEMORY,
                           "memory of \"%s\": needs %" PRIu64 " huge pages of %s, %" PRIu64
-                          " are free on NUMA node %" PRIu32 " (nr_hugepages)",
-                          headroom->name, needed, page_size_words(headroom->page).text, free, node);
+                          " are free on NUMA %s (nr_hugepages)",
+                          headroom->name, needed, page_size_words(headroom->page).text, free,
+                          numa_nodes_words(nodes).text);
 }
 
 /* Nodes */
 
-/* What a node has and what it could give, in bytes. */
-static int read_node(const char *root, uint32_t node, uint64_t *total, uint64_t *available) {
+/* Adds what a node has and what it could give, in bytes: nothing if there is none. */
+static void read_node(const char *root, unsigned node, uint64_t *total, uint64_t *available) {
         static const char *const parts[] = {"MemFree", "Active(file)", "Inactive(file)",
                                             "SReclaimable"};
         _cleanup_(fclosep) FILE *file = NULL;
         char path[64], line[128], key[64];
         uint64_t kib;
 
-        snprintf(path, sizeof(path), "/sys/devices/system/node/node%" PRIu32 "/meminfo", node);
+        snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo", node);
         file = open_file(root, path);
-        if (!file)
-                return -ENOENT;
-        while (fgets(line, sizeof(line), file)) {
+        while (file && fgets(line, sizeof(line), file)) {
                 if (sscanf(line, "Node %*u %63[^:]: %" SCNu64, key, &kib) != 2)
                         continue;
                 if (strcmp(key, "MemTotal") == 0)
@@ -97,29 +108,26 @@ static int read_node(const char *root, uint32_t node, uint64_t *total, uint64_t 
                         if (strcmp(key, parts[i]) == 0)
                                 *available += kib * 1024;
         }
-        return 0;
 }
 
 static int check_nodes(const Headroom *headroom, Detail *detail) {
-        bool bound = headroom->spec->policy == NUMA_BIND;
-        uint32_t first = bound ? headroom->spec->node : 0;
-        uint32_t last = bound ? headroom->spec->node : NUMA_NODE_MAX;
+        bool bound = headroom->spec->numa.policy == NUMA_BIND;
+        uint64_t nodes = bound ? headroom->spec->numa.nodes : UINT64_MAX;
         uint64_t total = 0, available = 0, kept;
-        char who[32] = "the host";
+        char who[160] = "the host has";
 
-        /* Numbers have gaps on few machines only, behind which there is more, not less. */
-        for (uint32_t node = first; node <= last; node++)
-                if (read_node(headroom->root, node, &total, &available) < 0)
-                        break;
+        for (unsigned node = 0; node <= NUMA_NODE_MAX; node++)
+                if (nodes >> node & 1)
+                        read_node(headroom->root, node, &total, &available);
         kept = total / KEPT_SHARE;
         available = available > kept ? available - kept : 0;
         if (total == 0 || headroom->bytes <= available)
                 return 0;
         if (bound)
-                snprintf(who, sizeof(who), "NUMA node %" PRIu32, first);
+                snprintf(who, sizeof(who), "NUMA %s %s", numa_nodes_words(nodes).text,
+                         numa_is_one(nodes) ? "has" : "have");
         return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": needs 0x%" PRIx64 " bytes, %s has 0x%" PRIx64
-                          " available",
+                          "memory of \"%s\": needs 0x%" PRIx64 " bytes, %s 0x%" PRIx64 " available",
                           headroom->name, headroom->bytes, who, available);
 }
 
@@ -191,8 +199,9 @@ int headroom_check(const Headroom *headroom, Detail *detail) {
         int r;
 
         if (headroom->page > (uint64_t)sysconf(_SC_PAGESIZE))
-                return headroom->spec->policy == NUMA_BIND ? check_huge_on_node(headroom, detail)
-                                                           : 0;
+                return headroom->spec->numa.policy == NUMA_BIND
+                               ? check_huge_on_nodes(headroom, detail)
+                               : 0;
         r = check_cgroups(headroom, detail);
         return r != 0 ? r : check_nodes(headroom, detail);
 }

@@ -31,7 +31,7 @@ struct Headroom {
 
 /*
  * Pages of the usual size: those that the cgroups of this process let it have, and that the host,
- * or the node that they are bound to, has free or can free. Huge pages: on a bound node; others are
+ * or the nodes that they are bound to, has free or can free. Huge pages: on bound nodes; others are
  * reserved. MAP_E_NO_MEMORY.
  */
 int headroom_check(const Headroom *headroom, Detail *detail);

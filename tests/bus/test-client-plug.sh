@@ -18,12 +18,20 @@ test_host_memory() {
         run --json=short export made
         [[ $out == *'"numa-node":0,"numa-policy":"preferred","dump":true'* ]] &&
                 verdict "it is exported" yes || verdict "it is exported" no
+        does "from one after the other" add made pages ram 1MiB --numa-node=0-0 \
+                --numa-policy=interleave
+        run --json=short export made
+        [[ $out == *'"numa-node":0,"numa-policy":"interleave"'* ]] &&
+                verdict "that is exported" yes || verdict "that is exported" no
         does "all of it at once" add made all ram 1MiB --prealloc
         refuses "no such pages" 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
                 add made x ram 3MiB --hugepage-size=3MiB
-        refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
-                add made x ram 1MiB --numa-node=1000
-        refuses "a node that is none" 'numa-node "near"*' add made x ram 1MiB --numa-node=near
+        refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \
+                add made x ram 1MiB --numa-node=63
+        refuses "a node that is none" 'InvalidArgs: memory of "x": numa-nodes "near" *' \
+                add made x ram 1MiB --numa-node=near
+        refuses "one node of several" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \
+                add made x ram 1MiB --numa-node=0,63 --numa-policy=interleave
         refuses "memory of a device" 'InvalidKind: region "x"*' add made x mmio 1 --prealloc
         refuses "more than there is" 'NoMemory: memory of "x": needs 0x80000000000 bytes*' \
                 add made x ram 8TiB --prealloc
@@ -121,8 +129,8 @@ test_plug() {
         refuses "plug pages that there are none of" \
                 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
                 plug hot --size=3MiB --name=x --hugepage-size=3MiB
-        refuses "plug from no node" 'InvalidArgs: memory of "x": there is no NUMA node 1000' \
-                plug hot --size=1MiB --name=x --numa-node=1000
+        refuses "plug from no node" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \
+                plug hot --size=1MiB --name=x --numa-node=63
         refuses "plug by no policy" 'InvalidArgs: memory of "x": numa-policy "near" *' \
                 plug hot --size=1MiB --name=x --numa-node=0 --numa-policy=near
         if command -v script >/dev/null; then

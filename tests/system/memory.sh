@@ -67,9 +67,11 @@ test_of_a_node() {
         fi
         add bound 8MiB --numa-node=0
         add preferred 8MiB --numa-node=0 --numa-policy=preferred
+        add striped 8MiB --numa-node=0 --numa-policy=interleave
         grep -q ' bind:0 .*memfd:bound' "/proc/$(unit one MainPID)/numa_maps"
         grep -q ' prefer.*:0 .*memfd:preferred' "/proc/$(unit one MainPID)/numa_maps"
-        refused 'there is no NUMA node 1000' x 8MiB --numa-node=1000
+        grep -q ' interleave:0 .*memfd:striped' "/proc/$(unit one MainPID)/numa_maps"
+        refused 'there is no NUMA node 63' x 8MiB --numa-node=63
 }
 
 # run.sh has put two aside if it could.

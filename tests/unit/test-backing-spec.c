@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * How memory is made: huge pages, nodes, core dumps, and what is said where it cannot be
+ * How memory is made: huge pages, core dumps, and what is said where it cannot be
  */
 
 #include <errno.h>
@@ -101,39 +101,9 @@ static void read_mapping(const char *file, const void *host, const char *begins,
         fail_msg("%s has no such mapping", file);
 }
 
-static void assert_policy(NUMAPolicy policy, const char *words) {
-        const BackingSpec spec = {.policy = policy};
-        _cleanup_(backing_unrefp) Backing *backing = NULL;
-        char line[1024];
+static void test_bound_huge_pages(void **state) {
+        const BackingSpec bound = {.numa = {NUMA_BIND, 1}, .huge_page = HUGE_2M};
 
-        if (access("/sys/devices/system/node/node0", F_OK) < 0 ||
-            access("/proc/self/numa_maps", F_OK) < 0) {
-                print_message("# the kernel knows no nodes\n");
-                skip();
-        }
-        backing = must_make(1 << 20, &spec);
-        *(char *)backing->host = 1;
-        read_mapping("/proc/self/numa_maps", backing->host, "", line);
-        assert_non_null(strstr(line, words));
-}
-
-static void test_bind(void **state) {
-        assert_policy(NUMA_BIND, " bind:0 ");
-}
-
-static void test_preferred(void **state) {
-        assert_policy(NUMA_PREFERRED, " prefer:0 ");
-}
-
-static void test_nodes(void **state) {
-        const BackingSpec none = {.policy = NUMA_BIND, .node = NUMA_NODE_MAX};
-        const BackingSpec beyond = {.policy = NUMA_PREFERRED, .node = UINT32_MAX};
-        const BackingSpec bound = {.policy = NUMA_BIND, .huge_page = HUGE_2M};
-
-        assert_refused(4096, &none, MAP_E_INVALID_ARGUMENT,
-                       "memory of \"dimm0\": there is no NUMA node 1023");
-        assert_refused(4096, &beyond, MAP_E_INVALID_ARGUMENT,
-                       "memory of \"dimm0\": there is no NUMA node 4294967295");
         if (huge_pages_number(HUGE_2M, "nr_hugepages") < 0 ||
             access("/sys/devices/system/node/node0", F_OK) < 0)
                 skip();
@@ -154,30 +124,6 @@ static void assert_dumped(bool dump) {
 static void test_dump(void **state) {
         assert_dumped(false);
         assert_dumped(true);
-}
-
-static void assert_set(BackingSpec *spec, bool node_given, const char *policy, const char *words) {
-        Detail detail = {};
-
-        assert_int_equal(backing_spec_set_policy(spec, node_given, policy, "dimm0", &detail),
-                         words ? MAP_E_INVALID_ARGUMENT : 0);
-        assert_string_equal(detail.text, words ?: "");
-}
-
-static void test_policies(void **state) {
-        BackingSpec spec = {};
-
-        assert_set(&spec, false, NULL, NULL);
-        assert_true(backing_spec_is_usual(&spec));
-        assert_set(&spec, true, NULL, NULL);
-        assert_int_equal(spec.policy, NUMA_BIND);
-        assert_set(&spec, true, "preferred", NULL);
-        assert_int_equal(spec.policy, NUMA_PREFERRED);
-        assert_false(backing_spec_is_usual(&spec));
-        assert_set(&spec, true, "",
-                   "memory of \"dimm0\": numa-policy \"\" is neither bind nor "
-                   "preferred");
-        assert_set(&spec, false, "bind", "memory of \"dimm0\": a numa-policy needs a numa-node");
 }
 
 static void test_words(void **state) {
@@ -207,7 +153,6 @@ static void test_passed(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_2m), cmocka_unit_test(test_1g), cmocka_unit_test(test_sizes),
-           cmocka_unit_test(test_bind), cmocka_unit_test(test_preferred),
-           cmocka_unit_test(test_nodes), cmocka_unit_test(test_dump),
-           cmocka_unit_test(test_policies), cmocka_unit_test(test_words),
+           cmocka_unit_test(test_bound_huge_pages), cmocka_unit_test(test_dump),
+           cmocka_unit_test(test_words),
            cmocka_unit_test(test_passed));

@@ -190,7 +190,7 @@ long __wrap_syscall(long number, ...) {
 
 /* Whoever cannot use a file has no part of it, and may be given another. */
 static void test_file_that_cannot_be_bound(void **state) {
-        const BackingSpec spec = {.policy = NUMA_BIND};
+        const BackingSpec spec = {.numa = {NUMA_BIND, 1}};
         _cleanup_(backing_unrefp) Backing *backing = NULL;
         _cleanup_(backing_unrefp) Backing *file = must_backing(4096);
 

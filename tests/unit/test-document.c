@@ -4,6 +4,7 @@
 
 #include "api/names.h"
 #include "daemon/vm/document-number.h"
+#include "daemon/vm/json-region.h"
 #include "tests/common/apply.h"
 #include "tests/common/edit-text.h"
 #include "tests/common/unit.h"
@@ -379,10 +380,26 @@ static void test_edits_are_equipped(void **state) {
         assert_int_equal(edits.items[1].ioeventfd->data, 5);
 }
 
+static void write_memory(JSONWriter *writer, const void *spec) {
+        json_open(writer, '{');
+        json_region_memory(writer, spec);
+        json_close(writer, '}');
+}
+
+static void test_memory(void **state) {
+        const BackingSpec bound = {.numa = {NUMA_BIND, 8}};
+        const BackingSpec interleaved = {.numa = {NUMA_INTERLEAVE, 11}};
+
+        assert_text(report_text(write_memory, &bound),
+                    "{\"numa-node\":3,\"numa-policy\":\"bind\"}\n");
+        assert_text(report_text(write_memory, &interleaved),
+                    "{\"numa-nodes\":\"0-1,3\",\"numa-policy\":\"interleave\"}\n");
+}
+
 UNIT_TESTS(cmocka_unit_test(test_numbers), cmocka_unit_test(test_sizes),
            cmocka_unit_test(test_outermost), cmocka_unit_test(test_layout_entries),
            cmocka_unit_test(test_long_values), cmocka_unit_test(test_names),
-           cmocka_unit_test(test_flags), cmocka_unit_test(test_devices),
-           cmocka_unit_test(test_patch), cmocka_unit_test(test_bad_patches),
-           cmocka_unit_test(test_too_large), cmocka_unit_test(test_too_many_regions),
-           cmocka_unit_test(test_edits_are_equipped));
+           cmocka_unit_test(test_flags), cmocka_unit_test(test_memory),
+           cmocka_unit_test(test_devices), cmocka_unit_test(test_patch),
+           cmocka_unit_test(test_bad_patches), cmocka_unit_test(test_too_large),
+           cmocka_unit_test(test_too_many_regions), cmocka_unit_test(test_edits_are_equipped));

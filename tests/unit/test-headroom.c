@@ -87,13 +87,25 @@ static void test_host(void **state) {
 
 static void test_node(void **state) {
         put_nodes();
-        spec = (BackingSpec){.policy = NUMA_BIND, .node = 1};
+        spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 1}};
         assert_room(49 * MIB, NULL);
         assert_room(50 * MIB, "memory of \"dimm0\": needs 0x3200000 bytes, NUMA node 1 has "
                               "0x3100000 available");
         /* What is preferred is no limit. */
-        spec.policy = NUMA_PREFERRED;
+        spec.numa.policy = NUMA_PREFERRED;
         assert_room(50 * MIB, NULL);
+}
+
+static void test_nodes(void **state) {
+        put_nodes();
+        put("/sys/devices/system/node/node7/meminfo", "Node 7 MemTotal:       262144 kB\n"
+                                                      "Node 7 MemFree:         51200 kB\n");
+        spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 1 | 1 << 7}};
+        assert_room(98 * MIB, NULL);
+        assert_room(99 * MIB, "memory of \"dimm0\": needs 0x6300000 bytes, NUMA nodes 1,7 have "
+                              "0x6200000 available");
+        spec.numa.policy = NUMA_INTERLEAVE;
+        assert_room(99 * MIB, NULL);
 }
 
 static void test_cgroup(void **state) {
@@ -138,16 +150,23 @@ static void test_huge(void **state) {
 
 static void test_huge_on_node(void **state) {
         put("/sys/devices/system/node/node3/hugepages/hugepages-1048576kB/free_hugepages", "2\n");
-        spec = (BackingSpec){.policy = NUMA_BIND, .node = 3};
+        spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 3}};
         assert_check(headroom_check, HUGE_1G, 2 * HUGE_1G, NULL);
         assert_check(headroom_check, HUGE_1G, 3 * HUGE_1G,
                      "memory of \"dimm0\": needs 3 huge pages of 1GiB, 2 are free on NUMA node 3 "
                      "(nr_hugepages)");
-        spec.policy = NUMA_ANYWHERE;
+        put("/sys/devices/system/node/node5/hugepages/hugepages-1048576kB/free_hugepages", "2\n");
+        spec.numa.nodes |= 1 << 5;
+        assert_check(headroom_check, HUGE_1G, 4 * HUGE_1G, NULL);
+        assert_check(
+                headroom_check, HUGE_1G, 5 * HUGE_1G,
+                "memory of \"dimm0\": needs 5 huge pages of 1GiB, 4 are free on NUMA nodes 3,5 "
+                "(nr_hugepages)");
+        spec.numa.policy = NUMA_ANYWHERE;
         assert_check(headroom_check, HUGE_1G, 3 * HUGE_1G, NULL);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-UNIT_TESTS(TEST(test_unknown), TEST(test_host), TEST(test_node), TEST(test_cgroup),
-           TEST(test_cgroup_above), TEST(test_huge), TEST(test_huge_on_node));
+UNIT_TESTS(TEST(test_unknown), TEST(test_host), TEST(test_node), TEST(test_nodes),
+           TEST(test_cgroup), TEST(test_cgroup_above), TEST(test_huge), TEST(test_huge_on_node));

@@ -94,7 +94,7 @@ static void test_twice(void **state) {
 }
 
 static void test_huge(void **state) {
-        const BackingSpec spec = {.huge_page = HUGE_2M, .prealloc = true, .policy = NUMA_BIND};
+        const BackingSpec spec = {.huge_page = HUGE_2M, .prealloc = true, .numa = {NUMA_BIND, 1}};
         Backing *backing;
 
         if (!huge_pages_take(HUGE_2M, 8)) {
