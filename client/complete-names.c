@@ -13,6 +13,7 @@
 #include "api/names.h"
 #include "client/complete.h"
 #include "client/number.h"
+#include "client/vm-list.h"
 
 typedef struct Name Name;
 
@@ -39,23 +40,18 @@ static int offer_list(const Completion *completion, sd_bus_message *reply, const
         return r < 0 ? client_cannot_read(r) : 0;
 }
 
-static int read_vm(sd_bus_message *reply, Name *ret) {
-        const char *state;
-        int r;
-
-        r = sd_bus_message_read(reply, "(sots)", &ret->text, NULL, NULL, &state);
-        if (r > 0)
-                snprintf(ret->remark, sizeof(ret->remark), "%s", state);
-        return r;
-}
-
 int complete_vms(const Completion *completion) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        VMRow vm;
         int r;
 
         r = client_method(completion->client, &reply, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
                           "ListVMs", NULL);
-        return r < 0 ? r : offer_list(completion, reply, "(sots)", read_vm);
+        if (r >= 0)
+                r = vm_list_enter(reply);
+        while (r >= 0 && (r = vm_list_next(reply, &vm)) > 0)
+                complete_offer(completion, vm.name, vm.state);
+        return r;
 }
 
 static int vm_path(const Completion *completion, char **ret) {

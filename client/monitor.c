@@ -13,16 +13,7 @@
 #include "client/follow-read.h"
 #include "client/monitor.h"
 #include "client/verb.h"
-
-typedef struct VMRow VMRow;
-
-/* What ListVMs says of a VM; text is the reply's. */
-struct VMRow {
-        const char *name;
-        const char *path;
-        uint64_t generation;
-        const char *state;
-};
+#include "client/vm-list.h"
 
 static const FollowOps follow_ops = {
         .list = ask_list,
@@ -177,14 +168,11 @@ static int look_at_all(Monitor *monitor, sd_bus_message *reply) {
 
         for (size_t i = 0; i < monitor->n_watched; i++)
                 monitor->watched[i]->is_seen = false;
-        r = sd_bus_message_enter_container(reply, 'a', "(sots)");
-        if (r < 0)
-                return client_cannot_read(r);
-        while ((r = sd_bus_message_read(reply, "(sots)", &row.name, &row.path, &row.generation,
-                                        &row.state)) > 0)
+        r = vm_list_enter(reply);
+        while (r >= 0 && (r = vm_list_next(reply, &row)) > 0)
                 look_at(monitor, &row);
         if (r < 0)
-                return client_cannot_read(r);
+                return r;
         forget_unseen(monitor);
         monitor->has_begun = true;
         return 0;

@@ -15,7 +15,7 @@ enum { AT_A_TIME = 64 };
 /* A VM, and whether it is being waited for. */
 struct Asked {
         Scrape *scrape;
-        ScrapedVM vm;
+        VMRow vm;
 };
 
 struct Scrape {
@@ -37,19 +37,16 @@ static void scrape_deinit(Scrape *scrape) {
 }
 
 static int read_vms(Scrape *scrape) {
-        ScrapedVM vm;
+        VMRow vm;
         int r;
 
-        r = sd_bus_message_enter_container(scrape->list, 'a', "(sots)");
-        if (r < 0)
-                return client_cannot_read(r);
-        while ((r = sd_bus_message_read(scrape->list, "(sots)", &vm.name, &vm.path, &vm.generation,
-                                        &vm.state)) > 0) {
+        r = vm_list_enter(scrape->list);
+        while (r >= 0 && (r = vm_list_next(scrape->list, &vm)) > 0) {
                 scrape->asked =
                         must(reallocarray(scrape->asked, scrape->n + 1, sizeof(*scrape->asked)));
                 scrape->asked[scrape->n++] = (Asked){scrape, vm};
         }
-        return r < 0 ? client_cannot_read(r) : 0;
+        return r;
 }
 
 /* It is not there, where it is not to be started, or has not answered in time. */
@@ -106,7 +103,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 }
 
 /* Has no process that could answer. */
-static bool is_gone(const ScrapedVM *vm) {
+static bool is_gone(const VMRow *vm) {
         return strcmp(vm->state, "crashed") == 0 || strcmp(vm->state, "recovering") == 0;
 }
 

@@ -13,21 +13,12 @@
 #include <systemd/sd-bus.h>
 
 #include "client/client.h"
-
-typedef struct ScrapedVM ScrapedVM;
-
-/* As ListVMs tells of it. */
-struct ScrapedVM {
-        const char *name;
-        const char *path;
-        const char *state;
-        uint64_t generation;
-};
+#include "client/vm-list.h"
 
 /*
  * What a VM has answered, for NULL guestmapd; a NULL reply: it has not, and of guestmapd there are
  * no VMs then. Negative: it has been told what is wrong, and the scrape ends.
  */
-typedef int (*ScrapeTake)(void *userdata, const ScrapedVM *vm, sd_bus_message *reply);
+typedef int (*ScrapeTake)(void *userdata, const VMRow *vm, sd_bus_message *reply);
 
 int scrape(Client *client, uint64_t usec, ScrapeTake take, void *userdata);

@@ -108,7 +108,7 @@ static int read_vm(TopVM *vm, sd_bus_message *reply) {
         return r;
 }
 
-static int take(void *userdata, const ScrapedVM *scraped, sd_bus_message *reply) {
+static int take(void *userdata, const VMRow *scraped, sd_bus_message *reply) {
         Top *top = userdata;
         TopVM *vm;
 

@@ -148,7 +148,7 @@ static void put_own(Metrics *metrics, const MetricFamily *told, const char *vm, 
         put_sample(metrics_find(metrics, told), vm, &sample);
 }
 
-static int take(void *userdata, const ScrapedVM *vm, sd_bus_message *reply) {
+static int take(void *userdata, const VMRow *vm, sd_bus_message *reply) {
         static const MetricFamily up = {"guestmap_vm_up", "gauge", "",
                                         "Whether the VM has told its metrics in time"};
         static const MetricFamily service_up = {"guestmap_up", "gauge", "",

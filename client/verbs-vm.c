@@ -12,29 +12,27 @@
 #include "client/json-print.h"
 #include "client/layout.h"
 #include "client/verb.h"
+#include "client/vm-list.h"
 
 static int read_vms(sd_bus_message *reply, Table *table, json_object *list) {
-        const char *name, *path, *state;
-        uint64_t generation;
+        VMRow row;
         int r;
 
-        r = sd_bus_message_enter_container(reply, 'a', "(sots)");
-        if (r < 0)
-                return client_cannot_read(r);
-        while ((r = sd_bus_message_read(reply, "(sots)", &name, &path, &generation, &state)) > 0) {
+        r = vm_list_enter(reply);
+        while (r >= 0 && (r = vm_list_next(reply, &row)) > 0) {
                 json_object *vm = json_new_object();
 
-                table_cell(table, "%s", name);
-                table_cell(table, "%s", state);
-                table_cell(table, "%" PRIu64, generation);
+                table_cell(table, "%s", row.name);
+                table_cell(table, "%s", row.state);
+                table_cell(table, "%" PRIu64, row.generation);
 
-                json_add_text(vm, "name", name);
-                json_add_text(vm, "path", path);
-                json_add_count(vm, "generation", generation);
-                json_add_text(vm, "state", state);
+                json_add_text(vm, "name", row.name);
+                json_add_text(vm, "path", row.path);
+                json_add_count(vm, "generation", row.generation);
+                json_add_text(vm, "state", row.state);
                 json_append(list, vm);
         }
-        return r < 0 ? client_cannot_read(r) : 0;
+        return r;
 }
 
 int verb_list(Client *client, char **arguments) {
