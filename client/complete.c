@@ -55,6 +55,7 @@ static const Argument arguments_known[] = {
         {"LENGTH"},
         {"N"},
         {"NAME"},
+        {"NODES"},
         {"OFFSET"},
         {"PAGE-TABLES"},
         {"SINCE"},
