@@ -197,8 +197,9 @@ static int check_polkit(Caller *caller, const Matter *matter, uint32_t right, sd
                 return ask(TAKE_PTR(authorization), matter, right,
                            sd_bus_message_get_allow_interactive_authorization(m) > 0, m, error);
         if (!(authorization->granted & right)) {
-                audit_denied(caller, matter->vm, m);
-                return refuse(authorization, matter, m, error);
+                r = refuse(authorization, matter, m, error);
+                return audit_failure(r, caller->manager, matter->vm ? matter->vm->name : NULL, m,
+                                     error);
         }
         open = rights_besides(m) & ~authorization->asked;
         if (open)

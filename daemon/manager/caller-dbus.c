@@ -82,9 +82,7 @@ static Caller *caller_free(Caller *caller) {
 
         if (!caller)
                 return NULL;
-        forward_drop_caller(caller);
         rota_leave(caller);
-        held_drop_caller(caller);
         auth_drop_caller(caller);
         cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
                 waiting_free(caller, waiting);
@@ -110,6 +108,8 @@ static void tell_gone(Introduction *introduction) {
 static void caller_leave(Caller *caller) {
         Introduction *introduction, *next;
 
+        forward_drop_caller(caller);
+        held_drop_caller(caller);
         cds_list_for_each_entry_safe(introduction, next, &caller->introductions, of_caller) {
                 tell_gone(introduction);
                 introduction_free(introduction);

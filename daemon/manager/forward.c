@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/private.h"
+#include "daemon/common/audit-dbus.h"
 #include "daemon/common/load-dbus.h"
 #include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
@@ -21,6 +22,7 @@ typedef struct ForwardedCall ForwardedCall;
 
 struct ForwardedCall {
         Caller *caller;
+        VM *vm;
         struct cds_list_head siblings; /* in Caller.calls */
         LinkCall *sent;
         sd_bus_message *stub; /* the request without its body */
@@ -43,6 +45,7 @@ void forward_drop_caller(Caller *caller) {
         ForwardedCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->calls, siblings) {
+                audit_left(caller->manager, call->vm->name, call->stub, call->region);
                 link_call_cancel(call->sent);
                 forwarded_call_free(call);
         }
@@ -146,6 +149,7 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         if (!call)
                 return -ENOMEM;
         call->caller = caller;
+        call->vm = vm;
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
         caller->user->n_calls++;
@@ -299,6 +303,7 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
 
 /* Those that are held again, since the link has failed, keep their order. */
 void forward_held(VM *vm) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *m;
         Caller *caller;
         size_t bytes;
@@ -306,9 +311,11 @@ void forward_held(VM *vm) {
 
         for (size_t n = vm->held.n; n > 0; n--) {
                 m = held_take(vm, &caller, &bytes);
-                r = send_or_hold(caller, vm, m, bytes);
+                r = audit_failure(send_or_hold(caller, vm, m, bytes), vm->manager, vm->name, m,
+                                  &error);
                 if (r < 0)
-                        (void)sd_bus_reply_method_errno(m, r, NULL);
+                        error_reply(m, &error);
+                sd_bus_error_free(&error);
                 sd_bus_message_unref(m);
         }
 }
@@ -344,14 +351,9 @@ static bool is_left_by_crash(VM *vm, sd_bus_message *m) {
                                strcmp(interface, "org.freedesktop.DBus.Introspectable") == 0)));
 }
 
-static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Manager *manager = userdata;
+static int call_vm(Manager *manager, VM *vm, sd_bus_message *m, sd_bus_error *error) {
         const char *path = sd_bus_message_get_path(m);
-        VM *vm;
 
-        if (strcmp(path, GUESTMAP_PATH_VM) == 0)
-                return 0;
-        vm = vm_from_path(manager, path);
         if ((!vm || !vm_is_visible(vm)) && manager->n_awaited > 0)
                 return error_set(error, GUESTMAP_ERROR_VM_GONE,
                                  "no VM that was found again so far has the object %s; the call "
@@ -374,6 +376,17 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" is being destroyed",
                                  vm->name);
         }
+}
+
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m);
+        VM *vm;
+
+        if (strcmp(path, GUESTMAP_PATH_VM) == 0)
+                return 0;
+        vm = vm_from_path(userdata, path);
+        return audit_failure(call_vm(userdata, vm, m, error), userdata, vm ? vm->name : NULL, m,
+                             error);
 }
 
 int forward_register(Manager *manager) {

@@ -2,6 +2,8 @@
 
 #include <systemd/sd-bus.h>
 
+#include "daemon/common/audit-dbus.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
 #include "daemon/manager/held-dbus.h"
@@ -49,8 +51,13 @@ static HeldCall *oldest(VM *vm) {
 }
 
 static void refuse(HeldCall *call, const char *why) {
-        error_replyf(call->call, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": %s; the call had no effect",
-                     call->vm->name, why);
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": %s; the call had no effect",
+                      call->vm->name, why);
+        (void)audit_failure(r, call->vm->manager, call->vm->name, call->call, &error);
+        error_reply(call->call, &error);
         held_call_free(call);
 }
 
@@ -129,6 +136,10 @@ void held_refuse(VM *vm, const char *why) {
 void held_drop_caller(Caller *caller) {
         HeldCall *call, *next;
 
-        cds_list_for_each_entry_safe(call, next, &caller->held, of_caller)
+        cds_list_for_each_entry_safe(call, next, &caller->held, of_caller) {
+                _cleanup_(freep) char *region = audit_region(call->call);
+
+                audit_left(caller->manager, call->vm->name, call->call, region);
                 held_call_free(call);
+        }
 }

@@ -408,7 +408,9 @@ static int find_unserved(sd_bus *bus, const char *path, const char *interface, v
 }
 
 static int on_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return departure_method(userdata, m, error);
+        VM *vm = userdata;
+
+        return audit_failure(departure_method(vm, m, error), vm->manager, vm->name, m, error);
 }
 
 static int get_counts(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "daemon/vm/apply-dbus.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/document.h"
-#include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/report.h"
@@ -198,17 +198,16 @@ static int finish(ApplyCall *call) {
         return r;
 }
 
-/* An answer that cannot be sent is lost with its connection. */
-static void answer(ApplyCall *call, int result) {
+static void end(ApplyCall *call, int result) {
         if (result == 0)
                 result = finish(call);
         if (result == VM_E_UNPREPARED)
                 result = preparation_start(call->service, call->m, &call->change.prealloc,
                                            &call->detail);
         else if (result == 0)
-                (void)sd_bus_reply_method_return(call->m, "ts", call->generation, call->report);
+                answer(call->service, call->m, "ts", call->generation, call->report);
         if (result != 0 && (call->open || call->dry_run))
-                error_reply(call->m, result, &call->detail);
+                answer_error(call->service, call->m, result, &call->detail);
         else if (result != 0)
                 service_refuse(call->service, call->m, result, &call->detail);
 }
@@ -216,7 +215,7 @@ static void answer(ApplyCall *call, int result) {
 static void done(int result, void *userdata) {
         _cleanup_(apply_call_freep) ApplyCall *call = userdata;
 
-        answer(call, result);
+        end(call, result);
         compaction_consider(call->service);
         gate_take_back(&call->service->gate);
 }

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/commit-dbus.h"
 #include "daemon/vm/compaction-dbus.h"
-#include "daemon/vm/error-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/report.h"
@@ -71,23 +71,22 @@ static int commit(CommitCall *call) {
         if (r != 0)
                 return r;
         call->open = open_transaction_free(call->open);
-        (void)sd_bus_reply_method_return(call->m, "t", generation);
+        answer(call->service, call->m, "t", generation);
         return 0;
 }
 
-/* An answer that cannot be sent is lost with its connection. */
 static void done(int result, void *userdata) {
         _cleanup_(commit_call_freep) CommitCall *call = userdata;
 
         if (result == 0 && call->is_preview)
-                (void)sd_bus_reply_method_return(call->m, "s", call->report);
+                answer(call->service, call->m, "s", call->report);
         else if (result == 0)
                 result = commit(call);
         if (result == VM_E_UNPREPARED)
                 result = preparation_start(call->service, call->m, &call->change.prealloc,
                                            &call->detail);
         if (result != 0 && call->is_preview)
-                error_reply(call->m, result, &call->detail);
+                answer_error(call->service, call->m, result, &call->detail);
         else if (result != 0)
                 service_refuse(call->service, call->m, result, &call->detail);
         compaction_consider(call->service);

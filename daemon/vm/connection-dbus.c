@@ -7,13 +7,15 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
+#include "daemon/common/audit-dbus.h"
 #include "daemon/common/load-dbus.h"
 #include "daemon/common/log.h"
 #include "daemon/common/rights.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/connection-dbus.h"
+#include "daemon/vm/dispatch-dbus.h"
 #include "daemon/vm/driver-dbus.h"
 #include "daemon/vm/error-dbus.h"
-#include "daemon/vm/objects-dbus.h"
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/region-dbus.h"
@@ -52,13 +54,19 @@ bool sender_is(const Service *service, sd_bus_message *m, const char *sender) {
         return actual && strcmp(actual, sender) == 0;
 }
 
-Connection *connection_of(const Service *service, sd_bus_message *m) {
+Connection *connection_find(const Service *service, const sd_bus *bus) {
         Connection *connection;
 
         cds_list_for_each_entry(connection, &service->connections, link)
-                if (connection->bus == sd_bus_message_get_bus(m))
-                        return is_of_guestmapd(connection) ? NULL : connection;
+                if (connection->bus == bus)
+                        return connection;
         return NULL;
+}
+
+Connection *connection_of(const Service *service, sd_bus_message *m) {
+        Connection *connection = connection_find(service, sd_bus_message_get_bus(m));
+
+        return connection && is_of_guestmapd(connection) ? NULL : connection;
 }
 
 /* guestmapd takes what is left for it; nobody else is waited for. */
@@ -165,30 +173,6 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
         return r != 0 ? r : check_load(connection->service->vm, m, detail);
 }
 
-/*
- * Calls that guestmapd does not see have their entries in the journal as its audit makes them; here
- * when they are made, with no result but that they were let through, or the error that they were
- * refused with.
- */
-static void log_call(const Connection *connection, sd_bus_message *m, const sd_bus_error *refused) {
-        const char *member = sd_bus_message_get_member(m);
-        uint32_t right = method_right(sd_bus_message_get_interface(m), member);
-        bool denied = sd_bus_error_has_name(refused, SD_BUS_ERROR_ACCESS_DENIED);
-
-        if (!log_is_journal() || driver_is_called(m) ||
-            (right & ~(uint32_t)GUESTMAP_RIGHT_INSPECT) == 0)
-                return;
-        log_entry(denied ? LOG_NOTICE : LOG_INFO,
-                  &(const LogFields){.message_id = denied ? MESSAGE_CALL_DENIED : MESSAGE_CALL,
-                                     .caller = name_of(connection->bus),
-                                     .member = member,
-                                     .result = refused->name ?: "called",
-                                     .has_uid = true,
-                                     .uid = connection->uid},
-                  "uid %" PRIu32 ": %s: %s", connection->uid, member,
-                  denied ? "denied" : refused->message ?: "called");
-}
-
 /* Who goes on asking while answers lie here unread gets no more of them. */
 static void give_up(Connection *connection) {
         const Backlog *backlog = &connection->backlog;
@@ -220,41 +204,77 @@ static int refuse(sd_bus_error *error, int outcome, const Detail *detail) {
         return sd_bus_error_is_set(error) ? r : sd_bus_error_set_errno(error, r);
 }
 
+/* A call that is refused waits for nothing any more. */
+static int refuse_waiting(Service *service, sd_bus_message *m, sd_bus_error *error, int outcome,
+                          const Detail *detail) {
+        gate_forget(&service->gate, m);
+        preparation_forget(service, m);
+        return refuse(error, outcome, detail);
+}
+
+/* 1: it is held, and comes again. */
+static int admit(Service *service, const Connection *own, sd_bus_message *m, sd_bus_error *error) {
+        bool held = false;
+        Detail detail;
+        int r;
+
+        r = own ? check_own(own, m, &detail) : check_forwarded(service, m, &detail);
+        if (r == 0 && !driver_is_called(m))
+                r = gate_hold(&service->gate, m, &held, &detail);
+        if (r != 0)
+                return refuse_waiting(service, m, error, r, &detail);
+        if (!held)
+                preparation_hand_out(service, m);
+        return held;
+}
+
+/* Of what the audit has an entry of sd-bus would tell nobody how it ends. */
+static int handle_own(Service *service, sd_bus_message *m, sd_bus_error *error) {
+        int r;
+
+        r = region_take_set(service, m, error);
+        if (r != 0 || !audit_wants(m) || driver_is_called(m))
+                return r;
+        return dispatch(service, m, error);
+}
+
+static int take_own(Connection *own, sd_bus_message *m, sd_bus_error *error) {
+        Service *service = own->service;
+        bool held;
+        int r;
+
+        r = audit_begin(service, m);
+        if (r < 0)
+                return r;
+        r = wait_for_reading(own, m, &held);
+        if (r > 0 || held)
+                return 1;
+        r = r < 0 ? refuse_waiting(service, m, error, r, NULL) : admit(service, own, m, error);
+        if (r > 0)
+                return r;
+        if (r == 0)
+                r = handle_own(service, m, error);
+        if (r < 0 && !sd_bus_error_is_set(error))
+                r = sd_bus_error_set_errno(error, r);
+        audit_returned(service, m, error);
+        return r;
+}
+
 /* Runs before any object sees the message. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Connection *connection = userdata;
-        Service *service = connection->service;
-        bool held = false, again = false;
-        Detail detail;
-        int r = 0;
+        Service *service = userdata;
+        Connection *connection = connection_find(service, sd_bus_message_get_bus(m));
+        int r;
 
         if (!sd_bus_message_is_method_call(m, NULL, NULL))
                 return 0;
         if (connection->is_from_socket &&
             sd_bus_message_is_method_call(m, GUESTMAP_INTERFACE_PRIVATE, NULL))
                 service_give_to_guestmapd(service, connection);
-        if (!is_of_guestmapd(connection)) {
-                r = wait_for_reading(connection, m, &held);
-                if (r > 0 || held)
-                        return 1;
-        }
-        if (r == 0)
-                r = is_of_guestmapd(connection) ? check_forwarded(service, m, &detail)
-                                                : check_own(connection, m, &detail);
-        if (r == 0 && !driver_is_called(m))
-                r = gate_hold(&service->gate, m, &held, &detail);
-        if (r != 0) {
-                gate_forget(&service->gate, m);
-                preparation_forget(service, m);
-                r = refuse(error, r, &detail);
-        } else if (!held) {
-                again = preparation_hand_out(service, m);
-        }
-        if (!is_of_guestmapd(connection) && !held && !again)
-                log_call(connection, m, error);
-        if (r != 0)
-                return r;
-        return held ? 1 : region_take_set(service, m, error);
+        if (!is_of_guestmapd(connection))
+                return take_own(connection, m, error);
+        r = admit(service, NULL, m, error);
+        return r != 0 ? r : region_take_set(service, m, error);
 }
 
 static int add_objects(Connection *connection) {
@@ -269,9 +289,7 @@ static int add_objects(Connection *connection) {
                 if (r < 0)
                         return r;
         }
-        if (service->salvage)
-                return salvage_add(service, connection->bus);
-        return service->vm ? objects_add(service, connection->bus) : 0;
+        return dispatch_add(service, connection->bus);
 }
 
 static int match_local(Connection *connection, const char *member,
@@ -320,7 +338,7 @@ static int prepare(Connection *connection) {
         r = sd_bus_set_sender(bus, GUESTMAP_SERVICE);
         if (r < 0)
                 return r;
-        r = sd_bus_add_filter(bus, NULL, on_message, connection);
+        r = sd_bus_add_filter(bus, NULL, on_message, connection->service);
         if (r < 0)
                 return r;
         r = hear_begin_and_end(connection);

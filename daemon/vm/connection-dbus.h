@@ -59,6 +59,8 @@ Connection *connection_free(Connection *connection);
 int method_connect(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_open_connection(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* NULL: it has ended. */
+Connection *connection_find(const Service *service, const sd_bus *bus);
 /* The one whose message is handled; NULL: guestmapd's. */
 Connection *connection_of(const Service *service, sd_bus_message *m);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/dump.h"
 #include "daemon/vm/error-dbus.h"
@@ -130,7 +131,7 @@ static int dump_run(const Cancel *cancel, void *userdata) {
         return r < 0 ? r : dump_seal(dump->fd);
 }
 
-static void answer_error(const DumpCall *dump, int error) {
+static void refuse(const DumpCall *dump, int error) {
         const char *vm = dump->service->vm->name;
         Detail detail;
         int r;
@@ -144,19 +145,18 @@ static void answer_error(const DumpCall *dump, int error) {
                 r = detail_set(&detail, MAP_E_NO_MEMORY,
                                "dump of %s of VM \"%s\": it cannot be written: %s",
                                dump->kind->what, vm, strerror(-error));
-        error_reply(dump->m, r, &detail);
+        answer_error(dump->service, dump->m, r, &detail);
 }
 
-/* An answer that cannot be sent is lost with its connection. */
 static void dump_done(int result, void *userdata) {
         _cleanup_(dump_freep) DumpCall *dump = userdata;
 
         if (result < 0 && result != -ECANCELED)
-                answer_error(dump, result);
+                refuse(dump, result);
         else if (result == 0 && dump->in_message)
-                (void)sd_bus_reply_method_return(dump->m, "s", dump->text);
+                answer(dump->service, dump->m, "s", dump->text);
         else if (result == 0)
-                (void)sd_bus_reply_method_return(dump->m, "h", dump->fd);
+                answer(dump->service, dump->m, "h", dump->fd);
         if (dump->borrows)
                 gate_take_back(&dump->service->gate);
 }

@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/compaction-dbus.h"
 #include "daemon/vm/equip.h"
-#include "daemon/vm/error-dbus.h"
 #include "daemon/vm/map-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
@@ -85,7 +85,6 @@ static int record(const Cancel *cancel, void *userdata) {
         return change_record(&call->change, &call->detail);
 }
 
-/* An answer that cannot be sent is lost with its connection. */
 static void done(int result, void *userdata) {
         _cleanup_(edit_call_freep) EditCall *call = userdata;
         uint64_t generation;
@@ -97,9 +96,9 @@ static void done(int result, void *userdata) {
                 result = preparation_start(call->service, call->m, &call->change.prealloc,
                                            &call->detail);
         else if (result == 0 && call->tells_generation)
-                (void)sd_bus_reply_method_return(call->m, "t", generation);
+                answer(call->service, call->m, "t", generation);
         else if (result == 0)
-                (void)sd_bus_reply_method_return(call->m, NULL);
+                answer(call->service, call->m, "");
         if (result != 0)
                 service_refuse(call->service, call->m, result, &call->detail);
         compaction_consider(call->service);

@@ -72,11 +72,3 @@ int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail) {
         prefix = bus_token(outcome) ? "org.freedesktop.DBus.Error." : GUESTMAP_ERROR_PREFIX;
         return error_set(error, prefix, token, detail);
 }
-
-void error_reply(sd_bus_message *call, int outcome, const Detail *detail) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r;
-
-        r = error_from_outcome(&error, outcome, detail);
-        (void)sd_bus_reply_method_errno(call, r, &error);
-}

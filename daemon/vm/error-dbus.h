@@ -22,5 +22,3 @@ const char *error_token(int outcome);
  * 0.
  */
 int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail);
-/* Answers a call with the error of an outcome other than 0. It may have left. */
-void error_reply(sd_bus_message *call, int outcome, const Detail *detail);

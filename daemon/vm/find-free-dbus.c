@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/find-free-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/service-dbus.h"
@@ -67,18 +67,17 @@ static int search_published(FindFreeCall *call) {
         return search(call, snapshot_find(map_snapshot(call->service->vm->map), call->space));
 }
 
-/* An answer that cannot be sent is lost with its connection. */
-static void answer(FindFreeCall *call, int result) {
+static void end(FindFreeCall *call, int result) {
         if (result == 0)
-                (void)sd_bus_reply_method_return(call->m, "t", call->address);
+                answer(call->service, call->m, "t", call->address);
         else
-                error_reply(call->m, result, &call->detail);
+                answer_error(call->service, call->m, result, &call->detail);
 }
 
 static void done(int result, void *userdata) {
         _cleanup_(find_free_call_freep) FindFreeCall *call = userdata;
 
-        answer(call, result);
+        end(call, result);
         gate_take_back(&call->service->gate);
 }
 
@@ -109,7 +108,7 @@ int method_find_free(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r < 0)
                 return r;
         if (!call->open) {
-                answer(call, search_published(call));
+                end(call, search_published(call));
                 return 1;
         }
         gate_run(&call->service->gate, m, open_transaction_is_large(call->open), search_staged,

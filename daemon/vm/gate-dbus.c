@@ -5,6 +5,7 @@
 
 #include "api/private.h"
 #include "daemon/common/load-dbus.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/dump-dbus.h"
 #include "daemon/vm/gate-dbus.h"
 #include "daemon/vm/open-transaction.h"
@@ -191,7 +192,7 @@ static void play(Gate *gate, Waiting *waiting) {
         waiting->is_on_its_way = r >= 0;
         if (r >= 0)
                 return;
-        (void)sd_bus_reply_method_errno(waiting->m, r, NULL);
+        answer_error(gate->service, waiting->m, r, NULL);
         waiting_free(gate, waiting);
 }
 
@@ -294,6 +295,8 @@ int gate_start_job(Gate *gate, Job **ret, sd_bus_message *m, JobRun run, JobDone
         r = job_start(&gate->service->jobs, ret, run, done, userdata, detail);
         if (r != 0)
                 gate_take_back(gate);
+        else if (m)
+                audit_wait(gate->service, m);
         return r;
 }
 

@@ -4,81 +4,10 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "daemon/vm/address-space-dbus.h"
 #include "daemon/vm/announcer-dbus.h"
-#include "daemon/vm/map-dbus.h"
 #include "daemon/vm/objects-dbus.h"
-#include "daemon/vm/region-dbus.h"
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
-#include "daemon/vm/transaction-dbus.h"
-#include "daemon/vm/vcpu-dbus.h"
-#include "daemon/vm/vm-dbus.h"
-
-static int add_below(Service *service, sd_bus *bus) {
-        int r;
-
-        r = sd_bus_add_fallback_vtable(bus, NULL, service->transaction_prefix,
-                                       GUESTMAP_INTERFACE_TRANSACTION, transaction_vtable,
-                                       transaction_object_find, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_fallback_vtable(bus, NULL, service->transaction_prefix,
-                                       GUESTMAP_INTERFACE_MAP, map_vtable,
-                                       transaction_object_find_map, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_fallback_vtable(bus, NULL, service->space_prefix,
-                                       GUESTMAP_INTERFACE_ADDRESS_SPACE, address_space_vtable,
-                                       address_space_object_find, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_fallback_vtable(bus, NULL, service->region_prefix, GUESTMAP_INTERFACE_REGION,
-                                       region_vtable, region_object_find, service);
-        if (r < 0)
-                return r;
-        return sd_bus_add_fallback_vtable(bus, NULL, service->vcpu_prefix, GUESTMAP_INTERFACE_VCPU,
-                                          vcpu_vtable, vcpu_object_find, service);
-}
-
-static int add_enumerators(Service *service, sd_bus *bus) {
-        int r;
-
-        r = sd_bus_add_node_enumerator(bus, NULL, service->transaction_prefix,
-                                       transaction_objects_enumerate, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_node_enumerator(bus, NULL, service->space_prefix,
-                                       address_space_objects_enumerate, service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_node_enumerator(bus, NULL, service->region_prefix, region_objects_enumerate,
-                                       service);
-        if (r < 0)
-                return r;
-        return sd_bus_add_node_enumerator(bus, NULL, service->vcpu_prefix, vcpu_objects_enumerate,
-                                          service);
-}
-
-int objects_add(Service *service, sd_bus *bus) {
-        int r;
-
-        r = sd_bus_add_object_manager(bus, NULL, service->path);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_object_vtable(bus, NULL, service->path, GUESTMAP_INTERFACE_VM, vm_vtable,
-                                     service);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_object_vtable(bus, NULL, service->path, GUESTMAP_INTERFACE_MAP, map_vtable,
-                                     &service->map_target);
-        if (r < 0)
-                return r;
-        r = add_below(service, bus);
-        if (r < 0)
-                return r;
-        return add_enumerators(service, bus);
-}
 
 static int object_path(const Service *service, const ObjectChange *change, char **ret) {
         return sd_bus_path_encode(change->is_space ? service->space_prefix : service->region_prefix,

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "daemon/vm/error-dbus.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/offer-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -11,7 +11,7 @@ typedef struct OfferCall OfferCall;
 
 /* The call, until it is answered. */
 struct OfferCall {
-        FDStore *store;
+        Service *service;
         sd_bus_message *m;
         Detail detail;
 };
@@ -20,17 +20,17 @@ struct OfferCall {
 static int offer(const Cancel *cancel, void *userdata) {
         OfferCall *call = userdata;
 
-        fd_store_offer(call->store);
-        return fd_store_settle(call->store, &call->detail);
+        fd_store_offer(call->service->store);
+        return fd_store_settle(call->service->store, &call->detail);
 }
 
 static void done(int result, void *userdata) {
         OfferCall *call = userdata;
 
         if (result == 0)
-                (void)sd_bus_reply_method_return(call->m, NULL);
+                answer(call->service, call->m, "");
         else
-                error_reply(call->m, result, &call->detail);
+                answer_error(call->service, call->m, result, &call->detail);
         sd_bus_message_unref(call->m);
         free(call);
 }
@@ -45,7 +45,7 @@ int method_offer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;
-        call->store = service->store;
+        call->service = service;
         call->m = sd_bus_message_ref(m);
         r = job_start(&service->jobs, NULL, offer, done, call, &call->detail);
         if (r != 0)

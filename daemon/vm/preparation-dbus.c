@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/preparation-dbus.h"
 #include "daemon/vm/service-dbus.h"
 
@@ -179,16 +180,16 @@ int preparation_start(Service *service, sd_bus_message *m, Prealloc *memory, Det
         if (r != 0)
                 return r;
         cds_list_add_tail(&preparation->link, &service->preparations);
+        audit_wait(service, m);
         TAKE_PTR(preparation);
         return 0;
 }
 
-bool preparation_hand_out(Service *service, sd_bus_message *m) {
+void preparation_hand_out(Service *service, sd_bus_message *m) {
         Preparation *preparation = find(service, m);
 
         if (preparation)
                 preparation->handed_out = true;
-        return preparation;
 }
 
 Preparation *preparation_take(Service *service, sd_bus_message *m) {

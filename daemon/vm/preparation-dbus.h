@@ -57,8 +57,8 @@ int preparation_start(Service *service, sd_bus_message *m, Prealloc *memory, Det
 Preparation *preparation_free(Preparation *preparation);
 DEFINE_CLEANUP(Preparation *, preparation_free);
 
-/* Whether the message is a call that has come again: it is to be handled now, or dropped. */
-bool preparation_hand_out(Service *service, sd_bus_message *m);
+/* A call that has come, perhaps again: then it is to be handled now, or dropped. */
+void preparation_hand_out(Service *service, sd_bus_message *m);
 /* What was prepared for the call that is handled now; NULL: nothing. The caller frees it. */
 Preparation *preparation_take(Service *service, sd_bus_message *m);
 /* A call that may have waited for memory was refused before it was handled again. */

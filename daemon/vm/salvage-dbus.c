@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "api/names.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/salvage-dbus.h"
@@ -93,7 +92,7 @@ static int method_get_backing(sd_bus_message *m, void *userdata, sd_bus_error *e
         return sd_bus_reply_method_return(m, "ht", fd, size_of(fd));
 }
 
-static const sd_bus_vtable salvage_vtable[] = {
+const sd_bus_vtable salvage_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetBacking", SD_BUS_ARGS("t", id, "b", writable),
                                 SD_BUS_RESULT("h", fd, "t", size), method_get_backing,
@@ -102,13 +101,8 @@ static const sd_bus_vtable salvage_vtable[] = {
 };
 
 /* Whatever it is called: that may not be known. */
-static int find_any(sd_bus *bus, const char *path, const char *interface, void *userdata,
-                    void **ret_found, sd_bus_error *error) {
+int salvage_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                        void **ret_found, sd_bus_error *error) {
         *ret_found = userdata;
         return 1;
-}
-
-int salvage_add(Service *service, sd_bus *bus) {
-        return sd_bus_add_fallback_vtable(bus, NULL, GUESTMAP_PATH_VM, GUESTMAP_INTERFACE_VM,
-                                          salvage_vtable, find_any, service);
 }

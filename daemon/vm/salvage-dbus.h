@@ -31,5 +31,7 @@ int salvage_new(Salvage **ret, Service *service, const Detail *why);
 Salvage *salvage_free(Salvage *salvage);
 DEFINE_CLEANUP(Salvage *, salvage_free);
 
-/* Objects of a connection; the counterpart of objects_add(). */
-int salvage_add(Service *service, sd_bus *bus);
+/* org.guestmap1.VM of what is left. */
+extern const sd_bus_vtable salvage_vtable[];
+int salvage_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                        void **ret_found, sd_bus_error *error);

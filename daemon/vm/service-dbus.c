@@ -6,10 +6,10 @@
 
 #include "api/names.h"
 #include "daemon/common/log.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/compaction-dbus.h"
+#include "daemon/vm/dispatch-dbus.h"
 #include "daemon/vm/dump-dbus.h"
-#include "daemon/vm/error-dbus.h"
-#include "daemon/vm/objects-dbus.h"
 #include "daemon/vm/open-transaction.h"
 #include "daemon/vm/private-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -54,6 +54,7 @@ int service_new(Service **ret, sd_event *event) {
         RB_INIT(&service->watches);
         CDS_INIT_LIST_HEAD(&service->watches_due);
         CDS_INIT_LIST_HEAD(&service->dumps);
+        CDS_INIT_LIST_HEAD(&service->audited);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
         r = ration_asker_init(&service->ration, service);
@@ -128,6 +129,7 @@ static void drop_calls(Service *service, const char *sender) {
 
 void service_connection_gone(Service *service, sd_bus *bus, const char *name) {
         drop_calls(service, name);
+        audit_disconnect(service, bus);
         if (service->bus != bus)
                 return;
         drop_calls(service, NULL);
@@ -136,18 +138,9 @@ void service_connection_gone(Service *service, sd_bus *bus, const char *name) {
         service->bus = NULL;
 }
 
-static Connection *find_connection(Service *service, sd_bus *bus) {
-        Connection *connection;
-
-        cds_list_for_each_entry(connection, &service->connections, link)
-                if (connection->bus == bus)
-                        return connection;
-        return NULL;
-}
-
 void service_detach(Service *service) {
         if (service->bus)
-                connection_free(find_connection(service, service->bus));
+                connection_free(connection_find(service, service->bus));
 }
 
 void service_give_to_guestmapd(Service *service, Connection *connection) {
@@ -212,7 +205,7 @@ static int take_vm(Service *service, VM *vm) {
         log_set_vm(vm->name);
         status_changed(&service->status);
         cds_list_for_each_entry(connection, &service->connections, link) {
-                r = objects_add(service, connection->bus);
+                r = dispatch_add(service, connection->bus);
                 if (r < 0)
                         return r;
         }
@@ -261,7 +254,7 @@ int service_commit(Service *service, Change *change, const char *transaction,
 
 void service_refuse(Service *service, sd_bus_message *call, int outcome, const Detail *detail) {
         counters_note_abort(&service->vm->counters, outcome);
-        error_reply(call, outcome, detail);
+        answer_error(service, call, outcome, detail);
 }
 
 uint32_t service_caller_uid(Service *service, sd_bus_message *m) {

@@ -78,6 +78,7 @@ struct Service {
         size_t n_watches;
         struct cds_list_head dumps; /* of DumpCall.link */
         size_t n_dumps;
+        struct cds_list_head audited; /* of AuditedCall.link, oldest first */
         struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
         sd_event_source *vcpu_ended;
         AccessTeller access_teller;

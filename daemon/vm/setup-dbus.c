@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/compaction.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/options-dbus.h"
@@ -125,7 +126,7 @@ static int serve(SetupCall *call) {
         if (r < 0)
                 return r;
         log_info("serving its map, accelerator %s", vm->accelerator->ops->name);
-        (void)sd_bus_reply_method_return(call->m, NULL);
+        answer(call->service, call->m, "");
         return 0;
 }
 
@@ -139,7 +140,7 @@ static void done(int result, void *userdata) {
                 return;
         log_error("cannot set a VM up: %s", result < 0 ? strerror(-result) : call->detail.text);
         recovery_forget(&call->service->places);
-        error_reply(call->m, result, &call->detail);
+        answer_error(call->service, call->m, result, &call->detail);
         /* A process without a VM is good for nothing; its answer goes out first. */
         (void)sd_event_exit(call->service->event, EXIT_FAILURE);
 }

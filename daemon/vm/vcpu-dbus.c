@@ -8,6 +8,7 @@
 
 #include "api/names.h"
 #include "daemon/common/log.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/nodes-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -122,6 +123,7 @@ static int call_new(VCPUCall **ret, Service *service, sd_bus_message *m, const V
                 return -ENOMEM;
         *call = (VCPUCall){.m = sd_bus_message_ref(m), .index = vcpu_index(vcpu), .uid = uid};
         cds_list_add_tail(&call->link, &service->vcpu_calls);
+        audit_wait(service, m);
         *ret = call;
         return 0;
 }
@@ -132,7 +134,7 @@ static void answer_calls(Service *service, uint32_t index) {
         cds_list_for_each_entry_safe(call, next, &service->vcpu_calls, link) {
                 if (call->index != index)
                         continue;
-                (void)sd_bus_reply_method_return(call->m, NULL);
+                answer(service, call->m, "");
                 call_free(call);
         }
 }

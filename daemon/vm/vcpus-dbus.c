@@ -99,7 +99,8 @@ int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r < 0)
                 return r;
         forget_lost(service);
-        return sd_bus_emit_object_added(service->bus, path);
+        (void)sd_bus_emit_object_added(service->bus, path);
+        return 1;
 }
 
 static int remove_vcpu(Service *service, sd_bus_message *m, uint32_t *ret_index, Detail *detail) {
@@ -137,10 +138,11 @@ int method_remove_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_reply_method_return(m, NULL);
         if (r < 0)
                 return r;
-        return sd_bus_emit_interfaces_removed(service->bus, path, "org.freedesktop.DBus.Peer",
-                                              "org.freedesktop.DBus.Introspectable",
-                                              "org.freedesktop.DBus.Properties",
-                                              GUESTMAP_INTERFACE_VCPU, NULL);
+        (void)sd_bus_emit_interfaces_removed(service->bus, path, "org.freedesktop.DBus.Peer",
+                                             "org.freedesktop.DBus.Introspectable",
+                                             "org.freedesktop.DBus.Properties",
+                                             GUESTMAP_INTERFACE_VCPU, NULL);
+        return 1;
 }
 
 static int append_vcpu(sd_bus_message *reply, const Service *service, const VCPU *vcpu) {
@@ -193,10 +195,10 @@ static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_e
                 return r;
         if (!paused)
                 forget_lost(service);
-        if (!changes)
-                return 1;
-        return sd_bus_emit_properties_changed(service->bus, service->path, GUESTMAP_INTERFACE_VM,
-                                              "State", NULL);
+        if (changes)
+                (void)sd_bus_emit_properties_changed(service->bus, service->path,
+                                                     GUESTMAP_INTERFACE_VM, "State", NULL);
+        return 1;
 }
 
 int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {

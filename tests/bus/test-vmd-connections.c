@@ -7,11 +7,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/private.h"
-#include "daemon/common/log.h"
 #include "tests/bus/rig-own.h"
 #include "tests/common/unit.h"
 
@@ -295,80 +293,6 @@ static void test_a_call_is_no_larger_than_that(void **state) {
         rig_free(rig);
 }
 
-/* Names of results in the order in which a journal of the test's own has got them. */
-static void take_results(int journal, char *results, size_t size) {
-        const char key[] = "GUESTMAP_RESULT\n";
-        char entry[4096];
-        ssize_t n;
-
-        results[0] = '\0';
-        while ((n = recv(journal, entry, sizeof(entry), MSG_DONTWAIT)) > 0) {
-                /* A length of 8 bytes is before the value, a newline behind it. */
-                const char *value = memmem(entry, (size_t)n, key, strlen(key));
-                size_t used = strlen(results);
-
-                assert_non_null(value);
-                value += strlen(key) + 8;
-                snprintf(results + used, size - used, "%.*s", (int)strcspn(value, "\n") + 1, value);
-        }
-}
-
-static int listen_as_journal(void) {
-        char directory[] = "/tmp/test-vmd-XXXXXX";
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int fd;
-
-        assert_non_null(mkdtemp(directory));
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", directory);
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        assert_true(fd >= 0);
-        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(log_open_journal(address.sun_path), 0);
-        assert_int_equal(unlink(address.sun_path), 0);
-        assert_int_equal(rmdir(directory), 0);
-        return fd;
-}
-
-/*
- * The journal tells who was refused what from who was let through, in transactions, too, where
- * nobody is asked for a right. The last of all, for good.
- */
-static void test_calls_are_logged(void **state) {
-        Rig *rig = rig_new_vm();
-        sd_bus *own = rig_connect_as(rig, STRANGER, GUESTMAP_RIGHT_MODIFY),
-               *guestmapd = rig_use(rig, own);
-        int journal = listen_as_journal();
-        char results[1024];
-
-        rig_call(rig, RIG_VM, "VM.Pause", "");
-        rig_call(rig, RIG_VM, "VM.Destroy", "a{sv}", 0);
-        rig_call(rig, DRIVER, "DBus.GetNameOwner", "s", "org.guestmap1");
-        take_results(journal, results, sizeof(results));
-        assert_string_equal(results, "called\norg.freedesktop.DBus.Error.AccessDenied\n");
-        rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
-        rig_add(rig, RIG_VM "/transaction/1", "ram", "ram", 0x1000, "system", 0);
-        take_results(journal, results, sizeof(results));
-        assert_string_equal(results, "called\ncalled\n");
-        rig_call(rig, RIG_VM "/transaction/1", "Transaction.Commit", "a{sv}", 0);
-        assert_string_equal(rig->text, "2");
-        take_results(journal, results, sizeof(results));
-        assert_string_equal(results, "called\n");
-        rig->service->vm->limits.descriptors = 0;
-        rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", 0, 0);
-        rig->service->vm->limits.descriptors = 1;
-        rig_lend(rig, ":1.1");
-        for (int i = 0; i <= GATE_LINE_USER_MAX; i++)
-                rig_send(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
-        take_results(journal, results, sizeof(results));
-        assert_string_equal(results, "org.guestmap1.Error.QuotaExceeded\n"
-                                     "org.guestmap1.Error.QuotaExceeded\n");
-        rig_use(rig, guestmapd);
-        rig_leave(rig, own);
-        gate_take_back(&rig->service->gate);
-        safe_close(journal);
-        rig_free(rig);
-}
-
 /* Whoever may open the socket is not guestmapd for that. */
 static void test_the_socket_is_for_others_too(void **state) {
         Rig *rig = rig_new_vm();
@@ -412,7 +336,6 @@ int main(void) {
                 cmocka_unit_test(test_there_are_so_many),
                 cmocka_unit_test(test_the_socket_is_for_others_too),
                 cmocka_unit_test(test_a_call_is_no_larger_than_that),
-                cmocka_unit_test(test_calls_are_logged),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,10 +235,14 @@ test_who_did_what_is_in_the_journal() {
                 GUESTMAP_RESULT=done
         eventually logged GUESTMAP_VM=short GUESTMAP_MEMBER=DestroyVM \
                 GUESTMAP_RESULT=org.guestmap1.Error.NoSuchVM
+        # guestmapd itself refuses it.
+        not busctl call org.guestmap1 /org/guestmap1/vm/one org.guestmap1.VM Pause s x
+        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=Pause GUESTMAP_CALLER_UID=0 \
+                GUESTMAP_RESULT=org.freedesktop.DBus.Error.InvalidArgs
         # On a connection of one's own, which guestmapd does not see.
         busctl --address=unix:path=/run/guestmap/one call org.guestmap1 /org/guestmap1/vm/one \
                 org.guestmap1.Map RemoveRegion 'sa{sv}' audited 0
-        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=RemoveRegion GUESTMAP_RESULT=called \
+        eventually logged GUESTMAP_VM=one GUESTMAP_MEMBER=RemoveRegion GUESTMAP_RESULT=done \
                 _COMM=guestmap-vmd
 }
 

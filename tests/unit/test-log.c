@@ -2,87 +2,37 @@
 
 /* The log, with a journal of the test's own. */
 
-#include <endian.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cmocka.h>
 
 #include "daemon/common/log.h"
-
-typedef struct Journal Journal;
-
-struct Journal {
-        char directory[32];
-        char path[64];
-        int fd;
-        char entry[8192]; /* the last that was taken */
-        size_t n;
-};
+#include "tests/common/caught-journal.h"
+#include "tests/common/unit.h"
 
 static int set_up(void **state) {
-        static Journal journal;
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        static CaughtJournal journal;
 
-        journal = (Journal){.directory = "/tmp/test-log-XXXXXX"};
-        assert_non_null(mkdtemp(journal.directory));
-        snprintf(journal.path, sizeof(journal.path), "%s/socket", journal.directory);
-        memcpy(address.sun_path, journal.path, sizeof(journal.path));
-        journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        assert_true(journal.fd >= 0);
-        assert_int_equal(bind(journal.fd, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(log_open_journal(journal.path), 0);
+        caught_journal_begin(&journal);
         *state = &journal;
         return 0;
 }
 
 static int tear_down(void **state) {
-        Journal *journal = *state;
-
         log_set_vm(NULL);
-        safe_close(journal->fd);
-        assert_int_equal(unlink(journal->path), 0);
-        assert_int_equal(rmdir(journal->directory), 0);
+        caught_journal_end(*state);
         return 0;
 }
 
-static bool take(Journal *journal) {
-        ssize_t n = recv(journal->fd, journal->entry, sizeof(journal->entry), 0);
-
-        journal->n = n > 0 ? (size_t)n : 0;
-        return n > 0;
+static bool take(CaughtJournal *journal) {
+        return caught_journal_take(journal);
 }
 
-/* The value of a field of the entry, in a buffer that the next call uses again; NULL: none. */
-static const char *field(const Journal *journal, const char *key) {
-        static char value[2048];
-        const char *p = journal->entry, *end = p + journal->n;
-
-        while (p < end) {
-                const char *newline = memchr(p, '\n', (size_t)(end - p));
-                uint64_t size;
-
-                assert_non_null(newline);
-                memcpy(&size, newline + 1, sizeof(size));
-                size = le64toh(size);
-                assert_true(size < sizeof(value));
-                memcpy(value, newline + 1 + sizeof(size), size);
-                value[size] = '\0';
-                if ((size_t)(newline - p) == strlen(key) && memcmp(p, key, strlen(key)) == 0)
-                        return value;
-                p = newline + 1 + sizeof(size) + size;
-                assert_int_equal(*p, '\n');
-                p++;
-        }
-        return NULL;
+static const char *field(const CaughtJournal *journal, const char *key) {
+        return caught_journal_field(journal, key);
 }
 
 static void test_fields(void **state) {
-        Journal *journal = *state;
+        CaughtJournal *journal = *state;
 
         assert_true(log_is_journal());
         log_entry(LOG_NOTICE,
@@ -112,7 +62,7 @@ static void test_fields(void **state) {
 }
 
 static void test_no_fields(void **state) {
-        Journal *journal = *state;
+        CaughtJournal *journal = *state;
 
         log_error("nothing");
         assert_true(take(journal));
@@ -126,7 +76,7 @@ static void test_no_fields(void **state) {
 }
 
 static void test_vm_of_the_process(void **state) {
-        Journal *journal = *state;
+        CaughtJournal *journal = *state;
 
         log_set_vm("mine");
         log_info("it");
@@ -140,7 +90,7 @@ static void test_vm_of_the_process(void **state) {
 
 /* Lines of a message, or what looks like fields in it, are nothing but its text. */
 static void test_any_text(void **state) {
-        Journal *journal = *state;
+        CaughtJournal *journal = *state;
         char text[3000];
 
         log_info("%s", "one\nGUESTMAP_VM=forged\n");
@@ -156,7 +106,7 @@ static void test_any_text(void **state) {
 
 /* A journal that sleeps costs entries, not time; they are counted. */
 static void test_journal_sleeps(void **state) {
-        Journal *journal = *state;
+        CaughtJournal *journal = *state;
         unsigned long sent = 0, taken = 0, lost;
 
         for (; sent < 2000; sent++)

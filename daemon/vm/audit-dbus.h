@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Audit of the calls that guestmapd does not see: daemon/common/audit-dbus.h
+ *
+ * A call on a connection of somebody's own that asks for more than to look is remembered from when
+ * it has come until it is answered. So that no answer is missed there are two ways only:
+ *
+ *   at once   the handler's return value (dispatch-dbus.h), unless it has said audit_wait()
+ *   later     answer() and answer_error(), which do for any call
+ *
+ * I1: a call that is remembered has its entry when it is answered, or when its connection ends: one
+ *     in all.
+ */
+
+#include <systemd/sd-bus.h>
+#include <urcu/list.h>
+
+#include "lib/util/detail.h"
+
+typedef struct AuditedCall AuditedCall;
+typedef struct Service Service;
+
+/* A call has come, or has come again, and is to be answered at once. -ENOMEM. */
+int audit_begin(Service *service, sd_bus_message *call);
+/* It is going to be answered later. */
+void audit_wait(Service *service, sd_bus_message *call);
+/* It was handled, with an error if that is set. */
+void audit_returned(Service *service, sd_bus_message *call, const sd_bus_error *error);
+/* A connection ends, with the calls on it. */
+void audit_disconnect(Service *service, sd_bus *bus);
+
+/* Answers a call with these values. An answer that cannot be sent is lost with its connection. */
+void answer(Service *service, sd_bus_message *call, const char *types, ...);
+/* Answers a call with the error of an outcome other than 0. It may have left. */
+void answer_error(Service *service, sd_bus_message *call, int outcome, const Detail *detail);
