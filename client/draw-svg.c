@@ -221,7 +221,7 @@ static int put_heading(FILE *out, const Drawing *drawing, const DrawingSpace *sp
                 y + 46, drawing->generation);
         if (drawing->compared)
                 fprintf(out, ", compared to %" PRIu64, drawing->from);
-        fprintf(out, ", %zu section%s</text>\n", space->sections.n, PLURAL(space->sections.n));
+        fprintf(out, ", %zu section%s</text>\n", space->sections->n, PLURAL(space->sections->n));
         return HEADING + LINE * put_others(out, drawing, space, y + 46 + LINE);
 }
 

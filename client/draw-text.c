@@ -214,7 +214,7 @@ static void put_heading(const Drawing *drawing, const DrawingSpace *space, const
         fprintf(out, "%s (generation %" PRIu64, space->name, drawing->generation);
         if (drawing->compared)
                 fprintf(out, ", compared to %" PRIu64, drawing->from);
-        fprintf(out, ", %zu section%s)\n", space->sections.n, PLURAL(space->sections.n));
+        fprintf(out, ", %zu section%s)\n", space->sections->n, PLURAL(space->sections->n));
         if (*others)
                 put_words(canvas, out, others);
         fputc('\n', out);
@@ -249,8 +249,8 @@ static void put_legend(const Drawing *drawing, const Canvas *canvas, FILE *out) 
         bool there[LOOK_N] = {};
 
         for (size_t i = 0; i < drawing->n_spaces; i++)
-                for (size_t k = 0; k < drawing->spaces[i].sections.n; k++)
-                        there[look_of_kind(drawing->spaces[i].sections.list[k].kind)] = true;
+                for (size_t k = 0; k < drawing->spaces[i].sections->n; k++)
+                        there[look_of_kind(drawing->spaces[i].sections->items[k].kind)] = true;
         fputc('\n', out);
         for (Look look = 0; look < LOOK_N; look++) {
                 if (!there[look])

@@ -37,10 +37,10 @@ void canvas_init(Canvas *canvas, const Output *output) {
 }
 
 static bool alike(const DrawingSpace *a, const DrawingSpace *b) {
-        if (a->sections.n != b->sections.n || a->picture->n_bands != b->picture->n_bands)
+        if (a->sections->n != b->sections->n || a->picture->n_bands != b->picture->n_bands)
                 return false;
-        for (size_t i = 0; i < a->sections.n; i++)
-                if (!section_equal(&a->sections.list[i], &b->sections.list[i]))
+        for (size_t i = 0; i < a->sections->n; i++)
+                if (!section_equal(&a->sections->items[i], &b->sections->items[i]))
                         return false;
         for (size_t i = 0; i < a->picture->n_bands; i++)
                 if (a->picture->bands[i].change != b->picture->bands[i].change)

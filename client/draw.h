@@ -20,7 +20,7 @@ typedef struct DrawingSpace DrawingSpace;
 struct DrawingSpace {
         const char *name;
         const RegionNode *root;
-        SectionList sections;
+        const Sections *sections;
         Picture *picture;
         const DrawingSpace *like; /* the space that shows the same and is drawn instead, or NULL */
 };

@@ -8,18 +8,6 @@
 #define SECTIONS_TYPE "a(ttstsu)"
 #define CHANGE_TYPE   "s" SECTIONS_TYPE SECTIONS_TYPE
 
-static int sections_read(sd_bus_message *message, Sections *sections) {
-        Section section;
-        int r;
-
-        r = sd_bus_message_enter_container(message, 'a', "(ttstsu)");
-        if (r < 0)
-                return r;
-        while ((r = section_read(message, &section)) > 0)
-                sections_add(sections, &section);
-        return r < 0 ? r : sd_bus_message_exit_container(message);
-}
-
 static int read_lists(sd_bus_message *message, Change *change) {
         int r;
 

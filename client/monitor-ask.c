@@ -102,18 +102,10 @@ int ask_changes(void *userdata, const char *space, uint64_t since, Answer *ret) 
 }
 
 int ask_view(void *userdata, const char *space, uint64_t *ret_generation, Sections *ret) {
-        _cleanup_(view_deinit) View view = {};
         Watched *watched = userdata;
-        int r;
 
         ask_limit(watched->monitor);
-        r = view_fetch(&view, watched->monitor->client, watched->path, space);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < view.n; i++)
-                sections_add(ret, &view.sections[i]);
-        *ret_generation = view.generation;
-        return 0;
+        return view_fetch(watched->monitor->client, watched->path, space, ret_generation, ret);
 }
 
 int ask_id(Watched *watched, char **ret) {

@@ -24,7 +24,7 @@ struct Space {
         const char *name;
         const RegionNode *root;
         const RegionNode *view_root; /* NULL: shows nothing */
-        const View *view;
+        const Sections *view;
         bool printed;
 };
 
@@ -177,7 +177,7 @@ static const RegionNode *find_view_root(const RegionNode *node) {
 }
 
 static void printer_init(Printer *printer, const Output *output, json_object *layout,
-                         const View *views) {
+                         const Sections *views) {
         json_object *regions = json_get_list(layout, "regions");
         json_object *spaces = json_get_list(layout, "address-spaces");
 
@@ -252,7 +252,7 @@ static void print_view_space(const Printer *printer, const Space *space) {
 
 static void print_view(Printer *printer, size_t first, unsigned number) {
         const RegionNode *root = printer->spaces[first].view_root;
-        const View *view = printer->spaces[first].view;
+        const Sections *view = printer->spaces[first].view;
 
         print_line(printer->output, PAINT_HEADER, "FlatView #%u", number);
         for (size_t i = first; i < printer->n_spaces; i++) {
@@ -268,7 +268,7 @@ static void print_view(Printer *printer, size_t first, unsigned number) {
         if (view->n == 0)
                 puts("  No rendered FlatView");
         for (size_t i = 0; i < view->n; i++)
-                print_section(printer, &view->sections[i]);
+                print_section(printer, &view->items[i]);
         putchar('\n');
 }
 
@@ -285,7 +285,7 @@ static size_t find_view(const Printer *printer, const char *name) {
         return printer->n_spaces;
 }
 
-int mtree_print_flat(const Output *output, json_object *layout, const View *views,
+int mtree_print_flat(const Output *output, json_object *layout, const Sections *views,
                      const char *wanted) {
         Printer printer;
         unsigned number = 0;

@@ -20,5 +20,5 @@ void mtree_print_tree(const Output *output, json_object *layout, bool disabled);
  * The views of the layout's spaces, in its order; `wanted` is a space if only its view is. Fails if
  * there is no such space.
  */
-int mtree_print_flat(const Output *output, json_object *layout, const View *views,
+int mtree_print_flat(const Output *output, json_object *layout, const Sections *views,
                      const char *wanted);

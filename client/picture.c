@@ -20,8 +20,8 @@ typedef struct Sweep {
         size_t n_active;
 } Sweep;
 
-static Cursor cursor(SectionList sections) {
-        return (Cursor){sections.list, sections.list + sections.n};
+static Cursor cursor(const Sections *sections) {
+        return (Cursor){sections->items, sections->items + sections->n};
 }
 
 /* The section at an address, or NULL, and in *last where the next change may be. */
@@ -133,7 +133,7 @@ static void add_band(Picture *picture, const Band *band) {
         picture->bands[picture->n_bands++] = *band;
 }
 
-static void add_bands(Picture *picture, SectionList now, SectionList was, Sweep *sweep) {
+static void add_bands(Picture *picture, const Sections *now, const Sections *was, Sweep *sweep) {
         Cursor a = cursor(now), b = cursor(was);
         uint64_t address = 0;
 
@@ -152,7 +152,7 @@ static void add_bands(Picture *picture, SectionList now, SectionList was, Sweep 
         }
 }
 
-Picture *picture_new(const RegionNode *root, SectionList now, const SectionList *was) {
+Picture *picture_new(const RegionNode *root, const Sections *now, const Sections *was) {
         Picture *picture = must(calloc(1, sizeof(*picture)));
         _cleanup_(freep) Claim *claims = NULL;
         size_t n_claims = picture_claims(picture, root, &claims);
@@ -162,7 +162,7 @@ Picture *picture_new(const RegionNode *root, SectionList now, const SectionList 
                 .active = must(calloc(n_claims + 1, sizeof(*sweep.active))),
         };
 
-        add_bands(picture, now, was ? *was : now, &sweep);
+        add_bands(picture, now, was ? was : now, &sweep);
         free(sweep.active);
         return picture;
 }

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "client/region-tree.h"
-#include "client/section.h"
+#include "client/sections.h"
 #include "lib/util/range.h"
 
 typedef struct Band Band;
@@ -35,7 +35,6 @@ typedef struct Layer Layer;
 typedef struct Path Path;
 typedef struct Picture Picture;
 typedef struct Rank Rank;
-typedef struct SectionList SectionList;
 
 enum {
         PICTURE_LAYERS_MAX = 8,       /* of a band; what is below these is not told */
@@ -49,12 +48,6 @@ typedef enum BandChange {
         CHANGE_REMOVED,
         CHANGE_REPLACED,
 } BandChange;
-
-/* A view, wherever it is from. */
-struct SectionList {
-        const Section *list; /* in address order */
-        size_t n;
-};
 
 struct Path {
         const RegionNode *region;
@@ -101,7 +94,7 @@ struct Rank {
  * Of the view `now` of the region `root`; compared to `was`, which is NULL if nothing is. Borrows
  * the sections and regions.
  */
-Picture *picture_new(const RegionNode *root, SectionList now, const SectionList *was);
+Picture *picture_new(const RegionNode *root, const Sections *now, const Sections *was);
 Picture *picture_free(Picture *picture);
 DEFINE_CLEANUP(Picture *, picture_free);
 

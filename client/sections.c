@@ -35,6 +35,18 @@ void sections_add(Sections *sections, const Section *section) {
         sections->items[sections->n++] = section_copy(section);
 }
 
+int sections_read(sd_bus_message *message, Sections *sections) {
+        Section section;
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'a', "(ttstsu)");
+        if (r < 0)
+                return r;
+        while ((r = section_read(message, &section)) > 0)
+                sections_add(sections, &section);
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 json_object *sections_json(const Sections *sections) {
         json_object *list = json_new_array();
 

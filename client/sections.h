@@ -34,6 +34,8 @@ struct Change {
 void sections_deinit(Sections *sections);
 /* Copies the section behind the last one. */
 void sections_add(Sections *sections, const Section *section);
+/* Adds an array of them; 0, or a negative errno if there is none. */
+int sections_read(sd_bus_message *message, Sections *sections);
 json_object *sections_json(const Sections *sections);
 
 /*

@@ -42,20 +42,6 @@ static void print_lines(const Output *output, const Answer *answer, uint64_t sin
                 section_print_change(&change->added.items[i], output, change->space, true);
 }
 
-/* All of the view, where that is too much for the answer. */
-static int fetch_all(Client *client, const char *vm_path, Answer *answer) {
-        _cleanup_(view_deinit) View view = {};
-        int r;
-
-        r = view_fetch(&view, client, vm_path, answer->change.space);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < view.n; i++)
-                sections_add(&answer->change.added, &view.sections[i]);
-        answer->generation = view.generation;
-        return 0;
-}
-
 static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *answer) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(freep) char *path = NULL;
@@ -71,9 +57,11 @@ static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *an
         r = answer_read(reply, answer);
         if (r < 0)
                 return client_cannot_read(r);
-        if (!answer->complete && answer->change.added.n == 0)
-                return fetch_all(client, vm_path, answer);
-        return 0;
+        if (answer->complete || answer->change.added.n > 0)
+                return 0;
+        /* All of the view, where that is too much for the answer. */
+        return view_fetch(client, vm_path, answer->change.space, &answer->generation,
+                          &answer->change.added);
 }
 
 int verb_changes(Client *client, char **arguments) {

@@ -21,8 +21,8 @@ enum { ATTEMPTS_MAX = 10 };
 typedef struct Scene {
         json_object *layout;
         RegionTree tree;
-        View *now;
-        View *was;
+        Sections *now;
+        Sections *was;
         Drawing drawing;
 } Scene;
 
@@ -31,8 +31,8 @@ static void scene_deinit(Scene *scene) {
 
         for (size_t i = 0; i < drawing->n_spaces; i++) {
                 picture_free(drawing->spaces[i].picture);
-                view_deinit(&scene->now[i]);
-                view_deinit(&scene->was[i]);
+                sections_deinit(&scene->now[i]);
+                sections_deinit(&scene->was[i]);
         }
         free(drawing->spaces);
         free(scene->now);
@@ -82,24 +82,23 @@ static int find_spaces(Scene *scene, const char *vm, const char *wanted) {
 static int fetch_space(Scene *scene, Client *client, const char *vm_path, size_t i) {
         Drawing *drawing = &scene->drawing;
         DrawingSpace *space = &drawing->spaces[i];
-        View *now = &scene->now[i], *was = &scene->was[i];
-        SectionList older;
+        Sections *now = &scene->now[i], *was = &scene->was[i];
+        uint64_t generation;
         int r;
 
-        r = view_fetch(now, client, vm_path, space->name);
+        r = view_fetch(client, vm_path, space->name, &generation, now);
         if (r < 0)
                 return r;
-        if (now->generation != drawing->generation)
+        if (generation != drawing->generation)
                 return -EAGAIN;
         if (drawing->compared) {
-                r = view_fetch_older(was, client, vm_path, space->name, now, drawing->from);
+                r = view_fetch_older(client, vm_path, space->name, drawing->from, generation, now,
+                                     was);
                 if (r < 0)
                         return r;
         }
-        older = (SectionList){was->sections, was->n};
-        space->sections = (SectionList){now->sections, now->n};
-        space->picture =
-                picture_new(space->root, space->sections, drawing->compared ? &older : NULL);
+        space->sections = now;
+        space->picture = picture_new(space->root, now, drawing->compared ? was : NULL);
         return 0;
 }
 

@@ -18,43 +18,36 @@
 #include "client/verb.h"
 #include "client/view.h"
 
-static Table *view_table(const View *view) {
-        Table *table = table_new(section_columns, SECTION_N_COLUMNS);
+static json_object *view_json(const Sections *view, uint64_t generation) {
+        json_object *object = json_new_object();
 
-        for (size_t i = 0; i < view->n; i++)
-                section_row(&view->sections[i], table);
-        return table;
-}
-
-static json_object *view_json(const View *view) {
-        json_object *object = json_new_object(), *sections = json_new_array();
-
-        json_add_count(object, "generation", view->generation);
-        json_add(object, "sections", sections);
-        for (size_t i = 0; i < view->n; i++)
-                json_append(sections, section_json(&view->sections[i]));
+        json_add_count(object, "generation", generation);
+        json_add(object, "sections", sections_json(view));
         return object;
 }
 
-static void view_print(const View *view, const Output *output) {
-        _cleanup_(table_freep) Table *table = view_table(view);
+static void view_print(const Sections *view, const Output *output) {
+        _cleanup_(table_freep) Table *table = table_new(section_columns, SECTION_N_COLUMNS);
 
+        for (size_t i = 0; i < view->n; i++)
+                section_row(&view->items[i], table);
         table_print(table, output);
 }
 
 static int flat_one(Client *client, const char *vm_path, const char *space) {
         _cleanup_(json_putp) json_object *object = NULL;
-        _cleanup_(view_deinit) View view = {};
+        _cleanup_(sections_deinit) Sections view = {};
+        uint64_t generation;
         int r;
 
-        r = view_fetch(&view, client, vm_path, space);
+        r = view_fetch(client, vm_path, space, &generation, &view);
         if (r < 0)
                 return r;
         if (client->output.json == JSON_OFF) {
                 view_print(&view, &client->output);
                 return 0;
         }
-        object = view_json(&view);
+        object = view_json(&view, generation);
         json_print(&client->output, object);
         return 0;
 }
@@ -62,18 +55,19 @@ static int flat_one(Client *client, const char *vm_path, const char *space) {
 /* One of several: under a heading, or as a member of `views`. */
 static int flat_member(Client *client, const char *vm_path, const char *space, bool first,
                        json_object *views) {
-        _cleanup_(view_deinit) View view = {};
+        _cleanup_(sections_deinit) Sections view = {};
+        uint64_t generation;
         int r;
 
-        r = view_fetch(&view, client, vm_path, space);
+        r = view_fetch(client, vm_path, space, &generation, &view);
         if (r < 0)
                 return r;
         if (client->output.json == JSON_OFF) {
                 printf("%s%s (generation %" PRIu64 ", %zu section%s)\n", first ? "" : "\n", space,
-                       view.generation, view.n, PLURAL(view.n));
+                       generation, view.n, PLURAL(view.n));
                 view_print(&view, &client->output);
         } else {
-                json_add(views, space, view_json(&view));
+                json_add(views, space, view_json(&view, generation));
         }
         return 0;
 }
@@ -101,17 +95,18 @@ static int flat_all(Client *client, const char *vm_path) {
 }
 
 /* The views of all spaces of the layout, at one generation: -EAGAIN if they are not. */
-static int fetch_views(Client *client, const char *vm_path, json_object *spaces, View *views,
+static int fetch_views(Client *client, const char *vm_path, json_object *spaces, Sections *views,
                        uint64_t generation) {
+        uint64_t of_view;
         int r;
 
         for (size_t i = 0; i < json_length(spaces); i++) {
                 json_object *space = json_object_array_get_idx(spaces, i);
 
-                r = view_fetch(&views[i], client, vm_path, json_get_text(space, "name"));
+                r = view_fetch(client, vm_path, json_get_text(space, "name"), &of_view, &views[i]);
                 if (r < 0)
                         return r;
-                if (views[i].generation != generation)
+                if (of_view != generation)
                         return -EAGAIN;
         }
         return 0;
@@ -122,7 +117,7 @@ static int flat_mtree_once(Client *client, const char *vm, const char *vm_path, 
         _cleanup_(json_putp) json_object *layout = NULL;
         json_object *spaces;
         uint64_t generation;
-        View *views;
+        Sections *views;
         size_t n;
         int r;
 
@@ -139,7 +134,7 @@ static int flat_mtree_once(Client *client, const char *vm, const char *vm_path, 
         if (r >= 0)
                 r = mtree_print_flat(&client->output, layout, views, space);
         for (size_t i = 0; i < n; i++)
-                view_deinit(&views[i]);
+                sections_deinit(&views[i]);
         free(views);
         return r;
 }

@@ -19,22 +19,21 @@ static const char *text_at(json_object *array, size_t i) {
 }
 
 /* [first, last, region, offset, kind, flags], numbers as strings. */
-static SectionList read_sections(json_object *list) {
-        Section *sections = calloc(json_length(list) + 1, sizeof(*sections));
+static Sections view_of(json_object *list) {
+        Sections view = {};
 
-        assert_non_null(sections);
         for (size_t i = 0; i < json_length(list); i++) {
                 json_object *row = json_object_array_get_idx(list, i);
 
-                sections[i] = (Section){
-                        .first = strtoull(text_at(row, 0), NULL, 16),
-                        .last = strtoull(text_at(row, 1), NULL, 16),
-                        .region = text_at(row, 2),
-                        .offset = strtoull(text_at(row, 3), NULL, 16),
-                        .kind = text_at(row, 4),
-                };
+                sections_add(&view, &(Section){
+                                            .first = strtoull(text_at(row, 0), NULL, 16),
+                                            .last = strtoull(text_at(row, 1), NULL, 16),
+                                            .region = text_at(row, 2),
+                                            .offset = strtoull(text_at(row, 3), NULL, 16),
+                                            .kind = text_at(row, 4),
+                                    });
         }
-        return (SectionList){sections, json_length(list)};
+        return view;
 }
 
 static const char *root_of(json_object *layout, const char *space) {
@@ -69,7 +68,7 @@ static void check_top(const Picture *picture, const Band *band, const char *wher
                          band->range.first);
 }
 
-static void check_picture(const Picture *picture, SectionList sections, const char *where) {
+static void check_picture(const Picture *picture, const Sections *view, const char *where) {
         uint64_t next = 0;
         size_t n = 0;
 
@@ -81,11 +80,11 @@ static void check_picture(const Picture *picture, SectionList sections, const ch
                 assert_int_equal(band->change, CHANGE_NONE);
                 assert_ptr_equal(band->now, band->was);
                 if (band->now)
-                        assert_ptr_equal(band->now, &sections.list[n++]);
+                        assert_ptr_equal(band->now, &view->items[n++]);
                 check_top(picture, band, where);
         }
         assert_int_equal(next, 0);
-        assert_int_equal(n, sections.n);
+        assert_int_equal(n, view->n);
         assert_false(picture->partial);
 }
 
@@ -99,14 +98,14 @@ static size_t check_map(const char *path) {
         region_tree_init(&tree, json_get_list(layout, "regions"));
         json_object_object_foreach(expected, space, list) {
                 RegionNode *root = region_tree_find(&tree, root_of(layout, space));
-                SectionList sections = read_sections(list);
+                Sections view = view_of(list);
                 Picture *picture;
 
                 assert_non_null(root);
-                picture = picture_new(root, sections, NULL);
-                check_picture(picture, sections, path);
+                picture = picture_new(root, &view, NULL);
+                check_picture(picture, &view, path);
                 picture_free(picture);
-                free((void *)sections.list);
+                sections_deinit(&view);
                 n++;
         }
         region_tree_deinit(&tree);

@@ -25,7 +25,7 @@ static const char layout[] =
         " {'name': 'off', 'kind': 'rom', 'size': '0x1000', 'parent': 'system', 'offset': 0,"
         "  'priority': 9, 'enabled': false}]";
 
-static const Section now[] = {
+static Section now[] = {
         {0, 0xfff, "twin", 0, "rom", 1},
         {0x1000, 0x2fff, "ram", 0x1000, "ram", 0},
         {0x3000, 0x3007, "register", 0, "mmio", 0},
@@ -33,7 +33,7 @@ static const Section now[] = {
 };
 
 /* Before it, there was no card, and something else behind it. */
-static const Section was[] = {
+static Section was[] = {
         {0, 0xfff, "twin", 0, "rom", 0},
         {0x1000, 0x3fff, "ram", 0x1000, "ram", 0},
         {0x8000, 0x8fff, "gone", 0, "mmio", 0},
@@ -46,13 +46,13 @@ typedef struct Scene {
 } Scene;
 
 static void scene_init(Scene *scene, bool compared) {
-        SectionList new = {now, ELEMENTS_OF(now)}, old = {was, ELEMENTS_OF(was)};
+        const Sections new = {now, ELEMENTS_OF(now)}, old = {was, ELEMENTS_OF(was)};
 
         scene->regions = json_tokener_parse(layout);
         assert_non_null(scene->regions);
         region_tree_init(&scene->tree, scene->regions);
         scene->picture =
-                picture_new(region_tree_find(&scene->tree, "system"), new, compared ? &old : NULL);
+                picture_new(region_tree_find(&scene->tree, "system"), &new, compared ? &old : NULL);
 }
 
 static void scene_deinit(Scene *scene) {
@@ -118,11 +118,11 @@ static void test_changes(void **state) {
 
 static void test_added(void **state) {
         _cleanup_(scene_deinit) Scene scene;
-        SectionList new = {now, ELEMENTS_OF(now)};
+        const Sections new = {now, ELEMENTS_OF(now)};
 
         scene_init(&scene, false);
         scene.picture = picture_free(scene.picture);
-        scene.picture = picture_new(region_tree_find(&scene.tree, "system"), new, &(SectionList){});
+        scene.picture = picture_new(region_tree_find(&scene.tree, "system"), &new, &(Sections){});
         assert_int_equal(scene.picture->bands[3].change, CHANGE_ADDED);
         assert_int_equal(scene.picture->bands[4].change, CHANGE_NONE);
 }
@@ -148,7 +148,7 @@ static void test_too_many_paths(void **state) {
                 }
         }
         region_tree_init(&tree, regions);
-        picture = picture_new(region_tree_find(&tree, "box39"), (SectionList){}, NULL);
+        picture = picture_new(region_tree_find(&tree, "box39"), &(Sections){}, NULL);
         assert_true(picture->partial);
         assert_int_equal(picture->n_paths, PICTURE_PATHS_MAX);
         picture_free(picture);
