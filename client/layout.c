@@ -113,6 +113,23 @@ void client_document_deinit(ClientDocument *document) {
         safe_close(document->fd);
 }
 
+bool client_document_mentions(const ClientDocument *document, const char *word) {
+        struct stat status;
+        void *text;
+        bool found;
+
+        if (document->text)
+                return strstr(document->text, word);
+        if (fstat(document->fd, &status) < 0)
+                return false;
+        text = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, document->fd, 0);
+        if (text == MAP_FAILED)
+                return false;
+        found = memmem(text, (size_t)status.st_size, word, strlen(word));
+        (void)munmap(text, (size_t)status.st_size);
+        return found;
+}
+
 static void print_list(json_object *list) {
         size_t n = json_object_array_length(list);
 

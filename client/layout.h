@@ -24,6 +24,8 @@ struct ClientDocument {
 /* Reads one from a file, or from stdin for "-". */
 int client_document_read(ClientDocument *ret, const char *path);
 void client_document_deinit(ClientDocument *document);
+/* Whether a word is anywhere in it: it may mean something there. */
+bool client_document_mentions(const ClientDocument *document, const char *word);
 
 /* As documents are written by hand: one region to a line. */
 void layout_print(json_object *layout);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -21,7 +23,7 @@ struct Progress {
         Client *client;
         char *vm;              /* path; NULL: nobody is there to see how far it has come */
         sd_bus_message *reply; /* to the call */
-        bool is_asking;
+        sd_bus_slot *asking;   /* NULL: not now */
         bool has_bar;
         uint64_t ask_at; /* CLOCK_MONOTONIC */
 };
@@ -74,7 +76,7 @@ static int show(Progress *progress, sd_bus_message *reply) {
 static int on_preparing(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Progress *progress = userdata;
 
-        progress->is_asking = false;
+        progress->asking = sd_bus_slot_unref(progress->asking);
         progress->ask_at = clock_usec() + ASK_USEC;
         /* Who may not look sees no bar, and gets the answer all the same. */
         if (!sd_bus_message_is_method_error(m, NULL) && !progress->reply)
@@ -83,10 +85,10 @@ static int on_preparing(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 }
 
 static int ask(Progress *progress) {
-        progress->is_asking = true;
-        return sd_bus_call_method_async(progress->client->bus, NULL, GUESTMAP_SERVICE, progress->vm,
-                                        "org.freedesktop.DBus.Properties", "Get", on_preparing,
-                                        progress, "ss", GUESTMAP_INTERFACE_VM, "Preparing");
+        return sd_bus_call_method_async(progress->client->bus, &progress->asking, GUESTMAP_SERVICE,
+                                        progress->vm, "org.freedesktop.DBus.Properties", "Get",
+                                        on_preparing, progress, "ss", GUESTMAP_INTERFACE_VM,
+                                        "Preparing");
 }
 
 /* The call */
@@ -98,11 +100,21 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
+/* Who has blocked a signal has something to put in order before it may end the program. */
+static bool is_interrupted(void) {
+        sigset_t pending;
+
+        return sigpending(&pending) == 0 &&
+               (sigismember(&pending, SIGINT) > 0 || sigismember(&pending, SIGTERM) > 0);
+}
+
 static int wait_a_little(Progress *progress) {
         uint64_t now = clock_usec();
 
-        if (!progress->vm || progress->is_asking)
-                return sd_bus_wait(progress->client->bus, UINT64_MAX);
+        if (is_interrupted())
+                return -EINTR;
+        if (!progress->vm || progress->asking)
+                return sd_bus_wait(progress->client->bus, ASK_USEC);
         if (now >= progress->ask_at)
                 return ask(progress);
         return sd_bus_wait(progress->client->bus, progress->ask_at - now);
@@ -112,7 +124,7 @@ static int wait_a_little(Progress *progress) {
 static int wait_for_reply(Progress *progress) {
         int r = 0;
 
-        while (r >= 0 && (!progress->reply || progress->is_asking)) {
+        while (r >= 0 && (!progress->reply || progress->asking)) {
                 r = sd_bus_process(progress->client->bus, NULL);
                 if (r == 0 && !progress->reply)
                         r = wait_a_little(progress);
@@ -152,6 +164,7 @@ int progress_try(Client *client, sd_bus_message *request, sd_bus_error *error,
         if (isatty(STDERR_FILENO))
                 progress.vm = vm_of(request);
         r = try(&progress, request, error);
+        sd_bus_slot_unref(progress.asking);
         free(progress.vm);
         if (r < 0)
                 sd_bus_message_unref(progress.reply);

@@ -10,7 +10,10 @@
 
 #include "client/client.h"
 
-/* As client_try(), for a call of a VM or of a transaction of its. */
+/*
+ * As client_try(), for a call of a VM or of a transaction of its. -EINTR, with nothing said, if
+ * SIGINT or SIGTERM is blocked and has come: the call goes on then.
+ */
 int progress_try(Client *client, sd_bus_message *request, sd_bus_error *error,
                  sd_bus_message **ret_reply);
 /* As client_call(). */

@@ -5,12 +5,14 @@
  */
 
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
 #include "client/layout.h"
+#include "client/progress.h"
 #include "client/verb.h"
 #include "client/vm-list.h"
 
@@ -68,24 +70,30 @@ static int append_text_option(const Client *client, sd_bus_message *message, Opt
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int append_layout(Client *client, sd_bus_message *message) {
+static int read_layout(Client *client, ClientDocument *ret) {
         const char *path = client->options[OPTION_LAYOUT];
-        _cleanup_(client_document_deinit) ClientDocument document = {.fd = -1};
         int r;
 
         if (!path)
                 return 0;
-        r = client_document_read(&document, path);
-        if (r >= 0 && !document.text)
-                r = client_need_fds(client, "a layout of more than 8 MiB");
-        if (r < 0)
+        r = client_document_read(ret, path);
+        if (r < 0 || ret->text)
                 return r;
-        r = document.text ? sd_bus_message_append(message, "{sv}", "layout", "s", document.text)
-                          : sd_bus_message_append(message, "{sv}", "layout-fd", "h", document.fd);
+        return client_need_fds(client, "a layout of more than 8 MiB");
+}
+
+static int append_layout(sd_bus_message *message, const ClientDocument *layout) {
+        int r = 0;
+
+        if (layout->text)
+                r = sd_bus_message_append(message, "{sv}", "layout", "s", layout->text);
+        else if (layout->fd >= 0)
+                r = sd_bus_message_append(message, "{sv}", "layout-fd", "h", layout->fd);
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int append_create_options(Client *client, sd_bus_message *message) {
+static int append_create_options(const Client *client, sd_bus_message *message,
+                                 const ClientDocument *layout) {
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
@@ -102,43 +110,100 @@ static int append_create_options(Client *client, sd_bus_message *message) {
                 if (r < 0)
                         return client_cannot_ask(r);
         }
-        r = append_layout(client, message);
+        r = append_layout(message, layout);
         if (r < 0)
                 return r;
         r = sd_bus_message_close_container(message);
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-static int print_path(const Client *client, sd_bus_message *reply) {
+static int print_path(const Client *client, const char *path) {
         _cleanup_(json_putp) json_object *object = json_new_object();
-        const char *path;
-        int r;
 
-        r = sd_bus_message_read(reply, "o", &path);
-        if (r < 0)
-                return client_cannot_read(r);
+        if (client->output.json == JSON_OFF)
+                return 0;
         json_add_text(object, "path", path);
         json_print(&client->output, object);
         return 0;
 }
 
-int verb_create(Client *client, char **arguments) {
+static int create(Client *client, const char *name, const ClientDocument *layout, char **ret_path) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        const char *path;
         int r;
 
         r = client_request(client, &request, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(request, "s", arguments[0]);
+        r = sd_bus_message_append(request, "s", name);
         if (r < 0)
                 return client_cannot_ask(r);
-        r = append_create_options(client, request);
+        r = append_create_options(client, request, layout);
         if (r < 0)
                 return r;
         r = client_call(client, request, &reply);
         if (r < 0)
                 return r;
-        return client->output.json == JSON_OFF ? 0 : print_path(client, reply);
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return client_cannot_read(r);
+        *ret_path = must(strdup(path));
+        return 0;
+}
+
+static int apply(Client *client, const char *path, const ClientDocument *layout) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_request(client, &request, path, GUESTMAP_INTERFACE_MAP,
+                           layout->text ? "Apply" : "ApplyFD");
+        if (r < 0)
+                return r;
+        r = layout->text ? sd_bus_message_append(request, "sa{sv}", layout->text, 0)
+                         : sd_bus_message_append(request, "ha{sv}", layout->fd, 0);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = progress_try(client, request, &error, &reply);
+        return r < 0 && r != -EINTR ? client_print_error(client, &error, r) : r;
+}
+
+/*
+ * CreateVM would have no VM that could tell how far its memory has come. A signal comes when there
+ * is nothing left that it would leave behind.
+ */
+static int create_and_prepare(Client *client, const char *name, const ClientDocument *layout,
+                              char **ret_path) {
+        sigset_t ending, before;
+        int r;
+
+        sigemptyset(&ending);
+        sigaddset(&ending, SIGINT);
+        sigaddset(&ending, SIGTERM);
+        sigprocmask(SIG_BLOCK, &ending, &before);
+        r = create(client, name, &(ClientDocument){.fd = -1}, ret_path);
+        if (r >= 0) {
+                r = apply(client, *ret_path, layout);
+                if (r < 0)
+                        (void)client_method(client, NULL, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                                            "DestroyVM", "sa{sv}", name, 0);
+        }
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return r;
+}
+
+int verb_create(Client *client, char **arguments) {
+        _cleanup_(client_document_deinit) ClientDocument layout = {.fd = -1};
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = read_layout(client, &layout);
+        if (r < 0)
+                return r;
+        r = client_document_mentions(&layout, "prealloc")
+                    ? create_and_prepare(client, arguments[0], &layout, &path)
+                    : create(client, arguments[0], &layout, &path);
+        return r < 0 ? r : print_path(client, path);
 }
 
 int verb_destroy(Client *client, char **arguments) {

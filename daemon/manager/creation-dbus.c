@@ -19,8 +19,6 @@
 #include "daemon/manager/unit-dbus.h"
 #include "daemon/manager/vm-dbus.h"
 
-#define SETUP_USEC 120000000 /* a layout of a million regions is read within */
-
 /* A unit may take 10 s more to stop, and D-Bus clients wait for 25 s. */
 #define START_USEC 14000000
 
@@ -92,6 +90,7 @@ static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
                 ask_first_properties(vm);
 }
 
+/* A layout may bring memory that takes as long as it takes; who asked may leave. */
 static int set_up(VM *vm) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         CreationOptions options;
@@ -110,7 +109,7 @@ static int set_up(VM *vm) {
         if (r < 0)
                 return r;
         r = creation_options_append(&options, &vm->manager->quotas, m);
-        return r < 0 ? r : link_call(vm->link, NULL, m, SETUP_USEC, on_setup, NULL);
+        return r < 0 ? r : link_call(vm->link, NULL, m, LINK_NEVER, on_setup, NULL);
 }
 
 static void on_first_answer(VM *vm, sd_bus_message *reply, void *userdata) {

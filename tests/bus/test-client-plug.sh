@@ -47,6 +47,54 @@ test_host_memory() {
         ctl destroy made
 }
 
+# Whether a process keeps a signal, by its number, for later.
+keeps() {
+        local mask
+        mask=$(sed -n 's/^SigBlk:\t//p' "/proc/$1/status")
+        (((0x$mask >> ($2 - 1)) & 1))
+}
+
+# A VM whose layout has memory that takes its time: it is there, with all of it, or it is not.
+test_create_prepared() {
+        local layout=$directory/prepared creator
+        cat >"$layout" <<'END'
+{"guestmap": 1, "regions": [
+ {"name": "root", "kind": "container", "size": "2^64"},
+ {"name": "large", "kind": "ram", "size": "1GiB", "parent": "root", "offset": 0, "prealloc": true}],
+ "address-spaces": [{"name": "memory", "root": "root"}]}
+END
+        json "create with memory that is there" 'd == {"path": "/org/guestmap1/vm/ready"}' \
+                create ready --accelerator=none --layout="$layout"
+        json "it has what its layout says" '[r["name"] for r in d["regions"]] == ["large", "root"] or \
+                [r["name"] for r in d["regions"]] == ["root", "large"]' export ready
+        ctl destroy ready
+        if command -v script >/dev/null; then
+                out=$(bar_of create ready --accelerator=none --layout="$layout")
+                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K' ]] &&
+                        verdict "create draws a bar" yes || verdict "create draws a bar" no
+                ctl destroy ready
+        else
+                verdict "create draws a bar # SKIP there is no script(1)" yes
+        fi
+        sed -i 's/1GiB/8TiB/' "$layout"
+        refuses "create with more than there is" 'NoMemory: memory of "large": needs *' \
+                create ready --accelerator=none --layout="$layout"
+        refuses "nothing of it is left" 'NoSuchVM: *' show ready
+        # It is told to end while nobody answers: once it has a VM it does, and leaves none.
+        sed -i 's/8TiB/1GiB/' "$layout"
+        kill -STOP "$guestmapd_pid"
+        "$ctl" --address="$address" create ready --accelerator=none --layout="$layout" &
+        creator=$!
+        eventually keeps "$creator" 15
+        kill "$creator"
+        kill -CONT "$guestmapd_pid"
+        wait "$creator"
+        status=$?
+        [[ $status == 143 ]] && verdict "create is interrupted" yes ||
+                verdict "create is interrupted" no
+        refuses "nothing is left of that, either" 'NoSuchVM: *' show ready
+}
+
 # plugs NAME TEXT ARGUMENT...: what plug prints.
 plugs() {
         prints "$1" plug hot "${@:3}" <<<"$2"
@@ -156,6 +204,8 @@ test_plug() {
 
 start_bus
 start_guestmapd
+guestmapd_pid=${started[-1]}
 test_host_memory
+test_create_prepared
 test_plug
 finish
