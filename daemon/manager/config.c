@@ -153,14 +153,20 @@ void config_parse(Quotas *quotas, const char *name, FILE *stream) {
         }
 }
 
+/* What is not there need not be. */
+static void say_unreadable(const char *path) {
+        if (errno != ENOENT && errno != ENOTDIR)
+                log_warning("%s: %s", path, strerror(errno));
+}
+
 /* 0 if there is no such file. */
 static int read_file(Quotas *quotas, const char *path) {
         _cleanup_(fclosep) FILE *stream = fopen(path, "re");
 
         if (stream)
                 config_parse(quotas, path, stream);
-        else if (errno != ENOENT && errno != ENOTDIR)
-                log_warning("%s: %s", path, strerror(errno));
+        else
+                say_unreadable(path);
         return stream != NULL;
 }
 
@@ -195,8 +201,12 @@ static int find_drop_ins(DropIns *files, const char *base, size_t rank) {
 
         snprintf(directory, sizeof(directory), "%s.d", base);
         stream = opendir(directory);
-        if (!stream)
-                return errno == ENOMEM ? -ENOMEM : 0;
+        if (!stream && errno == ENOMEM)
+                return -ENOMEM;
+        if (!stream) {
+                say_unreadable(directory);
+                return 0;
+        }
         while (r >= 0 && (entry = readdir(stream)))
                 if (is_drop_in(entry->d_name))
                         r = add_drop_in(files, base, rank, entry->d_name);

@@ -153,6 +153,21 @@ static void test_drop_ins(void **state) {
         remove_file("guestmap/guestmapd.conf");
 }
 
+/* Root may read anything, but not what leads nowhere. */
+static void test_unreadable(void **state) {
+        char path[128], link[128];
+
+        snprintf(path, sizeof(path), "%s/loop.conf", directory);
+        snprintf(link, sizeof(link), "%s/loop.conf.d", directory);
+        assert_int_equal(symlink(path, path), 0);
+        assert_int_equal(symlink(link, link), 0);
+        (void)load(false, path);
+        assert_said("/loop.conf: Too many levels of symbolic links\n");
+        assert_said("/loop.conf.d: Too many levels of symbolic links\n");
+        remove_file("loop.conf");
+        remove_file("loop.conf.d");
+}
+
 /* The file that is installed sets nothing, and shows each key with its default. */
 static void test_installed(void **state) {
         const char *installed = getenv("GUESTMAPD_CONF");
@@ -204,7 +219,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_nothing),  cmocka_unit_test(test_values),
                 cmocka_unit_test(test_comments), cmocka_unit_test(test_mistakes),
-                cmocka_unit_test(test_drop_ins), cmocka_unit_test(test_installed),
+                cmocka_unit_test(test_drop_ins), cmocka_unit_test(test_unreadable),
+                cmocka_unit_test(test_installed),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
