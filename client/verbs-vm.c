@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "api/errors.h"
 #include "api/names.h"
 #include "client/client.h"
 #include "client/json-print.h"
@@ -168,6 +169,24 @@ static int apply(Client *client, const char *path, const ClientDocument *layout)
         return r < 0 && r != -EINTR ? client_print_error(client, &error, r) : r;
 }
 
+/* Somebody else may have destroyed it: then it has been said. */
+static void undo_create(Client *client, const char *name) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_request(client, &request, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
+                           "DestroyVM");
+        if (r >= 0)
+                r = sd_bus_message_append(request, "sa{sv}", name, 0);
+        if (r >= 0)
+                r = client_try(client, request, &error, &reply);
+        if (r < 0 &&
+            !sd_bus_error_has_names(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NO_SUCH_VM,
+                                    GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_VM_GONE))
+                client_print_error(client, &error, r);
+}
+
 /*
  * CreateVM would have no VM that could tell how far its memory has come. A signal comes when there
  * is nothing left that it would leave behind.
@@ -185,8 +204,7 @@ static int create_and_prepare(Client *client, const char *name, const ClientDocu
         if (r >= 0) {
                 r = apply(client, *ret_path, layout);
                 if (r < 0)
-                        (void)client_method(client, NULL, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                                            "DestroyVM", "sa{sv}", name, 0);
+                        undo_create(client, name);
         }
         sigprocmask(SIG_SETMASK, &before, NULL);
         return r;

@@ -69,10 +69,14 @@ static int copy_reply(sd_bus_message *request, sd_bus_message *reply) {
 static void tell_gone(VM *vm, const ForwardedCall *call) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        error_set(&error, GUESTMAP_ERROR_VM_GONE,
-                  "VM \"%s\": the connection to its process ended during the call, and whether "
-                  "that took effect is not known: read Generation",
-                  vm->name);
+        if (vm->destroyed)
+                error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\" was destroyed during the call",
+                          vm->name);
+        else
+                error_set(&error, GUESTMAP_ERROR_VM_GONE,
+                          "VM \"%s\": the connection to its process ended during the call, and "
+                          "whether that took effect is not known: read Generation",
+                          vm->name);
         audit_answered(vm->manager, vm->name, call->stub, call->region, NULL, &error);
         (void)sd_bus_reply_method_error(call->stub, &error);
 }

@@ -111,6 +111,38 @@ static void test_vm_process_hangs(void **state) {
         assert_true(world_process_ends(vm));
 }
 
+static int on_destroyed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        assert_string_equal(sd_bus_message_get_error(m)->message,
+                            GUESTMAP_ERROR_VM_GONE ": VM \"vm1\" was destroyed during the call");
+        ++*(unsigned *)userdata;
+        return 1;
+}
+
+/* Who waits for memory, or for a change, is told that neither will come. */
+static void test_vm_is_destroyed(void **state) {
+        ForwardScene *scene = *state;
+        sd_bus *waiting = world_connect(&scene->world);
+        unsigned n_told = 0;
+
+        must_create(scene->client, "vm1");
+        kill(world_newest_vm(&scene->world), SIGSTOP);
+        assert_true(sd_bus_call_method_async(waiting, NULL, GUESTMAP_SERVICE, VM1,
+                                             GUESTMAP_INTERFACE_MAP, "AddRegion", on_destroyed,
+                                             &n_told, "sststia{sv}", "a", "ram", 1ul << 30,
+                                             "system", 0ul, 0, 1, "prealloc", "b", 1) >= 0);
+        assert_true(sd_bus_call_method_async(waiting, NULL, GUESTMAP_SERVICE, MEMORY,
+                                             GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges",
+                                             on_destroyed, &n_told, "tt", 1ul, 60000000ul) >= 0);
+        /* guestmapd itself answers it, when it has forwarded those before. */
+        assert_true(sd_bus_call_method(waiting, GUESTMAP_SERVICE, GUESTMAP_PATH,
+                                       GUESTMAP_INTERFACE_MANAGER, "ListVMs", NULL, NULL, "") >= 0);
+        must_destroy(scene->client, "vm1");
+        while (n_told < 2)
+                if (sd_bus_process(waiting, NULL) == 0)
+                        assert_true(sd_bus_wait(waiting, 10000000) > 0);
+        sd_bus_flush_close_unref(waiting);
+}
+
 static void test_daemon_dies(void **state) {
         ForwardScene *scene = *state;
         _cleanup_(freep) char *id = NULL;
@@ -162,5 +194,5 @@ static void test_bus_dies(void **state) {
 }
 
 FORWARD_TESTS(FORWARD_TEST(test_client_dies_with_transaction), FORWARD_TEST(test_vm_process_dies),
-              FORWARD_TEST(test_vm_process_hangs), FORWARD_TEST(test_daemon_dies),
-              FORWARD_TEST(test_bus_dies));
+              FORWARD_TEST(test_vm_process_hangs), FORWARD_TEST(test_vm_is_destroyed),
+              FORWARD_TEST(test_daemon_dies), FORWARD_TEST(test_bus_dies));
