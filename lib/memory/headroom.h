@@ -10,7 +10,7 @@
  *
  * Any thread.
  *
- * Source: this project.
+ * Source: /sys/kernel/mm/hugepages; /sys/devices/system/node; /proc/meminfo; cgroups(7).
  */
 
 #include <stdint.h>

@@ -10,8 +10,8 @@ import re
 import xml.dom.minidom
 
 FORMS = (r"QEMU's (?:docs/[\w./-]+|\w+(?:\(\))?(?:, \w+\(\))*)", r"KVM_\w+(?:, KVM_\w+)*",
-         r"\w+\(\d[a-z]*\)", r"liburcu", r"D-Bus specification", r"OpenMetrics 1\.0",
-         r"Intel SDM", r"RFC \d+", r"this project")
+         r"\w+\(\d[a-z]*\)", r"/(?:sys|proc)/[\w./-]+", r"liburcu", r"D-Bus specification",
+         r"OpenMetrics 1\.0", r"Intel SDM", r"RFC \d+", r"this project")
 MEMBERS = ("interface", "method", "property", "signal")
 
 
