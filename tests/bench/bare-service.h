@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define BARE_SERVICE "org.guestmap1.Bare"
 #define BARE_PATH    "/bare"

@@ -22,7 +22,7 @@
 #include "api/names.h"
 #include "lib/util/cleanup.h"
 #include "tests/bench/bench.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define VM1          GUESTMAP_PATH_VM "/bench"
 #define MEMORY       VM1 "/space/memory"

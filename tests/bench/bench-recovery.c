@@ -20,7 +20,7 @@
 #include "api/names.h"
 #include "lib/util/cleanup.h"
 #include "tests/bench/bench.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define GUEST      "vm0"
 #define GUEST_PATH GUESTMAP_PATH_VM "/" GUEST

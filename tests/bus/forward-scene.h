@@ -5,7 +5,7 @@
  * Forward scene: a guestmapd on a bus, a client of it, and others that look on
  */
 
-#include "tests/bus/test-forward-client.h"
+#include "tests/bus/forward-client.h"
 
 #define VM1        GUESTMAP_PATH_VM "/vm1"
 #define VM2        GUESTMAP_PATH_VM "/vm2"

@@ -5,7 +5,7 @@
  * Quota scene: a guestmapd with a configuration of the test's, VM "vm1", and limits that are reached
  */
 
-#include "tests/bus/test-forward-client.h"
+#include "tests/bus/forward-client.h"
 
 #define VM1   GUESTMAP_PATH_VM "/vm1"
 #define VM2   GUESTMAP_PATH_VM "/vm2"

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "tests/bus/test-forward-client.h"
+#include "tests/bus/forward-client.h"
 
 #define VM       GUESTMAP_PATH_VM "/vm"
 #define MEMORY   VM "/space/memory"

@@ -17,7 +17,7 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
 #define VM        GUESTMAP_PATH_VM "/vm"

@@ -18,8 +18,8 @@
 #include "api/errors.h"
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-client.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/forward-client.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 #include "tests/property/random.h"
 

@@ -16,7 +16,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
 #define VM1    GUESTMAP_PATH_VM "/vm1" /* root's */

@@ -25,7 +25,7 @@
 
 #include "lib/util/cleanup.h"
 #include "tests/bus/kill-model.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define DEFAULT_KILLS 60
 #define BURST_USEC    3000 /* what a burst takes, about: a kill falls somewhere in it */

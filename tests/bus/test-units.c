@@ -12,7 +12,7 @@
 #include "daemon/manager/manager.h"
 #include "daemon/manager/unit-dbus.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
 #define SYSTEMD "org.freedesktop.systemd1"

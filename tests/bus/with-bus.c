@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define AUTHORITY "org.freedesktop.PolicyKit1.Authority"
 

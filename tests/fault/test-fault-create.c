@@ -19,7 +19,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 #include "tests/fault/fault.h"
 

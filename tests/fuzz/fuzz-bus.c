@@ -15,7 +15,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/fuzz/calls.h"
 
 #define FUZZ_VM GUESTMAP_PATH_VM "/fuzz"

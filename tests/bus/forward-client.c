@@ -8,7 +8,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-client.h"
+#include "tests/bus/forward-client.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define WAIT_USEC  25000000

@@ -17,7 +17,7 @@
 
 #include "api/names.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 
 #define CONTROLLER_FD 3
 #define STEP_MSEC     5

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
-#include "tests/bus/test-forward-world.h"
+#include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
 /* Skips all, and ends the program, where there is no such bus. */
