@@ -4,8 +4,8 @@
 /*
  * VMs as ListVMs answers them
  *
- * Read one by one: vm_list_enter(), then row by row. All strings are the message's. Readers return 1
- * for one, 0 at the end, and a negative errno that has been told.
+ * Read one by one: vm_list_enter(), then row by row. All strings are the message's. Readers return
+ * 1 for one, 0 at the end, and a negative errno that has been told.
  */
 
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Quota scene: a guestmapd with a configuration of the test's, VM "vm1", and limits that are reached
+ * Quota scene: a guestmapd with the test's configuration, VM "vm1", and limits that are reached
  */
 
 #include "tests/bus/forward-client.h"
