@@ -148,12 +148,17 @@ static void unit_failed(VM *vm, const char *result) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED, "Failed: VM \"%s\": its unit %s: %s%s",
-                          vm->name, unit, result,
-                          is_denial(result) ? "; guestmapd may start it by polkit's rule, or as "
-                                              "root where there is no polkit: guestmapd(8), "
-                                              "WITHOUT POLKIT"
-                                            : "");
+        if (is_denial(result))
+                sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED,
+                                  "Failed: VM \"%s\": its unit %s: %s; guestmapd may start it by "
+                                  "polkit's rule, or as root where there is no polkit: "
+                                  "guestmapd(8), WITHOUT POLKIT",
+                                  vm->name, unit, result);
+        else
+                sd_bus_error_setf(&error, SD_BUS_ERROR_FAILED,
+                                  "Failed: VM \"%s\": its unit %s: %s; "
+                                  "\"journalctl --unit=%s\" may say more",
+                                  vm->name, unit, result, unit);
         creation_failed(vm, &error);
 }
 

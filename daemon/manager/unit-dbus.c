@@ -6,6 +6,7 @@
 #include "daemon/common/log.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/unit-dbus.h"
+#include "daemon/manager/unit-result-dbus.h"
 
 #define SYSTEMD         "org.freedesktop.systemd1"
 #define SYSTEMD_PATH    "/org/freedesktop/systemd1"
@@ -246,13 +247,12 @@ int unit_look(VM *vm, UnitDone looked) {
         return manager_ask(vm, looked, on_looked, "ListUnitsByNames", "as", 1, unit);
 }
 
-/* A unit that systemd has started once more has not failed any more. */
 static int on_result(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        const char *result = "failed";
+        Detail result = {"failed"};
 
         if (!sd_bus_message_is_method_error(reply, NULL))
-                (void)sd_bus_message_read(reply, "v", "s", &result);
-        unit_job_finish(userdata, strcmp(result, "success") == 0 ? "failed" : result);
+                (void)unit_result_read(reply, &result);
+        unit_job_finish(userdata, result.text);
         return 1;
 }
 
@@ -269,9 +269,9 @@ int unit_ask_result(VM *vm, UnitDone told) {
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_call(vm->manager->bus, &call, SYSTEMD, path,
-                                           "org.freedesktop.DBus.Properties", "Get");
+                                           "org.freedesktop.DBus.Properties", "GetAll");
         if (r >= 0)
-                r = sd_bus_message_append(call, "ss", SYSTEMD ".Service", "Result");
+                r = sd_bus_message_append(call, "s", SYSTEMD ".Service");
         return r < 0 ? r : unit_ask(vm, told, on_result, TAKE_PTR(call));
 }
 

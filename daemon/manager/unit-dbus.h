@@ -39,7 +39,7 @@ int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done);
  */
 int unit_look(VM *vm, UnitDone looked);
 
-/* Why its service has failed, in systemd's word: "exit-code", "resources"; "failed": who knows. */
+/* Why its service has failed, as unit-result-dbus.h has it; "failed": who knows. */
 int unit_ask_result(VM *vm, UnitDone told);
 
 /* Stops a unit; nobody is told how that went. */

@@ -21,6 +21,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/common/log.h"
+#include "daemon/common/notify.h"
 #include "daemon/vm/check.h"
 #include "daemon/vm/fd-store.h"
 #include "daemon/vm/private-dbus.h"
@@ -292,6 +293,17 @@ static int parse_arguments(int argc, char **argv, Arguments *ret, int *ret_statu
         return 0;
 }
 
+/* Whoever asked for this process hears it from the service manager, who keeps what came last. */
+static int give_up(int error) {
+        _cleanup_(notify_deinit) Notify notify = {};
+        char message[128];
+
+        log_error("failed: %s", strerror(-error));
+        snprintf(message, sizeof(message), "STATUS=%s\nERRNO=%d", strerror(-error), -error);
+        (void)notify_send(&notify, message, -1);
+        return EXIT_FAILURE;
+}
+
 /* The status to exit with. */
 static int serve(const Arguments *arguments) {
         _cleanup_(fd_store_freep) FDStore *store = NULL;
@@ -317,9 +329,7 @@ static int serve(const Arguments *arguments) {
         rcu_barrier_all();
         if (path)
                 (void)unlink(path);
-        if (r < 0)
-                log_error("failed: %s", strerror(-r));
-        return r < 0 ? EXIT_FAILURE : r;
+        return r < 0 ? give_up(r) : r;
 }
 
 int main(int argc, char **argv) {

@@ -6,7 +6,10 @@
  * The test is systemd, which answers nothing, the client, and guestmapd itself.
  */
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "api/names.h"
 #include "daemon/manager/manager.h"
@@ -15,7 +18,9 @@
 #include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
-#define SYSTEMD "org.freedesktop.systemd1"
+#define SYSTEMD   "org.freedesktop.systemd1"
+#define UNIT      "guestmap-vm@vm0.service"
+#define UNIT_PATH "/org/freedesktop/systemd1/unit/guestmap_2dvm_40vm0_2eservice"
 
 enum { WAIT_USEC = 10000000 };
 
@@ -27,18 +32,53 @@ typedef struct Scene {
         sd_bus *client;
         Manager *manager;
         unsigned n_asked;
+        bool starts_fail;
+        /* Properties of a service that has failed. */
+        const char *result, *status_text;
+        int32_t exit_code, exit_status, status_errno;
+        char error[512]; /* of the last reply */
+        bool is_answered;
 } Scene;
 
 static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Scene *scene = userdata;
 
         scene->n_asked++;
-        return 1;
+        return scene->starts_fail ? sd_bus_reply_method_return(m, NULL) : 1;
+}
+
+/* A job, which ends at once: no start goes well. */
+static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *path = "/org/freedesktop/systemd1/job/1";
+        bool is_start = sd_bus_message_is_method_call(m, NULL, "StartUnit");
+        const char *unit;
+
+        assert_true(sd_bus_message_read(m, "s", &unit) > 0);
+        assert_true(sd_bus_reply_method_return(m, "o", path) >= 0);
+        return sd_bus_emit_signal(sd_bus_message_get_bus(m), "/org/freedesktop/systemd1",
+                                  SYSTEMD ".Manager", "JobRemoved", "uoss", 1, path, unit,
+                                  is_start ? "failed" : "done");
 }
 
 static const sd_bus_vtable systemd_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("SetUnitProperties", "sba(sv)", "", on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("StartUnit", "ss", "o", on_job, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("StopUnit", "ss", "o", on_job, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ResetFailedUnit", "s", "", on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("CleanUnit", "sas", "", on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL("JobRemoved", "uoss", 0),
+        SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable service_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Restart", "s", NULL, offsetof(Scene, result), 0),
+        SD_BUS_PROPERTY("Result", "s", NULL, offsetof(Scene, result), 0),
+        SD_BUS_PROPERTY("ExecMainCode", "i", NULL, offsetof(Scene, exit_code), 0),
+        SD_BUS_PROPERTY("ExecMainStatus", "i", NULL, offsetof(Scene, exit_status), 0),
+        SD_BUS_PROPERTY("StatusText", "s", NULL, offsetof(Scene, status_text), 0),
+        SD_BUS_PROPERTY("StatusErrno", "i", NULL, offsetof(Scene, status_errno), 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -76,6 +116,8 @@ static void setup(Scene *scene) {
         assert_true(scene->systemd && scene->client);
         assert_true(sd_bus_add_object_vtable(scene->systemd, NULL, "/org/freedesktop/systemd1",
                                              SYSTEMD ".Manager", systemd_vtable, scene) >= 0);
+        assert_true(sd_bus_add_object_vtable(scene->systemd, NULL, UNIT_PATH, SYSTEMD ".Service",
+                                             service_vtable, scene) >= 0);
         assert_true(sd_bus_request_name(scene->systemd, SYSTEMD, 0) >= 0);
         assert_true(sd_bus_attach_event(scene->systemd, scene->event, 0) >= 0);
         assert_true(sd_bus_attach_event(scene->client, scene->event, 0) >= 0);
@@ -89,6 +131,15 @@ static void teardown(Scene *scene) {
         assert_true(world_close(&scene->world));
 }
 
+static int on_created(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const sd_bus_error *failed = sd_bus_message_get_error(m);
+        Scene *scene = userdata;
+
+        snprintf(scene->error, sizeof(scene->error), "%s", failed ? failed->message : "");
+        scene->is_answered = true;
+        return 1;
+}
+
 static void create(Scene *scene, unsigned n) {
         char name[16];
 
@@ -96,7 +147,7 @@ static void create(Scene *scene, unsigned n) {
                 snprintf(name, sizeof(name), "vm%u", i);
                 assert_true(sd_bus_call_method_async(scene->client, NULL, GUESTMAP_SERVICE,
                                                      GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                                                     "CreateVM", NULL, NULL, "sa{sv}", name, 1,
+                                                     "CreateVM", on_created, scene, "sa{sv}", name, 1,
                                                      "accelerator", "s", "none") >= 0);
         }
 }
@@ -141,5 +192,50 @@ static void test_asks_for_nothing_more_when_it_ends(void **state) {
         teardown(&scene);
 }
 
+static void create_fails(Scene *scene, const char *why) {
+        char expected[512];
+
+        snprintf(expected, sizeof(expected),
+                 "Failed: VM \"vm0\": its unit " UNIT ": %s; \"journalctl --unit=" UNIT
+                 "\" may say more",
+                 why);
+        scene->is_answered = false;
+        create(scene, 1);
+        run_until(scene, &scene->is_answered, 0);
+        assert_string_equal(scene->error, expected);
+}
+
+/* As much as systemd knows: what the process has said, which step it was, how it ended. */
+static void test_says_why_a_unit_does_not_start(void **state) {
+        Scene scene = {
+                .starts_fail = true,
+                .result = "exit-code",
+                .status_text = "no VM yet",
+                .exit_code = CLD_EXITED,
+                .exit_status = 233,
+        };
+
+        setup(&scene);
+        create_fails(&scene, "exit-code 233: its directory in /run cannot be made");
+        scene.exit_status = 1;
+        create_fails(&scene, "exit-code 1");
+        scene.status_text = "No space left on device";
+        scene.status_errno = ENOSPC;
+        create_fails(&scene, "exit-code: No space left on device");
+        scene.status_errno = 0;
+        scene.result = "signal";
+        scene.exit_code = CLD_KILLED;
+        scene.exit_status = 9;
+        create_fails(&scene, "signal 9");
+        scene.result = "resources";
+        scene.exit_code = scene.exit_status = 0;
+        create_fails(&scene, "resources");
+        scene.result = "success"; /* it was started once more */
+        create_fails(&scene, "failed");
+        manager_free(scene.manager);
+        teardown(&scene);
+}
+
 UNIT_TESTS(cmocka_unit_test(test_ends_while_a_unit_starts),
+           cmocka_unit_test(test_says_why_a_unit_does_not_start),
            cmocka_unit_test(test_asks_for_nothing_more_when_it_ends));

@@ -279,9 +279,20 @@ unit_is_sound() {
 test_a_unit_that_cannot_start_ends_its_creation() {
         unit_says bad SupplementaryGroups=nosuchgroup
         not create bad 2>/tmp/error
-        grep -q 'VM "bad": its unit guestmap-vm@bad.service: ' /tmp/error
+        grep -q 'VM "bad": its unit guestmap-vm@bad.service: exit-code 216: its groups' /tmp/error
         eventually not has_units bad
         unit_is_sound bad
+        create bad
+        destroy bad
+}
+
+# Of a file system without room for a directory.
+test_a_full_run_is_said_to_be_full() {
+        mount -t tmpfs -o nr_inodes=1 tmpfs /run/guestmap-vm
+        not create bad 2>/tmp/error
+        umount /run/guestmap-vm
+        grep -q 'exit-code 233: its directory in /run cannot be made' /tmp/error
+        eventually not has_units bad
         create bad
         destroy bad
 }
