@@ -147,8 +147,8 @@ static void create(Scene *scene, unsigned n) {
                 snprintf(name, sizeof(name), "vm%u", i);
                 assert_true(sd_bus_call_method_async(scene->client, NULL, GUESTMAP_SERVICE,
                                                      GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER,
-                                                     "CreateVM", on_created, scene, "sa{sv}", name, 1,
-                                                     "accelerator", "s", "none") >= 0);
+                                                     "CreateVM", on_created, scene, "sa{sv}", name,
+                                                     1, "accelerator", "s", "none") >= 0);
         }
 }
 
