@@ -9,7 +9,8 @@
 static void tell(Startup *startup) {
         char message[64];
 
-        snprintf(message, sizeof(message), "EXTEND_TIMEOUT_USEC=%d", STARTUP_EXTEND_USEC);
+        snprintf(message, sizeof(message), "EXTEND_TIMEOUT_USEC=%d\nWATCHDOG=1",
+                 STARTUP_EXTEND_USEC);
         (void)notify_send(&startup->notify, message, -1);
         startup->due = notify_deadline(STARTUP_TOLD_USEC);
 }

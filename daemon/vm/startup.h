@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Startup: long work of a process that is not ready yet
+ * Startup: long work that the loop waits for, of a process that has no VM yet
  *
- * A service manager gives up on a process that does not say READY=1 in time, and starts another,
- * which would come no further. So it is told that the work goes on, by the work itself, between its
- * steps: work that hangs is given up all the same. A signal to end, which waits for the loop, ends
- * the work, too.
+ * A service manager gives up on a process that does not say READY=1 in time, or, when it is tried
+ * again in the loop, whose watchdog is silent, and starts another, which would come no further. So
+ * it is told that the work goes on, by the work itself, between its steps: work that hangs is given
+ * up all the same. A signal to end, which waits for the loop, ends the work, too.
  */
 
 #include <pthread.h>
