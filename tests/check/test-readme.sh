@@ -30,6 +30,22 @@ run_session < <(readme_block "$readme" session)
 case_is 'the session has ten lines' 10 "$(readme_block "$readme" session | grep -c '^\$ ')"
 run_session < <(readme_block "$readme" guestmapctl)
 
+without_a_session() (
+        unset XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS
+        export TMPDIR=$directory
+        export -f wait_for
+        # The shell that the block ends in.
+        eval "$(readme_block "$readme" bus)" <<END
+$(readme_block "$readme" start | tail -n 1)
+wait_for busctl --user status org.guestmap1
+busctl --user get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Version
+kill %1
+wait
+END
+)
+case_is 'a bus where there is no session' "s \"$(build/daemon/guestmapd --version | cut -d ' ' -f 2)\"" \
+        "$(without_a_session 2>/dev/null)"
+
 call /org/guestmap1 Manager CreateVM 'sa{sv}' pc 1 accelerator s none >/dev/null
 call /org/guestmap1/vm/pc Map AddRegion 'sststia{sv}' dimm0 ram 0x8000000 system 0x100000000 0 0 \
         >/dev/null
