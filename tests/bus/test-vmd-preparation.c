@@ -328,6 +328,31 @@ static void test_patch(void **state) {
         rig_free(rig);
 }
 
+/* A name may be added, removed and added again: the memory is that of the region which stays. */
+static void assert_added_again(const char *size, const char *told, uint64_t bytes) {
+        Rig *rig = rig_new_slow();
+        char document[512];
+
+        snprintf(document, sizeof(document),
+                 "{\"guestmap\": 1, \"edits\": [" DIMM(
+                         "a") ", "
+                              "{\"remove-region\": {\"name\": \"a\"}}, "
+                              "{\"add-region\": {\"name\": \"a\", \"kind\": \"ram\", \"size\": "
+                              "\"%s\", "
+                              "\"prealloc\": true}}]}",
+                 size);
+        send_apply(rig, document);
+        assert_string_equal(preparing(rig), told);
+        assert_report(await_any(rig), "2 ", "\"edits\":3,");
+        assert_int_equal(bytes_of(rig, RIG_VM "/region/a"), bytes);
+        rig_free(rig);
+}
+
+static void test_added_again(void **state) {
+        assert_added_again("2MiB", "[(a 0 2097152)]", 2 * SIZE);
+        assert_added_again("1MiB", "[(a 0 1048576)]", SIZE);
+}
+
 /* Regions "r00" and so on, the last one first, of a page each. */
 static void send_many(Rig *rig, int n) {
         char text[16384] = "{\"guestmap\": 1, \"edits\": [";
@@ -667,13 +692,12 @@ UNIT_TESTS(cmocka_unit_test(test_answered_when_done), cmocka_unit_test(test_end_
            cmocka_unit_test(test_too_late), cmocka_unit_test(test_caller_leaves_late),
            cmocka_unit_test(test_guestmapd_leaves), cmocka_unit_test(test_own_connection_ends),
            cmocka_unit_test(test_service_ends), cmocka_unit_test(test_patch),
-           cmocka_unit_test(test_many),
+           cmocka_unit_test(test_added_again), cmocka_unit_test(test_many),
            cmocka_unit_test(test_patch_is_cancelled), cmocka_unit_test(test_layout),
            cmocka_unit_test(test_large_document), cmocka_unit_test(test_transaction),
            cmocka_unit_test(test_commit_is_cancelled), cmocka_unit_test(test_aborted),
            cmocka_unit_test(test_aborted_late), cmocka_unit_test(test_idle_transaction),
            cmocka_unit_test(test_name_is_taken), cmocka_unit_test(test_freed_beside_calls),
-           cmocka_unit_test(test_expected_generation),
-           cmocka_unit_test(test_in_line), cmocka_unit_test(test_quotas),
-           cmocka_unit_test(test_no_memory), cmocka_unit_test(test_passed),
-           cmocka_unit_test(test_share));
+           cmocka_unit_test(test_expected_generation), cmocka_unit_test(test_in_line),
+           cmocka_unit_test(test_quotas), cmocka_unit_test(test_no_memory),
+           cmocka_unit_test(test_passed), cmocka_unit_test(test_share));
