@@ -5,12 +5,10 @@
  *
  * `guestmapctl monitor --json=short` watches while the map changes at random, and while signals are
  * lost, guestmapd or the VM's process dies and comes back, or the bus lets no signal through.
- * What it prints is replayed: whenever a line names a space and a generation, the replay must be
- * the view that the space had then.
+ * What it prints is replayed, and the replay compared with the views that there were.
  */
 
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +20,8 @@
 #include "api/names.h"
 #include "client/section.h"
 #include "lib/util/cleanup.h"
-#include "tests/bus/world.h"
-#include "tests/common/unit.h"
+#include "tests/bus/forward-client.h"
+#include "tests/bus/monitor-replay.h"
 
 #define VM1        GUESTMAP_PATH_VM "/vm1"
 #define REGIONS    12
@@ -31,23 +29,14 @@
 #define SOME       50 /* sections, all of which a signal has room for */
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
-typedef struct Watcher Watcher;
-
-/* A guestmapctl, and the replay of what it has printed. */
-struct Watcher {
-        pid_t pid;
-        FILE *lines;
-        json_object *views; /* by space: its sections, by their first addresses */
-        unsigned n_commits, n_gaps, n_changes, n_checked;
-};
-
 static const char *bus_kind, *guestmapd, *guestmapctl;
 static World world;
 static sd_bus *client;
 static uint64_t random_state;
 static uint64_t generation;
-static json_object *past; /* by generation: the views that there were, by space */
-static Watcher watcher;
+static pid_t watcher; /* guestmapctl */
+static FILE *lines;   /* that it has printed */
+static Replay replay; /* of them */
 
 static unsigned any(unsigned n) {
         random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -87,7 +76,6 @@ static void remember(sd_bus *bus) {
         json_object *views = json_object_new_object();
         sd_bus_message *reply = NULL;
         const char *space;
-        char key[24];
 
         assert_true(sd_bus_call_method(bus, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM,
                                        "ListAddressSpaces", NULL, &reply, NULL) >= 0);
@@ -100,8 +88,7 @@ static void remember(sd_bus *bus) {
                 assert_int_equal(at, generation);
         }
         sd_bus_message_unref(reply);
-        snprintf(key, sizeof(key), "%lu", generation);
-        json_object_object_add(past, key, views);
+        replay_remember(&replay, generation, views);
 }
 
 /* Edits that may fail: what is there is there, what is not is not. */
@@ -159,141 +146,15 @@ static void create_vm(void) {
                         "\"size\": 256, \"parent\": \"%s\", \"offset\": %u}}",
                         i, i < SOME ? "some" : "many", i * 4096);
         strcat(patch, "]}");
-        assert_true(sd_bus_call_method(client, GUESTMAP_SERVICE, GUESTMAP_PATH,
-                                       GUESTMAP_INTERFACE_MANAGER, "CreateVM", NULL, NULL, "sa{sv}",
-                                       "vm1", 1, "accelerator", "s", "none") >= 0);
+        must_create(client, "vm1");
         assert_true(sd_bus_call_method(client, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_MAP,
                                        "Apply", NULL, NULL, "sa{sv}", patch, 0) >= 0);
         remember(client);
 }
 
-/* The replay */
-
-static json_object *view_of(const char *space) {
-        json_object *view = NULL;
-
-        if (json_object_object_get_ex(watcher.views, space, &view))
-                return view;
-        view = json_object_new_object();
-        json_object_object_add(watcher.views, space, view);
-        return view;
-}
-
-static const char *key_of(json_object *section) {
-        return json_object_get_string(json_object_object_get(section, "first"));
-}
-
-static void replay(json_object *event, const char *space) {
-        json_object *removed = json_object_object_get(event, "removed");
-        json_object *added = json_object_object_get(event, "added");
-        json_object *view = view_of(space);
-
-        for (size_t i = 0; i < json_object_array_length(removed); i++) {
-                json_object *section = json_object_array_get_idx(removed, i);
-
-                assert_true(
-                        json_object_equal(json_object_object_get(view, key_of(section)), section));
-                json_object_object_del(view, key_of(section));
-        }
-        for (size_t i = 0; i < json_object_array_length(added); i++) {
-                json_object *section = json_object_array_get_idx(added, i);
-
-                assert_null(json_object_object_get(view, key_of(section)));
-                json_object_object_add(view, key_of(section), json_object_get(section));
-        }
-}
-
-static void begin_with(json_object *sections, const char *space) {
-        json_object *view = json_object_new_object();
-
-        for (size_t i = 0; i < json_object_array_length(sections); i++) {
-                json_object *section = json_object_array_get_idx(sections, i);
-
-                json_object_object_add(view, key_of(section), json_object_get(section));
-        }
-        json_object_object_add(watcher.views, space, view);
-}
-
-/* A view that nobody has asked for at that time is of a commit by whose time it was not known. */
-static void check(const char *space, uint64_t at) {
-        json_object *views, *view, *nothing = json_object_new_object();
-        char key[24];
-
-        snprintf(key, sizeof(key), "%lu", at);
-        views = json_object_object_get(past, key);
-        assert_non_null(views);
-        if (!json_object_object_get_ex(views, space, &view))
-                view = nothing;
-        if (!json_object_equal(view, view_of(space)))
-                fail_msg("%s at generation %lu: %s instead of %s", space, at,
-                         json_object_to_json_string(view_of(space)),
-                         json_object_to_json_string(view));
-        json_object_put(nothing);
-        watcher.n_checked++;
-}
-
-static void take_changes(json_object *event, uint64_t at) {
-        json_object_object_foreach(json_object_object_get(event, "changes"), space, change) {
-                replay(change, space);
-                check(space, at);
-        }
-        watcher.n_commits++;
-}
-
-static void take_event(json_object *event) {
-        const char *what = json_object_get_string(json_object_object_get(event, "event"));
-        const char *space = json_object_get_string(json_object_object_get(event, "space"));
-        uint64_t at = json_object_get_uint64(json_object_object_get(event, "generation"));
-
-        if (strcmp(what, "view") == 0) {
-                begin_with(json_object_object_get(event, "sections"), space);
-                check(space, at);
-        } else if (strcmp(what, "committed") == 0)
-                take_changes(event, at);
-        else if (strcmp(what, "resynchronised") == 0)
-                watcher.n_gaps++;
-        else if (strcmp(what, "changed") == 0) {
-                replay(event, space);
-                check(space, at);
-                watcher.n_changes++;
-        }
-}
-
-/* Whole lines only. */
-static void take_lines(void) {
-        static char line[1 << 20];
-        long begin = ftell(watcher.lines);
-
-        clearerr(watcher.lines);
-        while (fgets(line, sizeof(line), watcher.lines) && strchr(line, '\n')) {
-                json_object *event = json_tokener_parse(line);
-
-                assert_non_null(event);
-                take_event(event);
-                json_object_put(event);
-                begin = ftell(watcher.lines);
-        }
-        fseek(watcher.lines, begin, SEEK_SET);
-}
-
-/* Whether the replay is the VM as it is. */
 static bool is_up_to_date(void) {
-        json_object *views, *nothing = json_object_new_object();
-        bool is_same = true;
-        char key[24];
-
-        take_lines();
-        snprintf(key, sizeof(key), "%lu", generation);
-        views = json_object_object_get(past, key);
-        json_object_object_foreach(watcher.views, space, view) is_same &=
-                json_object_equal(view, json_object_object_get_ex(views, space, NULL)
-                                                ? json_object_object_get(views, space)
-                                                : nothing);
-        json_object_object_foreach(views, name, known) is_same &=
-                json_object_object_length(known) == 0 ||
-                json_object_object_get_ex(watcher.views, name, NULL);
-        json_object_put(nothing);
-        return is_same;
+        replay_take_lines(&replay, lines);
+        return replay_is_at(&replay, generation);
 }
 
 static void catch_up(void) {
@@ -308,51 +169,32 @@ static void start_watcher(void) {
 
         snprintf(path, sizeof(path), "%s/lines", world.directory);
         snprintf(address, sizeof(address), "--address=%s", world.address);
-        watcher = (Watcher){.views = json_object_new_object()};
-        watcher.lines = fopen(path, "w+e");
-        assert_non_null(watcher.lines);
-        watcher.pid = fork();
-        assert_true(watcher.pid >= 0);
-        if (watcher.pid == 0) {
+        lines = fopen(path, "w+e");
+        assert_non_null(lines);
+        watcher = fork();
+        assert_true(watcher >= 0);
+        if (watcher == 0) {
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                 (void)dup2(open(path, O_WRONLY | O_APPEND | O_CLOEXEC), STDOUT_FILENO);
                 execl(guestmapctl, guestmapctl, address, "--json=short", "monitor", "vm1", NULL);
                 _exit(127);
         }
         catch_up();
-        assert_int_equal(watcher.n_checked, 2);
+        assert_int_equal(replay.n_checked, 2);
 }
 
 static void stop_watcher(void) {
         int status;
 
-        kill(watcher.pid, SIGTERM);
-        waitpid(watcher.pid, &status, 0);
+        kill(watcher, SIGTERM);
+        waitpid(watcher, &status, 0);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-        fclose(watcher.lines);
-        json_object_put(watcher.views);
-}
-
-/* A connection to the VM's process: no guestmapd is needed to commit. */
-static sd_bus *open_connection(void) {
-        sd_bus_message *reply = NULL;
-        sd_bus *own;
-        int fd;
-
-        assert_true(sd_bus_call_method(client, GUESTMAP_SERVICE, VM1, GUESTMAP_INTERFACE_VM,
-                                       "OpenConnection", NULL, &reply, "a{sv}", 0) >= 0);
-        assert_true(sd_bus_message_read(reply, "h", &fd) > 0);
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        sd_bus_message_unref(reply);
-        assert_true(sd_bus_new(&own) >= 0);
-        assert_true(sd_bus_set_fd(own, fd, fd) >= 0);
-        assert_true(sd_bus_start(own) >= 0);
-        return own;
+        fclose(lines);
 }
 
 static int set_up(void **state) {
         random_state = 1;
-        past = json_object_new_object();
+        replay_init(&replay);
         client = world_open_as_it_says(&world) ? world_connect(&world) : NULL;
         if (!client)
                 return -1;
@@ -364,7 +206,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
         stop_watcher();
         sd_bus_flush_close_unref(client);
-        json_object_put(past);
+        replay_deinit(&replay);
         return world_close(&world) ? 0 : -1;
 }
 
@@ -388,9 +230,9 @@ static int set_up_mute(void **state) {
 static void test_each_commit_is_told(void **state) {
         steps(client);
         catch_up();
-        assert_true(watcher.n_commits > STEPS / 3);
-        assert_int_equal(watcher.n_gaps, 0);
-        assert_true(watcher.n_changes > 0); /* of truncated signals */
+        assert_true(replay.n_commits > STEPS / 3);
+        assert_int_equal(replay.n_gaps, 0);
+        assert_true(replay.n_changes > 0); /* of truncated signals */
 }
 
 static void enable_some(bool enabled) {
@@ -406,27 +248,27 @@ static void test_lost_signals(void **state) {
         }
         enable_some(false);
         catch_up();
-        assert_int_equal(watcher.n_commits, 1);
-        kill(watcher.pid, SIGSTOP);
+        assert_int_equal(replay.n_commits, 1);
+        kill(watcher, SIGSTOP);
         for (unsigned i = 0; i < 301; i++)
                 enable_some(i % 2 == 0);
-        kill(watcher.pid, SIGCONT);
+        kill(watcher, SIGCONT);
         catch_up();
         steps(client);
         catch_up();
 }
 
 static void test_guestmapd_dies(void **state) {
-        sd_bus *own = open_connection();
+        sd_bus *own = must_open_connection(client, VM1); /* needs no guestmapd to commit */
 
         for (unsigned i = 0; i < 3; i++) {
-                unsigned n_gaps = watcher.n_gaps;
+                unsigned n_gaps = replay.n_gaps;
 
                 world_stop_daemon(&world, i % 2 ? SIGTERM : SIGKILL);
                 steps(own);
                 assert_true(world_start_daemon(&world));
                 catch_up();
-                assert_true(watcher.n_gaps > n_gaps || world.is_mute);
+                assert_true(replay.n_gaps > n_gaps || world.is_mute);
                 steps(client);
                 catch_up();
         }
@@ -439,12 +281,12 @@ static void test_the_process_dies(void **state) {
                 pid_t pid = world_newest_vm(&world);
 
                 assert_true(pid > 0);
-                kill(watcher.pid, SIGSTOP);
+                kill(watcher, SIGSTOP);
                 step(client);
                 kill(pid, SIGKILL);
                 assert_true(world_process_ends(pid));
                 steps(client);
-                kill(watcher.pid, SIGCONT);
+                kill(watcher, SIGCONT);
                 catch_up();
         }
 }
@@ -453,18 +295,13 @@ static void test_the_process_dies(void **state) {
 static void test_another_vm_of_the_name(void **state) {
         steps(client);
         catch_up();
-        assert_true(sd_bus_call_method(client, GUESTMAP_SERVICE, GUESTMAP_PATH,
-                                       GUESTMAP_INTERFACE_MANAGER, "DestroyVM", NULL, NULL,
-                                       "sa{sv}", "vm1", 0) >= 0);
-        json_object_put(past);
-        past = json_object_new_object();
-        kill(watcher.pid, SIGSTOP);
+        must_destroy(client, "vm1");
+        replay_forget(&replay);
+        kill(watcher, SIGSTOP);
         create_vm();
         steps(client);
         steps(client);
-        kill(watcher.pid, SIGCONT);
-        json_object_put(watcher.views);
-        watcher.views = json_object_new_object();
+        kill(watcher, SIGCONT);
         catch_up();
         steps(client);
         catch_up();
@@ -473,8 +310,8 @@ static void test_another_vm_of_the_name(void **state) {
 static void test_no_signal_comes(void **state) {
         steps(client);
         catch_up();
-        assert_int_equal(watcher.n_commits, 0);
-        assert_true(watcher.n_changes > 0);
+        assert_int_equal(replay.n_commits, 0);
+        assert_true(replay.n_changes > 0);
 }
 
 #define HEARD(test)  cmocka_unit_test_setup_teardown(test, set_up_heard, tear_down)
