@@ -91,7 +91,7 @@ static int parse(ApplyCall *call, const Cancel *cancel) {
 
 /* The document has done its work then: of a million regions it is a quarter of a gigabyte. */
 static int take_edits(ApplyCall *call, EditList *edits) {
-        const Prealloc *prealloc = call->prepared ? &call->prepared->memory : NULL;
+        Prealloc *prealloc = call->prepared ? &call->prepared->memory : NULL;
         int r;
 
         r = document_edits(call->document, call->service->vm, &call->fds, prealloc, edits,

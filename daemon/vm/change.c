@@ -106,9 +106,13 @@ int change_take_staged(Change *change, Transaction *staged) {
 }
 
 int change_prepare(Change *change, Detail *detail) {
-        if (change->staged)
-                return transaction_prepare(change->staged, &change->commit, detail);
-        return commit_new(&change->commit, change->vm->map, detail);
+        int r;
+
+        r = change->staged ? transaction_prepare(change->staged, &change->commit, detail)
+                           : commit_new(&change->commit, change->vm->map, detail);
+        if (r == 0)
+                prealloc_settle(&change->prealloc, change->vm->map);
+        return r;
 }
 
 static int record_staged(Change *change, Detail *detail) {

@@ -46,8 +46,7 @@ static int copy_edits(const EditList *from, EditList *to) {
         return r;
 }
 
-static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, const Prealloc *prealloc,
-                      Detail *detail) {
+static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, Detail *detail) {
         int fd = edit->passed && fds ? named_fds_find(fds, edit->name) : -1;
 
         if (edit->verb == EDIT_SET_HANDLER && !edit->handler)
@@ -55,8 +54,6 @@ static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, const Prealloc *p
                                   "region \"%s\": it has no handler on a socket, which SetHandler "
                                   "passes in",
                                   edit->name);
-        if (prealloc)
-                prealloc_give(prealloc, edit);
         if (!edit->passed || edit->backing)
                 return vm_equip_edit(vm, edit, detail);
         if (fd < 0)
@@ -67,10 +64,12 @@ static int equip_edit(VM *vm, Edit *edit, const NamedFDs *fds, const Prealloc *p
         return vm_equip_passed(vm, edit, fd, edit->fd_offset, detail);
 }
 
-static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds,
-                 const Prealloc *prealloc, Detail *detail) {
+static int equip(VM *vm, EditList *edits, size_t first, const NamedFDs *fds, Prealloc *prealloc,
+                 Detail *detail) {
+        for (size_t i = edits->n; prealloc && i-- > first;)
+                prealloc_give(prealloc, &edits->items[i]);
         for (size_t i = first; i < edits->n; i++) {
-                int r = equip_edit(vm, &edits->items[i], fds, prealloc, detail);
+                int r = equip_edit(vm, &edits->items[i], fds, detail);
 
                 if (r > 0 && edits->numbered)
                         detail_prefix(detail, "edit %zu: ", i - first + 1);
@@ -101,7 +100,7 @@ static int check_fds(const Document *document, const NamedFDs *fds, Detail *deta
         return 0;
 }
 
-int document_edits(const Document *document, VM *vm, const NamedFDs *fds, const Prealloc *prealloc,
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, Prealloc *prealloc,
                    EditList *edits, Detail *detail) {
         size_t first = edits->n;
         int r;

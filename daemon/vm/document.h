@@ -86,7 +86,7 @@ bool document_is_patch(const Document *document);
  * priority) group the fewest regions are re-placed. Any MapError or VMError that can be told before
  * an edit is made.
  */
-int document_edits(const Document *document, VM *vm, const NamedFDs *fds, const Prealloc *prealloc,
+int document_edits(const Document *document, VM *vm, const NamedFDs *fds, Prealloc *prealloc,
                    EditList *edits, Detail *detail);
 
 /*

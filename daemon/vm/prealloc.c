@@ -8,11 +8,14 @@
 #include "lib/memory/populate.h"
 #include "lib/util/array.h"
 
+static void item_deinit(PreallocItem *item) {
+        backing_unref(item->backing);
+        free(item->name);
+}
+
 void prealloc_deinit(Prealloc *list) {
-        for (size_t i = 0; i < list->n; i++) {
-                backing_unref(list->items[i].backing);
-                free(list->items[i].name);
-        }
+        for (size_t i = 0; i < list->n; i++)
+                item_deinit(&list->items[i]);
         free(list->items);
         *list = (Prealloc){};
 }
@@ -30,7 +33,8 @@ int prealloc_note(Prealloc *list, const Edit *edit) {
         name = strdup(edit->name);
         if (!name)
                 return -ENOMEM;
-        list->items[list->n++] = (PreallocItem){name, backing_ref(edit->backing)};
+        list->items[list->n++] =
+                (PreallocItem){.name = name, .backing = backing_ref(edit->backing)};
         return 0;
 }
 
@@ -38,9 +42,20 @@ static int compare_items(const void *a, const void *b) {
         return strcmp(((const PreallocItem *)a)->name, ((const PreallocItem *)b)->name);
 }
 
-void prealloc_sort(Prealloc *list) {
-        if (list->n > 0)
-                qsort(list->items, list->n, sizeof(*list->items), compare_items);
+void prealloc_settle(Prealloc *list, const Map *map) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->n; i++) {
+                const Region *region = map_find_region(map, list->items[i].name);
+
+                if (region && region->backing == list->items[i].backing)
+                        list->items[n++] = list->items[i];
+                else
+                        item_deinit(&list->items[i]);
+        }
+        list->n = n;
+        if (n > 0)
+                qsort(list->items, n, sizeof(*list->items), compare_items);
 }
 
 static int compare_name(const void *name, const void *item) {
@@ -53,12 +68,13 @@ PreallocItem *prealloc_find(const Prealloc *list, const char *name) {
         return bsearch(name, list->items, list->n, sizeof(*list->items), compare_name);
 }
 
-void prealloc_give(const Prealloc *list, Edit *edit) {
-        const PreallocItem *item =
-                edit->verb == EDIT_ADD_REGION ? prealloc_find(list, edit->name) : NULL;
+void prealloc_give(Prealloc *list, Edit *edit) {
+        PreallocItem *item = edit->verb == EDIT_ADD_REGION ? prealloc_find(list, edit->name) : NULL;
 
-        if (item && !edit->backing && item->backing->size == edit->size)
-                edit->backing = backing_ref(item->backing);
+        if (!item || item->is_given || edit->backing || item->backing->size != edit->size)
+                return;
+        edit->backing = backing_ref(item->backing);
+        item->is_given = true;
 }
 
 uint64_t prealloc_bytes(const Prealloc *list) {

@@ -5,10 +5,12 @@
  * Prealloc: memory of regions that are to be added, which is to be populated first
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/memory/edit.h"
+#include "lib/memory/map.h"
 #include "lib/util/cancel.h"
 #include "lib/util/detail.h"
 
@@ -18,6 +20,7 @@ typedef struct PreallocItem PreallocItem;
 struct PreallocItem {
         char *name; /* of the region */
         Backing *backing;
+        bool is_given; /* to an edit */
 };
 
 struct Prealloc {
@@ -30,10 +33,16 @@ void prealloc_deinit(Prealloc *list);
 
 /* Notes an edit if it adds memory that is to be populated, and is not yet. -ENOMEM. */
 int prealloc_note(Prealloc *list, const Edit *edit);
-/* By name, once all are noted: until then none is found. */
-void prealloc_sort(Prealloc *list);
-/* Gives an edit that adds a region of that name and size the memory that was made for it. */
-void prealloc_give(const Prealloc *list, Edit *edit);
+/*
+ * Once all edits are made: forgets memory that has gone again with its region, which leaves one of a
+ * name at most, and sorts by name. Until then none is found.
+ */
+void prealloc_settle(Prealloc *list, const Map *map);
+/*
+ * Gives an edit that adds a region of that name and size the memory that was made for it. Of several
+ * such edits the last one is to be asked for first: it is the one whose region stays.
+ */
+void prealloc_give(Prealloc *list, Edit *edit);
 
 /* NULL: there is no such region. */
 PreallocItem *prealloc_find(const Prealloc *list, const char *name);

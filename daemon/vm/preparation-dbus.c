@@ -174,7 +174,6 @@ int preparation_start(Service *service, sd_bus_message *m, Prealloc *memory, Det
         preparation->m = sd_bus_message_ref(m);
         preparation->bytes = prealloc_bytes(memory);
         preparation->memory = TAKE_STRUCT(*memory);
-        prealloc_sort(&preparation->memory);
         ration_set_aside(service->vm->ration, preparation->bytes);
         r = job_start(&service->preparing, &preparation->job, populate, done, preparation, detail);
         if (r != 0)

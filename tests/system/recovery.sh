@@ -216,19 +216,6 @@ test_a_guest_goes_on_after_an_upgrade() {
         done
 }
 
-# For what a guest is there is room since it was there.
-test_a_guest_goes_on_though_there_is_no_room() {
-        [ "$accelerator" = kvm ] || return 0
-        mount -o remount,size="$(df --output=used /run | tail -n 1)k" /run
-        not dd if=/dev/zero of=/run/full bs=4096
-        pid=$(unit guest MainPID)
-        systemctl restart guestmap-vm@guest.service
-        eventually replaced guest "$pid"
-        mount -o remount,size=64m /run
-        rm /run/full
-        eventually counts
-}
-
 test_a_guest_does_not_notice_that_guestmapd_dies() {
         [ "$accelerator" = kvm ] || return 0
         systemctl kill --signal KILL guestmapd.service
