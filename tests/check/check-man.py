@@ -8,7 +8,8 @@ The man pages say what there is, and nothing else.
 org.guestmap1.5 has each member of api/*.xml under its interface, with its signature, and whose rule
 it follows; the errors; the metrics. guestmapctl.1 has the verbs that guestmapctl --help prints, and
 tells of their exit statuses; the page of each program has its options, guestmapd.conf.5 the keys of
-the file that is installed; built pages are free of mandoc's warnings.
+the file that is installed; built pages are free of mandoc's warnings; README.md lists the pages
+and HACKING.md the tests.
 """
 
 import pathlib
@@ -157,6 +158,19 @@ def check_verbs(root, client):
     yield from (f"in the page only: {verb}" for verb in sorted(told - there))
 
 
+def check_lists(root):
+    """README.md has each page, HACKING.md each folder of tests."""
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    hacking = (root / "HACKING.md").read_text(encoding="utf-8")
+    for path in sorted((root / "man").glob("*.scd")):
+        name, section = path.stem.rsplit(".", 1)
+        if f"{name}({section})" not in readme:
+            yield f"README.md does not name {name}({section})"
+    for path in sorted((root / "tests").glob("*/meson.build")):
+        if f"| `tests/{path.parent.name}` |" not in hacking:
+            yield f"HACKING.md does not name tests/{path.parent.name}"
+
+
 def check_lint(page):
     if not shutil.which("mandoc"):
         raise tap.Skip("no mandoc here")
@@ -183,7 +197,8 @@ def main(root, *files):
             + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
                ("org.guestmap1.5 has the metrics", lambda: check_metrics(root)),
                ("org.guestmap1.5 has the sources", lambda: check_sources(root, interfaces)),
-               ("guestmapd.conf.5 has the settings", lambda: check_settings(root))]
+               ("guestmapd.conf.5 has the settings", lambda: check_settings(root)),
+               ("README.md and HACKING.md list what there is", lambda: check_lists(root))]
             + [case for file in files if file not in built for case in program_cases(root, file)]
             + [(f"mandoc likes {pathlib.Path(page).name}", lambda p=page: check_lint(p))
                for page in built])

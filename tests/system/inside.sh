@@ -209,7 +209,6 @@ test_status_says_how_much_there_is() {
 }
 
 test_who_did_what_is_in_the_journal() {
-        journalctl --update-catalog
         add_region one audited
         eventually logged GUESTMAP_VM=one GUESTMAP_REGION=audited GUESTMAP_MEMBER=AddRegion \
                 GUESTMAP_CALLER_UID=0 GUESTMAP_RESULT=done "GUESTMAP_GENERATION=$(property one Generation | cut -c 3-)"
