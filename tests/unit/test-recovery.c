@@ -85,7 +85,8 @@ static void test_prealloc_takes_its_time(void **state) {
         home_must_apply(home, DIMM);
         (void)deaf_manager_read(manager, "");
         home_must_restart(home);
-        assert_int_equal(deaf_manager_read(manager, "EXTEND_TIMEOUT_USEC=300000000\nWATCHDOG=1"), 1);
+        assert_int_equal(deaf_manager_read(manager, "EXTEND_TIMEOUT_USEC=300000000\nWATCHDOG=1"),
+                         1);
         assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
 }
 
