@@ -96,7 +96,7 @@ static int read_memory(const AddressSpace *space, sd_bus_message *m, sd_bus_mess
         r = sd_bus_message_append_array_space(reply, 'y', length, &data);
         if (r < 0)
                 return r;
-        return access_read(space->view->current, range, data, &refusing, &refusal);
+        return access_read(space->view->current, range, data, &refusing, &refusal, detail);
 }
 
 int method_read_memory(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -132,7 +132,7 @@ static int write_memory(const AddressSpace *space, sd_bus_message *m, Detail *de
         r = access_range(space, address, length, &range, detail);
         if (r != 0)
                 return r;
-        return access_write_whole(space->view->current, range, data, &refusing, &refusal);
+        return access_write_whole(space->view->current, range, data, &refusing, &refusal, detail);
 }
 
 int method_write_memory(sd_bus_message *m, void *userdata, sd_bus_error *error) {

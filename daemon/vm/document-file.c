@@ -18,6 +18,7 @@
 
 #include "daemon/vm/document-internal.h"
 #include "daemon/vm/vm-error.h"
+#include "lib/util/file-type.h"
 
 enum { SLICE = 1 << 20 }; /* a multiple of every page size that is in use */
 
@@ -36,22 +37,6 @@ static void text_deinit(Text *text) {
                 munmap(text->start, text->length);
 }
 
-static const char *type_of(mode_t mode) {
-        switch (mode & S_IFMT) {
-        case S_IFIFO:
-                return "a pipe";
-        case S_IFSOCK:
-                return "a socket";
-        case S_IFDIR:
-                return "a directory";
-        case S_IFCHR:
-        case S_IFBLK:
-                return "a device";
-        default:
-                return "neither";
-        }
-}
-
 static int check_file(int fd, uint64_t bytes_max, size_t *ret_length, Detail *detail) {
         struct stat status;
 
@@ -60,7 +45,7 @@ static int check_file(int fd, uint64_t bytes_max, size_t *ret_length, Detail *de
         if (!S_ISREG(status.st_mode))
                 return detail_set(detail, VM_E_INVALID_ARGUMENTS,
                                   "a document is read from a regular file or a memfd, this is %s",
-                                  type_of(status.st_mode));
+                                  file_type_words(status.st_mode));
         if ((uint64_t)status.st_size > bytes_max)
                 return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
                                   "the document has %jd bytes, the limit DocumentBytes is %" PRIu64,

@@ -9,6 +9,7 @@
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/vm.h"
 #include "lib/kvm/host.h"
+#include "lib/memory/access.h"
 #include "lib/memory/dispatch.h"
 #include "lib/util/array.h"
 #include "lib/util/rcu.h"
@@ -68,7 +69,22 @@ static void on_ended(void *userdata) {
         (void)eventfd_write(guest->ended_fd, 1);
 }
 
-static const VCPUOps vcpu_ops = {.trap = make_access, .ended = on_ended, .catch_up = catch_up};
+/* Where a page cannot be had KVM does not say whose it is. */
+static void explain(void *userdata, Detail *reason) {
+        const Reader *reader = &((const Guest *)userdata)->memory.reader;
+        Detail why = {};
+        const FlatView *view;
+
+        rcu_enter();
+        view = snapshot_find(map_snapshot(reader->map), reader->space);
+        if (view && access_check_files(view, &why) != 0) {
+                detail_prefix(&why, "%s: ", reason->text);
+                *reason = why;
+        }
+        rcu_leave();
+}
+
+static const VCPUOps vcpu_ops = {make_access, on_ended, catch_up, explain};
 
 static bool postpone_write(void *userdata, const Trap *write, PendingWrite *ret) {
         return dispatch_postpone(dispatcher_of(userdata, write), write->address, write->data,

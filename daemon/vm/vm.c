@@ -247,11 +247,11 @@ int vm_open_backing(const Backing *backing, bool writable, int *ret_fd, Detail *
         int r;
 
         r = backing_open(backing, writable, ret_fd);
-        if (r == -EACCES && backing->passed)
+        if ((r == -EACCES || r == -EPERM) && backing->passed)
                 return detail_set(detail, VM_E_NOT_SUPPORTED,
-                                  "backing %" PRIu64 ": the mode of the file, which was passed in, "
-                                  "does not let guestmap-vmd open it for reading only",
-                                  backing->id);
+                                  "backing %" PRIu64 ": guestmap-vmd, uid %u, may not open the "
+                                  "file, which was passed in, for reading only: %s",
+                                  backing->id, geteuid(), strerror(-r));
         if (r < 0)
                 return detail_set(detail, MAP_E_NO_MEMORY,
                                   "backing %" PRIu64 ": cannot open it: %s", backing->id,

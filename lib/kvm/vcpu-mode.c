@@ -131,5 +131,5 @@ int vcpu_mode_write_tables(const VCPUSetup *setup, const FlatView *view, Detail 
         if (!tables)
                 return -ENOMEM;
         fill_tables(setup, tables);
-        return access_write_whole(view, range, tables, &ops, detail);
+        return access_write_whole(view, range, tables, &ops, detail, detail);
 }

@@ -73,6 +73,8 @@ static void end_here(VCPU *vcpu, VCPUState state, const char *reason) {
         vcpu->coming.state = state;
         vcpu->coming.address = host_next_instruction(vcpu->fd);
         detail_set(&vcpu->coming.reason, 0, "%s", reason);
+        if (state == VCPU_FAILED && vcpu->ops->explain)
+                vcpu->ops->explain(vcpu->userdata, &vcpu->coming.reason);
 }
 
 /* As soon as the instruction at hand is complete. */

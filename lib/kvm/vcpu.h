@@ -49,12 +49,16 @@ struct VCPUOps {
          * ends, with the reason, and it is called again, but for -ECANCELED: its patience
          * is over. May be NULL. */
         int (*catch_up)(void *userdata, uint64_t *ret_address, Detail *reason);
+        /* The processor or KVM cannot go on, for a reason in one word: says more, if anything is
+         * known. May be NULL. */
+        void (*explain)(void *userdata, Detail *reason);
 };
 
 struct VCPUEnd {
         VCPUState state;
         uint64_t address; /* of the access that ended it; else of the next instruction */
-        Detail reason;    /* "stop", "step", an exit's word, an errno's name, or trap()'s */
+        Detail reason;    /* "stop", "step", an exit's word, an errno's name, what explain()
+                           * made of it, or trap()'s */
 };
 
 /* Nothing but its index yet. The accelerator, the gate and the ops must outlive it. -errno. */

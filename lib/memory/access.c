@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * Large reads are the kernel's to do: in a mapping, memory that nobody has used yet would come into
- * being by being looked at.
- */
-
 #include <string.h>
 
 #include "lib/memory/access.h"
@@ -103,25 +98,32 @@ static void store(const void *data, void *host, size_t size) {
                 STORE(uint64_t, data, host);
 }
 
-int piece_read(const Piece *piece, void *data) {
+int piece_read(const Piece *piece, void *data, Detail *detail) {
+        const Region *region = piece->section->region;
         size_t size = piece_size(piece);
 
-        if (size > ONCE_MAX)
-                return backing_read(piece->section->region->backing, piece->offset, data, size);
+        if (size > ONCE_MAX || !region->backing->sealed)
+                return backing_read(region->backing, region->name, piece->offset, data, size,
+                                    detail);
         load(data, piece_host(piece), size);
         return 0;
 }
 
-int piece_write(const Piece *piece, const void *data) {
+int piece_write(const Piece *piece, const void *data, Detail *detail) {
+        const Region *region = piece->section->region;
         size_t size = piece_size(piece);
+        int r = 0;
 
-        store(data, piece_host(piece), size);
-        backing_mark(piece->section->region->backing, piece->offset, size);
-        return 0;
+        if (region->backing->sealed)
+                store(data, piece_host(piece), size);
+        else
+                r = backing_write(region->backing, region->name, piece->offset, data, size, detail);
+        backing_mark(region->backing, piece->offset, size);
+        return r;
 }
 
-int access_read(const FlatView *view, Range range, void *data, const AccessOps *ops,
-                void *userdata) {
+int access_read(const FlatView *view, Range range, void *data, const AccessOps *ops, void *userdata,
+                Detail *detail) {
         PieceCursor cursor;
         Piece piece;
         int r = 0;
@@ -130,14 +132,14 @@ int access_read(const FlatView *view, Range range, void *data, const AccessOps *
         while (r == 0 && pieces_next(&cursor, &piece)) {
                 char *at = (char *)data + (piece.range.first - range.first);
 
-                r = piece_is_memory(&piece, false) ? piece_read(&piece, at)
+                r = piece_is_memory(&piece, false) ? piece_read(&piece, at, detail)
                                                    : ops->read(userdata, &piece, at);
         }
         return r;
 }
 
 int access_write(const FlatView *view, Range range, const void *data, const AccessOps *ops,
-                 void *userdata) {
+                 void *userdata, Detail *detail) {
         PieceCursor cursor;
         Piece piece;
         int r = 0;
@@ -146,14 +148,14 @@ int access_write(const FlatView *view, Range range, const void *data, const Acce
         while (r == 0 && pieces_next(&cursor, &piece)) {
                 const char *at = (const char *)data + (piece.range.first - range.first);
 
-                r = piece_is_memory(&piece, true) ? piece_write(&piece, at)
+                r = piece_is_memory(&piece, true) ? piece_write(&piece, at, detail)
                                                   : ops->write(userdata, &piece, at);
         }
         return r;
 }
 
 int access_write_whole(const FlatView *view, Range range, const void *data, const AccessOps *ops,
-                       void *userdata) {
+                       void *userdata, Detail *detail) {
         PieceCursor cursor;
         Piece piece;
 
@@ -164,5 +166,17 @@ int access_write_whole(const FlatView *view, Range range, const void *data, cons
                 if (!piece_is_memory(&piece, true))
                         return ops->write(userdata, &piece, at);
         }
-        return access_write(view, range, data, ops, userdata);
+        return access_write(view, range, data, ops, userdata, detail);
+}
+
+int access_check_files(const FlatView *view, Detail *detail) {
+        ViewCursor cursor;
+        int r = 0;
+
+        for (const Section *section = flat_view_first(view, &cursor, 0); r == 0 && section;
+             section = flat_view_next(&cursor))
+                if (section_is_memory(section) && section->region->backing)
+                        r = backing_check_file(section->region->backing, section->region->name,
+                                               detail);
+        return r;
 }

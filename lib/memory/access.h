@@ -12,8 +12,9 @@
  * not read-only there.
  *
  * Guests and holders of descriptors use the same memory at the same time. A piece of 1, 2, 4 or 8
- * bytes that is aligned in the host is one load or one store. All others are copied in any order,
- * and byte by byte they may be from before or after what others write meanwhile.
+ * bytes that is aligned in the host is one load or one store, if the memory is sealed. All others
+ * are copied in any order, and byte by byte they may be from before or after what others write
+ * meanwhile.
  *
  * Any registered thread may call these between rcu_enter() and rcu_leave(), and so may the thread
  * that publishes the view at any time.
@@ -62,22 +63,25 @@ bool pieces_next(PieceCursor *cursor, Piece *ret);
 
 /* Whether host memory serves reads, or writes, of the piece. */
 bool piece_is_memory(const Piece *piece, bool write);
-/* One that it serves. 0, or -errno of a file that cannot be read. */
-int piece_read(const Piece *piece, void *data);
-int piece_write(const Piece *piece, const void *data);
+/* One that it serves: any of backing_read(). */
+int piece_read(const Piece *piece, void *data, Detail *detail);
+int piece_write(const Piece *piece, const void *data, Detail *detail);
 
 /*
- * Each piece in its turn, as a guest's access goes. 0, what an operation returned, or -errno of a
- * file that cannot be read; pieces before that one have been read or written.
+ * Each piece in its turn, as a guest's access goes. 0, what an operation returned, or any of
+ * backing_read(); pieces before that one have been read or written.
  */
-int access_read(const FlatView *view, Range range, void *data, const AccessOps *ops,
-                void *userdata);
+int access_read(const FlatView *view, Range range, void *data, const AccessOps *ops, void *userdata,
+                Detail *detail);
 int access_write(const FlatView *view, Range range, const void *data, const AccessOps *ops,
-                 void *userdata);
+                 void *userdata, Detail *detail);
 
 /*
- * Writes all of the range or none of it: if a piece is not host memory, ops->write says for the
- * first of them what to return, and nothing is written.
+ * Writes all of the range or none of it, unless a file fails: if a piece is not host memory,
+ * ops->write says for the first of them what to return, and nothing is written.
  */
 int access_write_whole(const FlatView *view, Range range, const void *data, const AccessOps *ops,
-                       void *userdata);
+                       void *userdata, Detail *detail);
+
+/* Why a guest may have failed to use memory of the view: the first of backing_check_file(). */
+int access_check_files(const FlatView *view, Detail *detail);

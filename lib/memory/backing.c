@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
 
 #include "lib/memory/backing.h"
 #include "lib/memory/headroom.h"
@@ -122,7 +124,7 @@ static int none_to_be_had(int r, const Backing *backing, const char *name, Detai
         };
         struct rlimit limit;
 
-        if (r == -ENOMEM && backing->page > page_size() &&
+        if (r == -ENOMEM && backing->in_memory && backing->page > page_size() &&
             headroom_check_huge(&headroom, detail) != 0)
                 return MAP_E_NO_MEMORY;
         if (r == -ENOMEM && getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
@@ -161,6 +163,7 @@ static int backing_make_file(Backing *backing, const char *name, Detail *detail)
         r = backing_spec_check(spec, name, backing->size, detail);
         if (r != 0)
                 return r;
+        backing->sealed = backing->in_memory = true;
         r = memfd_new(&backing->fd, name, backing->size, spec->huge_page);
         if (r < 0)
                 return none_to_be_had(r, backing, name, detail);
@@ -182,6 +185,11 @@ int backing_new_memfd(Backing **ret, uint64_t id, const char *name, uint64_t siz
 
 static int check_pages(const BackingSpec *spec, const PassedFD *passed, const char *name,
                        Detail *detail) {
+        if (spec->numa.policy != NUMA_ANYWHERE && !passed->in_memory)
+                return detail_set(detail, MAP_E_INVALID_ARGUMENT,
+                                  "memory of \"%s\": the descriptor's file is on a disk or a "
+                                  "device, whose pages come from no NUMA nodes of choice",
+                                  name);
         if (spec->huge_page != 0 && spec->huge_page != passed->page)
                 return detail_set(detail, MAP_E_INVALID_ARGUMENT,
                                   "memory of \"%s\": the descriptor's file has pages of %s, not "
@@ -202,6 +210,8 @@ static int backing_pass_file(Backing *backing, const char *name, PassedFD *passe
                 r = check_pages(&backing->spec, passed, name, detail);
         if (r != 0)
                 return r;
+        backing->sealed = passed->sealed;
+        backing->in_memory = passed->in_memory;
         backing->fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 3);
         if (backing->fd < 0)
                 return none_to_be_had(-errno, backing, name, detail);
@@ -310,7 +320,76 @@ void backing_mark(Backing *backing, uint64_t offset, uint64_t size) {
         page_log_mark(&backing->log, first, last - first + 1);
 }
 
-int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size) {
+static int check_end(const Backing *backing, const char *name, uint64_t end, Detail *detail) {
+        struct stat status;
+
+        if (fstat(backing->fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+            backing->offset + end <= (uint64_t)status.st_size)
+                return 0;
+        return detail_set(detail, MAP_E_NO_MEMORY,
+                          "memory of \"%s\": the file has 0x%" PRIx64 " bytes, the region uses it "
+                          "up to 0x%" PRIx64,
+                          name, (uint64_t)status.st_size, backing->offset + backing->size);
+}
+
+/* Many file systems have no number of blocks, and no end. */
+static int check_room(const Backing *backing, const char *name, Detail *detail) {
+        struct statvfs status;
+
+        if (fstatvfs(backing->fd, &status) < 0 || status.f_blocks == 0 || status.f_bavail > 0)
+                return 0;
+        return detail_set(detail, MAP_E_NO_MEMORY,
+                          "memory of \"%s\": the file system of its file is full", name);
+}
+
+int backing_check_file(const Backing *backing, const char *name, Detail *detail) {
+        int r;
+
+        if (backing->sealed)
+                return 0;
+        r = check_end(backing, name, backing->size, detail);
+        return r != 0 ? r : check_room(backing, name, detail);
+}
+
+/* Why the kernel could not copy. */
+static int explain(int error, const Backing *backing, const char *name, uint64_t offset,
+                   Detail *detail) {
+        int r;
+
+        r = backing_check_file(backing, name, detail);
+        if (r != 0)
+                return r;
+        return detail_set(detail, MAP_E_NO_MEMORY,
+                          "memory of \"%s\": the kernel has no page of its file at 0x%" PRIx64
+                          ": %s",
+                          name, backing->offset + offset, strerror(error));
+}
+
+/*
+ * The kernel copies between this process and another one, which is this one. Guest memory is on the
+ * side of who calls, `local`: used as if by a load or store, but that a page that cannot be had is
+ * an error. Beyond the end of a file that is cut off there may be the rest of a page, from which
+ * nothing gets into the file.
+ */
+static int copy(const Backing *backing, const char *name, uint64_t offset, void *data, size_t size,
+                bool write, Detail *detail) {
+        struct iovec guest = {(char *)backing->host + offset, size}, ours = {data, size};
+        ssize_t n;
+        int r;
+
+        r = check_end(backing, name, offset + size, detail);
+        if (r != 0)
+                return r;
+        n = write ? process_vm_readv(getpid(), &guest, 1, &ours, 1, 0)
+                  : process_vm_writev(getpid(), &guest, 1, &ours, 1, 0);
+        if (n == (ssize_t)size)
+                return 0;
+        return explain(n < 0 ? errno : EFAULT, backing, name, offset + (n < 0 ? 0 : (uint64_t)n),
+                       detail);
+}
+
+/* In a mapping, memory that nobody has used yet would come into being by being looked at. */
+static int read_file(const Backing *backing, uint64_t offset, void *data, size_t size) {
         char *at = data;
 
         while (size > 0) {
@@ -327,6 +406,17 @@ int backing_read(const Backing *backing, uint64_t offset, void *data, size_t siz
                 size -= (size_t)n;
         }
         return 0;
+}
+
+int backing_read(const Backing *backing, const char *name, uint64_t offset, void *data, size_t size,
+                 Detail *detail) {
+        return backing->sealed ? read_file(backing, offset, data, size)
+                               : copy(backing, name, offset, data, size, false, detail);
+}
+
+int backing_write(const Backing *backing, const char *name, uint64_t offset, const void *data,
+                  size_t size, Detail *detail) {
+        return copy(backing, name, offset, (void *)data, size, true, detail);
 }
 
 uint64_t backing_resident(const Backing *backing) {

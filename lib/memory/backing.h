@@ -9,6 +9,9 @@
  * holds a reference. The mapping is rounded up to whole pages; bytes of the last page beyond `size`
  * belong to nobody. Of what kind the pages are, and whether all are there, its spec says.
  *
+ * I1: What is not sealed is never loaded from or stored to by this process, which could die of it:
+ *     KVM uses it, and backing_read() and backing_write() have the kernel copy.
+ *
  * Immutable after construction but for its count, which any thread may touch, its page log, how far
  * it is populated, and how it is kept, which is settled before others see it.
  *
@@ -38,6 +41,8 @@ struct Backing {
         uint64_t size;   /* in bytes, as asked for */
         uint64_t offset; /* in the file; 0 but for one that was passed in */
         bool passed;     /* the file is a caller's, and so is its mode */
+        bool sealed;     /* the file is, against shrinking (I1) */
+        bool in_memory;  /* its pages are host memory, not a disk's or a device's */
         BackingSpec spec;
         int fd;             /* read-write */
         Kept *kept;         /* the backing's share of that; NULL: nobody keeps it */
@@ -101,18 +106,27 @@ static inline void backing_forget_populated(Backing *backing) {
 /* Notes that somebody has written those bytes: not for guests that write to a slot. */
 void backing_mark(Backing *backing, uint64_t offset, uint64_t size);
 
-/* Copies bytes out; what was never written is zero and takes no memory by being read. */
-int backing_read(const Backing *backing, uint64_t offset, void *data, size_t size);
+/*
+ * Copy bytes out, and in; what was never written is zero and, in sealed memory, takes none by being
+ * read. -errno; MAP_E_NO_MEMORY: region `name`'s file is too short, or has no page to give.
+ */
+int backing_read(const Backing *backing, const char *name, uint64_t offset, void *data, size_t size,
+                 Detail *detail);
+int backing_write(const Backing *backing, const char *name, uint64_t offset, const void *data,
+                  size_t size, Detail *detail);
+
+/* Whether the file is as long as it was and can grow pages. MAP_E_NO_MEMORY. */
+int backing_check_file(const Backing *backing, const char *name, Detail *detail);
 
 /*
- * Bytes of host memory that the file takes: of pages that somebody has touched. Of a caller's file
- * no more than the size, whichever part of it that is.
+ * Bytes of host memory, or of its disk, that the file takes: of pages that somebody has touched. Of
+ * a caller's file no more than the size, whichever part of it that is.
  */
 uint64_t backing_resident(const Backing *backing);
 
 /*
  * A new descriptor of the memory, read-only if so asked: then one that no holder under another uid
  * can turn into a writable one, unless the file was passed in with a mode that lets him. The caller
- * closes it. -EACCES: such a file does not let this process open it again.
+ * closes it. -EACCES, -EPERM: such a file does not let this process open it again.
  */
 int backing_open(const Backing *backing, bool writable, int *ret_fd);

@@ -162,8 +162,8 @@ static int serve_inside(const Access *access, Addressee *ret_waits) {
         Addressee found;
 
         if (piece_is_memory(&access->piece, access->write))
-                return access->write ? piece_write(&access->piece, access->data)
-                                     : piece_read(&access->piece, access->data);
+                return access->write ? piece_write(&access->piece, access->data, access->reason)
+                                     : piece_read(&access->piece, access->data, access->reason);
         found = find_addressee(access, (unsigned)range_size(access->piece.range));
         if (found.handler && !found.handler->ops->waits)
                 return handle(access, found.handler);
@@ -225,7 +225,7 @@ static Addressee postpone(Access *access, Range range) {
         access->piece = find_piece(access->dispatcher, range);
         if (!piece_is_memory(&access->piece, true))
                 return find_addressee(access, (unsigned)range_size(access->piece.range));
-        (void)piece_write(&access->piece, access->data);
+        (void)piece_write(&access->piece, access->data, NULL);
         return (Addressee){};
 }
 

@@ -4,10 +4,11 @@
 /*
  * Descriptors that callers pass in, as a guest's memory or as a doorbell
  *
- * What is mapped must stay, and be there when it is touched: otherwise the access would be a SIGBUS
- * for the process that has the VM. So it is a memfd, on tmpfs or hugetlbfs, that is sealed against
- * shrinking. Files on file systems that are mounted take no seals, and may find those full. Huge
- * pages are reserved when the file is mapped.
+ * Memory is a regular file, of memory or on a disk, or a dax device (dax-device.h). What is mapped
+ * may go all the same: a file can be cut off, and its file system be full when a page is touched
+ * first. To a guest this is an error of KVM's, to a process that loads or stores a SIGBUS. So only
+ * what is sealed against shrinking, which are memfds, is touched (backing.h). Huge pages are
+ * reserved when the file is mapped.
  *
  * Who else may open the file again, and how, is up to its mode, and that to whoever made it.
  *
@@ -25,10 +26,15 @@
 typedef struct PassedFD PassedFD;
 
 struct PassedFD {
-        int fd;          /* borrowed */
-        uint64_t offset; /* where the memory begins in the file */
-        uint64_t page;   /* from passed_fd_check(): what offset and mapping are multiples of */
-        bool huge;       /* from passed_fd_check(): on hugetlbfs */
+        int fd;           /* borrowed */
+        uint64_t offset;  /* where the memory begins in the file */
+        const char *root; /* in front of /sys; NULL: nothing, but in tests */
+
+        /* From passed_fd_check(): */
+        uint64_t size;  /* bytes of the file */
+        uint64_t page;  /* what offset and mapping are multiples of */
+        bool sealed;    /* against shrinking */
+        bool in_memory; /* its pages are host memory, and nothing else: tmpfs or hugetlbfs */
 };
 
 /*

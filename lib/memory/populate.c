@@ -34,6 +34,7 @@ struct Population {
         Detail detail;
 };
 
+/* What a file has on a disk the host can write there. */
 static int check_room(const Population *population, uint64_t bytes, Detail *detail) {
         const Headroom headroom = {
                 .name = population->name,
@@ -43,7 +44,7 @@ static int check_room(const Population *population, uint64_t bytes, Detail *deta
                 .root = "",
         };
 
-        return headroom_check(&headroom, detail);
+        return population->backing->in_memory ? headroom_check(&headroom, detail) : 0;
 }
 
 /* An old kernel takes the pages into the file, and maps them when they are touched. */
@@ -54,13 +55,16 @@ static int populate_range(const Backing *backing, uint64_t first, uint64_t size)
                 r = madvise((char *)backing->host + first, size, MADV_POPULATE_WRITE);
         while (r < 0 && (errno == EINTR || errno == EAGAIN));
         if (r < 0 && errno == EINVAL)
-                r = fallocate(backing->fd, 0, (off_t)(backing->offset + first), (off_t)size);
+                r = fallocate(backing->fd, FALLOC_FL_KEEP_SIZE, (off_t)(backing->offset + first),
+                              (off_t)size);
         return r < 0 ? -errno : 0;
 }
 
 static int no_page(const Population *population, int r, Detail *detail) {
         const Backing *backing = population->backing;
 
+        if (backing_check_file(backing, population->name, detail) != 0)
+                return MAP_E_NO_MEMORY;
         /* Where touching it would be a SIGBUS. */
         if (r == -EFAULT || r == -ENOSPC)
                 return detail_set(detail, MAP_E_NO_MEMORY,

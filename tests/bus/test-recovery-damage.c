@@ -68,18 +68,28 @@ static void expect_crashed(RecoveryScene *scene) {
                 "vm", 0);
 }
 
-/* A VM whose process has died, and is followed by none yet. Its generation. */
-static uint64_t create_and_kill(RecoveryScene *scene, char **ret_id) {
-        uint64_t before;
+static uint64_t create_with_memory(RecoveryScene *scene) {
+        uint64_t generation;
 
         create_vm(scene, false);
-        *ret_id = must_get_text(scene->client, VM, "ID");
-        before = add_region(scene, VM, "a", 0);
+        generation = add_region(scene, VM, "a", 0);
         poke(scene, 0, 42);
+        return generation;
+}
+
+static void kill_behind_door(RecoveryScene *scene) {
         close_door(scene);
         kill_vm(scene);
         expect_state(scene, "recovering");
-        return before;
+}
+
+/* A VM whose process has died, and is followed by none yet. Its generation. */
+static uint64_t create_and_kill(RecoveryScene *scene, char **ret_id) {
+        uint64_t generation = create_with_memory(scene);
+
+        *ret_id = must_get_text(scene->client, VM, "ID");
+        kill_behind_door(scene);
+        return generation;
 }
 
 /* Of a VM that cannot be made again its memory stays, and its name, whoever dies meanwhile. */
@@ -155,6 +165,35 @@ static void test_obstructed(void **state) {
         assert_int_equal(generation_of_vm(scene), before);
         assert_int_equal(peek(scene, 0), 42);
         add_region(scene, VM, "b", 0x10000);
+        must_destroy(scene->client, "vm");
+}
+
+/* Nor can it be made on a file that has been cut off meanwhile, until that is as long again. */
+static void test_file_cut_off(void **state) {
+        _cleanup_(closep) int file = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        RecoveryScene *scene = *state;
+        uint64_t before;
+
+        assert_int_equal(ftruncate(file, 0x1000), 0);
+        before = create_with_memory(scene);
+        sd_bus_message_unref(must_call(scene->client, VM, GUESTMAP_INTERFACE_MAP, "AddRegion",
+                                       "sststia{sv}", "file", "ram", UINT64_C(0x1000), "system",
+                                       UINT64_C(0x10000), 0, 1, "fd", "h", file));
+        poke(scene, 0x10fff, 43);
+        kill_behind_door(scene);
+        assert_int_equal(ftruncate(file, 0x800), 0);
+        open_door(scene);
+        expect_crashed(scene);
+        refused(scene,
+                "memory of \"file\": 0x1000 bytes at offset 0x0 reach beyond the end of the file "
+                "(size 0x800)",
+                VM, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", 0);
+        assert_int_equal(ftruncate(file, 0x1000), 0);
+        assert_int_equal(pwrite(file, "x", 1, 0xfff), 1);
+        expect_state(scene, "running");
+        assert_int_equal(generation_of_vm(scene), before + 1);
+        assert_int_equal(peek(scene, 0), 42);
+        assert_int_equal(peek(scene, 0x10fff), 'x');
         must_destroy(scene->client, "vm");
 }
 
@@ -241,5 +280,6 @@ static void test_damaged_without_a_name(void **state) {
 }
 
 FORWARD_TESTS(RECOVERY_TEST(test_damaged_journal), RECOVERY_TEST(test_damaged_facts),
-              RECOVERY_TEST(test_obstructed), RECOVERY_TEST(test_damaged_and_destroyed),
+              RECOVERY_TEST(test_obstructed), RECOVERY_TEST(test_file_cut_off),
+              RECOVERY_TEST(test_damaged_and_destroyed),
               RECOVERY_TEST(test_damaged_without_a_name));

@@ -26,6 +26,19 @@ static int make_memfd(int seals) {
         return fd;
 }
 
+/* On whatever the working directory is, a disk for the most part. */
+static int make_file(void) {
+        int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
+        return fd;
+}
+
+static const char *rig_read(Rig *rig, uint64_t at, uint64_t n) {
+        return rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", at, n);
+}
+
 static const char *rig_pass(Rig *rig, const char *path, const char *kind, uint64_t size, int fd,
                             uint64_t offset) {
         return rig_call(rig, path, "Map.AddRegion", "sststia{sv}", "dimm", kind, size, "system",
@@ -47,9 +60,7 @@ static void test_memory_is_shared(void **state) {
 
         assert_int_equal(pwrite(fd, "abc", 3, 0x1010), 3);
         assert_string_equal(rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0x1000), "2");
-        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10010),
-                                     UINT64_C(4)),
-                            "[97, 98, 99, 0]");
+        assert_string_equal(rig_read(rig, 0x10010, 4), "[97, 98, 99, 0]");
         assert_string_equal(
                 rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", UINT64_C(0x11fff), 1, 'z'),
                 "");
@@ -71,6 +82,38 @@ static void test_offsets(void **state) {
         assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.GetMemoryTable", ""),
                             "2 [(65536 73727 1 4096 0)]");
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetSlots", ""), "[(0 65536 73727 4096 1 0)]");
+        rig_free(rig);
+}
+
+/* It has no seals, and its owner cuts it off: who looks there is told so, and all else goes on. */
+static void test_file_cut_off(void **state) {
+        static const char cut_off[] =
+                "NoMemory: memory of \"dimm\": the file has 0x1100 bytes, the "
+                "region uses it up to 0x3000";
+        _cleanup_(closep) int fd = make_file();
+        Rig *rig = rig_new_vm();
+        struct stat status;
+
+        assert_int_equal(pwrite(fd, "abc", 3, 0x1010), 3);
+        rig_add(rig, RIG_VM, "ram", "ram", 0x10000, "system", 0);
+        assert_string_equal(rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0x1000), "3");
+        assert_string_equal(rig_read(rig, 0x10010, 4), "[97, 98, 99, 0]");
+        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", UINT64_C(0xffff),
+                                     3, 'x', 'y', 'z'),
+                            "");
+        assert_string_equal(rig_read(rig, 0xfffe, 4), "[0, 120, 121, 122]");
+
+        assert_int_equal(ftruncate(fd, 0x1100), 0);
+        assert_string_equal(rig_read(rig, 0x100ff, 1), "[0]");
+        assert_string_equal(rig_read(rig, 0x100ff, 2), cut_off);
+        assert_string_equal(rig_read(rig, 0xfffe, 0x2002), cut_off);
+        assert_string_equal(
+                rig_call(rig, RIG_MEMORY, "AddressSpace.Write", "tay", UINT64_C(0x11000), 1, 'x'),
+                cut_off);
+        assert_int_equal(fstat(fd, &status), 0);
+        assert_int_equal(status.st_size, 0x1100);
+        assert_string_equal(rig_read(rig, 0xfffe, 2), "[0, 120]");
+        assert_string_equal(rig_remove(rig, RIG_VM, "dimm"), "4");
         rig_free(rig);
 }
 
@@ -100,9 +143,7 @@ static void test_it_stays_the_callers(void **state) {
         assert_int_equal(fstat(fd, &status), 0);
         assert_int_equal(status.st_mode & 07777, 0640);
         assert_string_equal(rig_pass(rig, RIG_VM, "ram", 0x2000, fd, 0), "4");
-        assert_string_equal(rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10000),
-                                     UINT64_C(1)),
-                            "[97]");
+        assert_string_equal(rig_read(rig, 0x10000, 1), "[97]");
         rig_free(rig);
         assert_int_equal(count_fds(), n_fds);
 }
@@ -122,15 +163,19 @@ static void assert_refused(Rig *rig, const char *kind, uint64_t size, int fd, ui
 }
 
 static void test_refused(void **state) {
-        _cleanup_(closep) int good = make_memfd(F_SEAL_SHRINK), bad = make_memfd(0), readonly = -1;
+        _cleanup_(closep) int good = make_memfd(F_SEAL_SHRINK), bad = make_memfd(F_SEAL_WRITE);
+        _cleanup_(closep) int zero = open("/dev/zero", O_RDWR | O_CLOEXEC), readonly = -1;
         Rig *rig = rig_new_vm();
         char path[64];
 
         snprintf(path, sizeof(path), "/proc/self/fd/%d", good);
         readonly = open(path, O_RDONLY | O_CLOEXEC);
         assert_refused(rig, "ram", 0x1000, bad, 0,
-                       "InvalidArgs: memory of \"dimm\": the descriptor is of a file that may "
-                       "shrink: it lacks the seal F_SEAL_SHRINK");
+                       "InvalidArgs: memory of \"dimm\": the descriptor is of a file that is "
+                       "sealed against writing");
+        assert_refused(rig, "ram", 0x1000, zero, 0,
+                       "InvalidArgs: memory of \"dimm\": the descriptor is of a character "
+                       "device, not of a regular file or a dax device");
         assert_refused(rig, "ram", 0x1000, readonly, 0,
                        "InvalidArgs: memory of \"dimm\": the descriptor is not open for reading "
                        "and writing");
@@ -195,7 +240,7 @@ static const char *apply(Rig *rig, const char *path, const char *document, const
 }
 
 static const char *read_byte(Rig *rig) {
-        return rig_call(rig, RIG_MEMORY, "AddressSpace.Read", "tt", UINT64_C(0x10000), UINT64_C(1));
+        return rig_read(rig, 0x10000, 1);
 }
 
 static void test_layout(void **state) {
@@ -230,7 +275,7 @@ static void test_layout(void **state) {
         "\"backing\": \"fd\"}}]}"
 
 static void test_patch(void **state) {
-        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK), bad = make_memfd(0);
+        _cleanup_(closep) int fd = make_memfd(F_SEAL_SHRINK), bad = make_memfd(F_SEAL_WRITE);
         Rig *rig = rig_new_vm();
 
         assert_int_equal(pwrite(fd, "a", 1, 0), 1);
@@ -239,7 +284,7 @@ static void test_patch(void **state) {
                             "and option \"fds\" has none for it");
         assert_string_equal(apply(rig, RIG_VM, PATCH, "dimm", bad),
                             "InvalidArgs: edit 1: memory of \"dimm\": the descriptor is of a file "
-                            "that may shrink: it lacks the seal F_SEAL_SHRINK");
+                            "that is sealed against writing");
         rig_call(rig, RIG_VM, "VM.Begin", "ta{sv}", UINT64_C(0), 0);
         assert_string_equal(apply(rig, RIG_VM "/transaction/1", PATCH, "dimm", fd), "0");
         rig_call(rig, RIG_VM "/transaction/1", "Transaction.Commit", "a{sv}", 0);
@@ -270,7 +315,7 @@ static void test_documents_refused(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_memory_is_shared), cmocka_unit_test(test_offsets),
-           cmocka_unit_test(test_transaction), cmocka_unit_test(test_it_stays_the_callers),
-           cmocka_unit_test(test_refused), cmocka_unit_test(test_doorbells),
-           cmocka_unit_test(test_layout), cmocka_unit_test(test_patch),
-           cmocka_unit_test(test_documents_refused));
+           cmocka_unit_test(test_file_cut_off), cmocka_unit_test(test_transaction),
+           cmocka_unit_test(test_it_stays_the_callers), cmocka_unit_test(test_refused),
+           cmocka_unit_test(test_doorbells), cmocka_unit_test(test_layout),
+           cmocka_unit_test(test_patch), cmocka_unit_test(test_documents_refused));

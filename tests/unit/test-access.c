@@ -47,19 +47,20 @@ static const AccessOps ops = {trap_read, trap_write};
 /* The answer of an access to [first, last], and in *traps what trapped. */
 static int read_range(Map *map, Traps *traps, uint64_t first, uint64_t last, void *data) {
         traps->text[0] = '\0';
-        return access_read(scene_published(map, "memory"), (Range){first, last}, data, &ops, traps);
+        return access_read(scene_published(map, "memory"), (Range){first, last}, data, &ops, traps,
+                           NULL);
 }
 
 static int write_range(Map *map, Traps *traps, uint64_t first, uint64_t last, const void *data) {
         traps->text[0] = '\0';
-        return access_write(scene_published(map, "memory"), (Range){first, last}, data, &ops,
-                            traps);
+        return access_write(scene_published(map, "memory"), (Range){first, last}, data, &ops, traps,
+                            NULL);
 }
 
 static int write_whole(Map *map, Traps *traps, uint64_t first, uint64_t last, const void *data) {
         traps->text[0] = '\0';
         return access_write_whole(scene_published(map, "memory"), (Range){first, last}, data, &ops,
-                                  traps);
+                                  traps, NULL);
 }
 
 static void fill(uint8_t *bytes, size_t n, uint8_t first) {

@@ -302,12 +302,13 @@ static void test_written(void **state) {
         rcu_enter();
         view = scene_published(world->map, "memory");
         assert_int_equal(access_write(view, (Range){MIB + 3 * PAGE - 1, MIB + 4 * PAGE}, bytes,
-                                      &nobody, NULL),
+                                      &nobody, NULL, NULL),
                          0);
         assert_int_equal(access_write(view, (Range){MIB + 9 * PAGE, MIB + 9 * PAGE + 7}, bytes,
-                                      &nobody, NULL),
+                                      &nobody, NULL, NULL),
                          0);
-        assert_int_equal(access_read(view, (Range){MIB, MIB + PAGE}, bytes, &nobody, NULL), 0);
+        assert_int_equal(access_read(view, (Range){MIB, MIB + PAGE}, bytes, &nobody, NULL, NULL),
+                         0);
         rcu_leave();
         assert_dirty(world, "ram", PAGE_LOG_REGION, "2 3 4 9 ");
 }

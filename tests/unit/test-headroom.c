@@ -4,53 +4,25 @@
  * Headroom: which limit says that there is not so much memory, on hosts that are made up of files
  */
 
-#include <string.h>
-#include <sys/stat.h>
-
 #include "lib/memory/headroom.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/cleanup.h"
 #include "tests/common/huge-pages.h"
-#include "tests/common/unit.h"
+#include "tests/common/made-host.h"
 
 #define MIB (UINT64_C(1) << 20)
 
-static char root[] = "/tmp/guestmap-headroom-XXXXXX";
 static BackingSpec spec;
 
 static int setup(void **state) {
-        strcpy(root + sizeof(root) - sizeof("XXXXXX"), "XXXXXX");
         spec = (BackingSpec){};
-        return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state) {
-        char command[64];
-
-        snprintf(command, sizeof(command), "rm -r %s", root);
-        return system(command);
-}
-
-/* A file of the host's with that text, and the directories that it is in. */
-static void put(const char *path, const char *text) {
-        _cleanup_(fclosep) FILE *file = NULL;
-        char full[256];
-
-        snprintf(full, sizeof(full), "%s%s", root, path);
-        for (char *slash = full + sizeof(root); (slash = strchr(slash, '/')); slash++) {
-                *slash = '\0';
-                (void)mkdir(full, 0700);
-                *slash = '/';
-        }
-        file = fopen(full, "we");
-        assert_non_null(file);
-        assert_true(fputs(text, file) >= 0);
+        return made_host_setup(state);
 }
 
 static void assert_check(int (*check)(const Headroom *, Detail *), uint64_t page, uint64_t bytes,
                          const char *words) {
         const Headroom headroom = {
-                .name = "dimm0", .spec = &spec, .page = page, .bytes = bytes, .root = root};
+                .name = "dimm0", .spec = &spec, .page = page, .bytes = bytes, .root = made_host};
         Detail detail = {};
 
         assert_int_equal(check(&headroom, &detail), words ? MAP_E_NO_MEMORY : 0);
@@ -68,14 +40,14 @@ static void test_unknown(void **state) {
 
 /* 256 MiB with 100 that can be had, and another 256 with 50; one part in 256 is not given. */
 static void put_nodes(void) {
-        put("/sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:       262144 kB\n"
-                                                      "Node 0 MemFree:         61440 kB\n"
-                                                      "Node 0 Active:         999999 kB\n"
-                                                      "Node 0 Active(file):    10240 kB\n"
-                                                      "Node 0 Inactive(file):  20480 kB\n"
-                                                      "Node 0 SReclaimable:    10240 kB\n");
-        put("/sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:       262144 kB\n"
-                                                      "Node 1 MemFree:         51200 kB\n");
+        put_file("/sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:       262144 kB\n"
+                                                           "Node 0 MemFree:         61440 kB\n"
+                                                           "Node 0 Active:         999999 kB\n"
+                                                           "Node 0 Active(file):    10240 kB\n"
+                                                           "Node 0 Inactive(file):  20480 kB\n"
+                                                           "Node 0 SReclaimable:    10240 kB\n");
+        put_file("/sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:       262144 kB\n"
+                                                           "Node 1 MemFree:         51200 kB\n");
 }
 
 static void test_host(void **state) {
@@ -98,8 +70,8 @@ static void test_node(void **state) {
 
 static void test_nodes(void **state) {
         put_nodes();
-        put("/sys/devices/system/node/node7/meminfo", "Node 7 MemTotal:       262144 kB\n"
-                                                      "Node 7 MemFree:         51200 kB\n");
+        put_file("/sys/devices/system/node/node7/meminfo", "Node 7 MemTotal:       262144 kB\n"
+                                                           "Node 7 MemFree:         51200 kB\n");
         spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 1 | 1 << 7}};
         assert_room(98 * MIB, NULL);
         assert_room(99 * MIB, "memory of \"dimm0\": needs 0x6300000 bytes, NUMA nodes 1,7 have "
@@ -110,17 +82,18 @@ static void test_nodes(void **state) {
 
 static void test_cgroup(void **state) {
         put_nodes();
-        put("/proc/self/cgroup", "4:memory:/elsewhere\n0::/guestmap.slice/vm.service\n");
-        put("/sys/fs/cgroup/guestmap.slice/vm.service/memory.max", "max\n");
-        put("/sys/fs/cgroup/guestmap.slice/vm.service/memory.current", "1\n");
+        put_file("/proc/self/cgroup", "4:memory:/elsewhere\n0::/guestmap.slice/vm.service\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/vm.service/memory.max", "max\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/vm.service/memory.current", "1\n");
         assert_room(100 * MIB, NULL);
 
-        put("/sys/fs/cgroup/guestmap.slice/vm.service/memory.max", "67108864\n");
-        put("/sys/fs/cgroup/guestmap.slice/vm.service/memory.current", "33554432\n");
-        put("/sys/fs/cgroup/guestmap.slice/vm.service/memory.stat", "anon 7340032\n"
-                                                                    "inactive_file 1048576\n"
-                                                                    "active_file 1048576\n"
-                                                                    "slab_reclaimable 1048576\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/vm.service/memory.max", "67108864\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/vm.service/memory.current", "33554432\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/vm.service/memory.stat",
+                 "anon 7340032\n"
+                 "inactive_file 1048576\n"
+                 "active_file 1048576\n"
+                 "slab_reclaimable 1048576\n");
         assert_room(35 * MIB, NULL);
         assert_room(36 * MIB,
                     "memory of \"dimm0\": needs 0x2400000 bytes, cgroup /guestmap.slice/vm.service "
@@ -128,9 +101,9 @@ static void test_cgroup(void **state) {
 }
 
 static void test_cgroup_above(void **state) {
-        put("/proc/self/cgroup", "0::/guestmap.slice/vm.service\n");
-        put("/sys/fs/cgroup/guestmap.slice/memory.max", "1048576\n");
-        put("/sys/fs/cgroup/guestmap.slice/memory.current", "2097152\n");
+        put_file("/proc/self/cgroup", "0::/guestmap.slice/vm.service\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/memory.max", "1048576\n");
+        put_file("/sys/fs/cgroup/guestmap.slice/memory.current", "2097152\n");
         assert_room(1, "memory of \"dimm0\": needs 0x1 bytes, cgroup /guestmap.slice has 0x0 left "
                        "of its MemoryMax, 0x100000");
 }
@@ -138,10 +111,10 @@ static void test_cgroup_above(void **state) {
 #define HUGE "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 static void test_huge(void **state) {
-        put(HUGE "free_hugepages", "20\n");
-        put(HUGE "resv_hugepages", "8\n");
-        put(HUGE "nr_overcommit_hugepages", "5\n");
-        put(HUGE "surplus_hugepages", "1\n");
+        put_file(HUGE "free_hugepages", "20\n");
+        put_file(HUGE "resv_hugepages", "8\n");
+        put_file(HUGE "nr_overcommit_hugepages", "5\n");
+        put_file(HUGE "surplus_hugepages", "1\n");
         assert_check(headroom_check_huge, HUGE_2M, 16 * HUGE_2M, NULL);
         assert_check(headroom_check_huge, HUGE_2M, 512 * HUGE_2M,
                      "memory of \"dimm0\": needs 512 huge pages of 2MiB, 16 are free "
@@ -149,13 +122,15 @@ static void test_huge(void **state) {
 }
 
 static void test_huge_on_node(void **state) {
-        put("/sys/devices/system/node/node3/hugepages/hugepages-1048576kB/free_hugepages", "2\n");
+        put_file("/sys/devices/system/node/node3/hugepages/hugepages-1048576kB/free_hugepages",
+                 "2\n");
         spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 3}};
         assert_check(headroom_check, HUGE_1G, 2 * HUGE_1G, NULL);
         assert_check(headroom_check, HUGE_1G, 3 * HUGE_1G,
                      "memory of \"dimm0\": needs 3 huge pages of 1GiB, 2 are free on NUMA node 3 "
                      "(nr_hugepages)");
-        put("/sys/devices/system/node/node5/hugepages/hugepages-1048576kB/free_hugepages", "2\n");
+        put_file("/sys/devices/system/node/node5/hugepages/hugepages-1048576kB/free_hugepages",
+                 "2\n");
         spec.numa.nodes |= 1 << 5;
         assert_check(headroom_check, HUGE_1G, 4 * HUGE_1G, NULL);
         assert_check(
@@ -166,7 +141,7 @@ static void test_huge_on_node(void **state) {
         assert_check(headroom_check, HUGE_1G, 3 * HUGE_1G, NULL);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, made_host_teardown)
 
 UNIT_TESTS(TEST(test_unknown), TEST(test_host), TEST(test_node), TEST(test_nodes),
            TEST(test_cgroup), TEST(test_cgroup_above), TEST(test_huge), TEST(test_huge_on_node));

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Memory that callers pass in: what is refused and why, who may open it
+ * Memory that callers pass in: what is refused and why, who may open it, and what becomes of those
+ * who use it when the file is cut off or cannot grow
  */
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "lib/memory/backing.h"
@@ -61,14 +67,6 @@ static void test_access_modes(void **state) {
 }
 
 static void test_seals(void **state) {
-        assert_refused(make_memfd(0), 0, 4096, MAP_E_INVALID_ARGUMENT,
-                       DESCRIPTOR " is of a file that may shrink: it lacks the seal F_SEAL_SHRINK");
-        assert_refused(make_memfd(F_SEAL_GROW | F_SEAL_SEAL), 0, 4096, MAP_E_INVALID_ARGUMENT,
-                       DESCRIPTOR " is of a file that may shrink and takes no seals: only those of "
-                                  "memfd_create with MFD_ALLOW_SEALING do");
-        assert_refused(memfd_create("unsealable", MFD_CLOEXEC), 0, 4096, MAP_E_INVALID_ARGUMENT,
-                       DESCRIPTOR " is of a file that may shrink and takes no seals: only those of "
-                                  "memfd_create with MFD_ALLOW_SEALING do");
         assert_refused(make_memfd(F_SEAL_SHRINK | F_SEAL_WRITE), 0, 4096, MAP_E_INVALID_ARGUMENT,
                        DESCRIPTOR " is of a file that is sealed against writing");
         assert_refused(make_memfd(F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE), 0, 4096,
@@ -76,20 +74,23 @@ static void test_seals(void **state) {
                        DESCRIPTOR " is of a file that is sealed against writing");
 }
 
-static void test_file_systems(void **state) {
-        FILE *file = tmpfile(); /* wherever that is, it takes no seals */
-        Backing *backing = NULL;
-        Detail detail = {};
+#define NO_FILE(kind) DESCRIPTOR " is of " kind ", not of a regular file or a dax device"
 
-        assert_non_null(file);
-        assert_int_equal(pass(&backing, fileno(file), 0, 4096, &detail), MAP_E_INVALID_ARGUMENT);
-        fclose(file);
-        /* devtmpfs is of tmpfs' type. */
+static void test_kinds(void **state) {
+        int pipes[2], sockets[2];
+
+        assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+        for (int i = 0; i < 2; i++) {
+                assert_refused(pipes[i], 0, 4096, MAP_E_INVALID_ARGUMENT, NO_FILE("a pipe"));
+                assert_refused(sockets[i], 0, 4096, MAP_E_INVALID_ARGUMENT, NO_FILE("a socket"));
+        }
+        assert_refused(open("/", O_RDONLY | O_CLOEXEC), 0, 4096, MAP_E_INVALID_ARGUMENT,
+                       NO_FILE("a directory"));
         assert_refused(open("/dev/zero", O_RDWR | O_CLOEXEC), 0, 4096, MAP_E_INVALID_ARGUMENT,
-                       DESCRIPTOR " is of a file that has no seals");
+                       NO_FILE("a character device"));
         assert_refused(eventfd(0, EFD_CLOEXEC), 0, 4096, MAP_E_INVALID_ARGUMENT,
-                       DESCRIPTOR "'s file is on a file system of type 0x9041934, not on tmpfs or "
-                                  "hugetlbfs as those of memfd_create are");
+                       NO_FILE("something else"));
 }
 
 static void test_ranges(void **state) {
@@ -123,7 +124,8 @@ static void test_memory(void **state) {
         assert_int_equal(backing->size, 0x3000);
         assert_int_equal(pwrite(fd, "abc", 4, 0x1800), 4);
         assert_string_equal((char *)backing->host + 0x800, "abc");
-        assert_int_equal(backing_read(backing, 0x800, bytes, 4), 0);
+        assert_true(backing->sealed);
+        assert_int_equal(backing_read(backing, "dimm", 0x800, bytes, 4, NULL), 0);
         assert_string_equal(bytes, "abc");
 
         assert_int_equal(backing_open(backing, true, &writable), 0);
@@ -185,7 +187,164 @@ static void test_files_of_others(void **state) {
         assert_int_equal(exit_status(pid), 0);
 }
 
+static uint64_t size_of(int fd) {
+        struct stat status;
+
+        assert_int_equal(fstat(fd, &status), 0);
+        return (uint64_t)status.st_size;
+}
+
+/* A file of FILE_SIZE bytes on the file system of a directory. */
+static int make_file(const char *directory) {
+        int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
+        return fd;
+}
+
+static void assert_fails(const Backing *backing, uint64_t offset, size_t size, const char *words) {
+        char bytes[FILE_SIZE] = {};
+        Detail detail = {};
+
+        assert_int_equal(backing_read(backing, "dimm", offset, bytes, size, &detail),
+                         MAP_E_NO_MEMORY);
+        assert_string_equal(detail.text, words);
+        detail = (Detail){};
+        assert_int_equal(backing_write(backing, "dimm", offset, bytes, size, &detail),
+                         MAP_E_NO_MEMORY);
+        assert_string_equal(detail.text, words);
+}
+
+#define CUT_OFF "memory of \"dimm\": the file has 0x1100 bytes, the region uses it up to 0x4000"
+
+/* From the second of its pages on. */
+static void use_and_cut_off(int fd) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        char bytes[0x2800] = {};
+        Detail detail = {};
+
+        assert_int_equal(pass(&backing, fd, 0x1000, 0x3000, NULL), 0);
+        assert_false(backing->sealed);
+        memset(bytes, 'x', sizeof(bytes));
+        assert_int_equal(backing_write(backing, "dimm", 0x7ff, bytes, sizeof(bytes), NULL), 0);
+        assert_int_equal(pread(fd, bytes, 3, 0x1000 + 0x7fe), 3);
+        assert_memory_equal(bytes, "\0xx", 3);
+        assert_int_equal(pwrite(fd, "abc", 3, 0x2fff), 3);
+        assert_int_equal(backing_read(backing, "dimm", 0x1fff, bytes, 4, NULL), 0);
+        assert_memory_equal(bytes, "abcx", 4);
+        assert_int_equal(backing_check_file(backing, "dimm", NULL), 0);
+
+        assert_int_equal(ftruncate(fd, 0x1100), 0);
+        assert_int_equal(backing_read(backing, "dimm", 0xf8, bytes, 8, NULL), 0);
+        assert_fails(backing, 0xf9, 8, CUT_OFF);   /* the rest of a page */
+        assert_fails(backing, 0x1000, 1, CUT_OFF); /* a page */
+        assert_fails(backing, 0, 0x3000, CUT_OFF);
+        assert_int_equal(backing_check_file(backing, "dimm", &detail), MAP_E_NO_MEMORY);
+        assert_string_equal(detail.text, CUT_OFF);
+        assert_int_equal(size_of(fd), 0x1100);
+
+        assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
+        assert_int_equal(backing_write(backing, "dimm", 0x2fff, "y", 1, NULL), 0);
+        assert_int_equal(pread(fd, bytes, 1, FILE_SIZE - 1), 1);
+        assert_int_equal(bytes[0], 'y');
+        close(fd);
+}
+
+static void test_cut_off(void **state) {
+        int fd = make_file("."); /* on a disk, for the most part */
+
+        assert_true(fd >= 0);
+        use_and_cut_off(fd);
+        use_and_cut_off(make_memfd(0));
+        use_and_cut_off(make_file("/dev/shm"));
+}
+
+/* Where there is no size to look at, the kernel has the last word. */
+static void test_no_page(void **state) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        int fd = make_memfd(0);
+
+        assert_int_equal(pass(&backing, fd, 0, FILE_SIZE, NULL), 0);
+        close(fd);
+        munmap((char *)backing->host + 0x2000, 0x1000);
+        assert_fails(backing, 0x1800, 0x1000,
+                     "memory of \"dimm\": the kernel has no page of its file at 0x2000: Bad "
+                     "address");
+}
+
+static int mount_small(const char *directory) {
+        if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+                return -errno;
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
+        return mount("none", directory, "tmpfs", 0, "size=8k,mode=0777") < 0 ? -errno : 0;
+}
+
+/* In a process with a file system of two pages: 0, 77 to skip, or the step that went wrong. */
+static int in_full_file_system(const char *directory) {
+        Backing *backing = NULL;
+        Detail detail = {};
+        int fd;
+
+        if (mount_small(directory) < 0)
+                return 77;
+        fd = make_file(directory);
+        if (fd < 0 || pass(&backing, fd, 0, FILE_SIZE, NULL) != 0)
+                return 1;
+        if (backing_write(backing, "dimm", 0x1000, "ab", 2, NULL) != 0 ||
+            backing_write(backing, "dimm", 0x3000, "ab", 2, NULL) != 0)
+                return 2;
+        if (backing_write(backing, "dimm", 0x2000, "ab", 2, &detail) != MAP_E_NO_MEMORY)
+                return 3;
+        if (strcmp(detail.text, "memory of \"dimm\": the file system of its file is full") != 0)
+                return 4;
+        return backing_write(backing, "dimm", 0x1000, "cd", 2, NULL) == 0 ? 0 : 5;
+}
+
+static void test_full_file_system(void **state) {
+        char directory[] = "/tmp/guestmap-full-XXXXXX";
+        pid_t pid;
+        int status;
+
+        assert_non_null(mkdtemp(directory));
+        pid = fork();
+        if (pid == 0)
+                _exit(in_full_file_system(directory));
+        status = exit_status(pid);
+        rmdir(directory);
+        if (status == 77) {
+                print_message("# no file system can be mounted here\n");
+                skip();
+        }
+        assert_int_equal(status, 0);
+}
+
+static void test_nodes(void **state) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        _cleanup_(closep) int file = make_file("."), memfd = make_memfd(0);
+        const BackingSpec spec = {.numa = {NUMA_PREFERRED, 1}};
+        PassedFD passed = {.fd = file};
+        struct statfs status;
+        Detail detail = {};
+
+        assert_int_equal(fstatfs(file, &status), 0);
+        if (status.f_type == TMPFS_MAGIC) {
+                print_message("# the working directory is on no disk\n");
+                skip();
+        }
+        assert_int_equal(backing_new_passed(&backing, 3, "dimm", 4096, &spec, &passed, &detail),
+                         MAP_E_INVALID_ARGUMENT);
+        assert_string_equal(detail.text,
+                            DESCRIPTOR "'s file is on a disk or a device, whose pages come from no "
+                                       "NUMA nodes of choice");
+        passed.fd = memfd;
+        assert_int_equal(backing_new_passed(&backing, 3, "dimm", 4096, &spec, &passed, NULL), 0);
+}
+
 UNIT_TESTS(cmocka_unit_test(test_access_modes), cmocka_unit_test(test_seals),
-           cmocka_unit_test(test_file_systems), cmocka_unit_test(test_ranges),
+           cmocka_unit_test(test_kinds), cmocka_unit_test(test_ranges),
            cmocka_unit_test(test_memory), cmocka_unit_test(test_descriptors),
-           cmocka_unit_test(test_files_of_others));
+           cmocka_unit_test(test_files_of_others), cmocka_unit_test(test_cut_off),
+           cmocka_unit_test(test_no_page), cmocka_unit_test(test_full_file_system),
+           cmocka_unit_test(test_nodes));
