@@ -5,11 +5,11 @@ The man pages say what there is, and nothing else.
 
     check-man.py SOURCE-ROOT PROGRAM … BUILT-PAGE …
 
-org.guestmap1.5 has each member of api/*.xml under its interface, with its signature, and whose rule
-it follows; the errors; the metrics. guestmapctl.1 has the verbs that guestmapctl --help prints, and
-tells of their exit statuses; the page of each program has its options, guestmapd.conf.5 the keys of
-the file that is installed; built pages are free of mandoc's warnings; README.md lists the pages
-and HACKING.md the tests.
+org.guestmap1.5 has each member of api/*.xml under its interface, with its signature and its errors,
+and tells whose rule it follows; it has all errors, and the metrics. guestmapctl.1 has the verbs that
+guestmapctl --help prints, and tells of their exit statuses; the page of each program has its
+options, guestmapd.conf.5 the keys of the file that is installed; built pages are free of mandoc's
+warnings; README.md lists the pages and HACKING.md the tests.
 """
 
 import pathlib
@@ -70,9 +70,26 @@ def check_interface(root, path):
     yield from (f"in the page only: {line}" for line in told if line not in there)
 
 
-def check_errors(root):
+def error_names(root):
     header = (root / "api" / "errors.h").read_text(encoding="utf-8")
-    there = set(re.findall(r'^#define GUESTMAP_ERROR_\w+ "(\w+)"', header, re.MULTILINE))
+    return set(re.findall(r'^#define GUESTMAP_ERROR_\w+ "(\w+)"', header, re.MULTILINE))
+
+
+def check_member_errors(root, path):
+    """Each member has those that its comment in the XML has."""
+    names = error_names(root) | {"InvalidArgs", "Cancelled"}
+    section = page_sections(root / "man" / "org.guestmap1.5.scd").get(path.stem.upper(), "")
+    parts = re.split(r"^\*(\w+)\*(?=\(| )", section, flags=re.MULTILINE)
+    page = dict(zip(parts[1::2], parts[2::2]))
+    for name, comment in rules.comments_of(path).items():
+        there, told = (names.intersection(re.findall(r"\w+", text.partition("Source:")[0]))
+                       for text in (comment, page.get(name, "")))
+        if there != told and name != path.stem:
+            yield f"{name}: the page has {sorted(told)}, the XML {sorted(there)}"
+
+
+def check_errors(root):
+    there = error_names(root)
     text = page_sections(root / "man" / "org.guestmap1.5.scd")["ERRORS"]
     told = {name for row in re.findall(r"^\|  (.*)$", text, re.MULTILINE)
             for name in row.split(", ")}
@@ -194,6 +211,8 @@ def main(root, *files):
     interfaces = sorted((root / "api").glob("*.xml"))
     tap.run([(f"org.guestmap1.5 has {path.stem}", lambda p=path: check_interface(root, p))
              for path in interfaces]
+            + [(f"org.guestmap1.5 has the errors of {path.stem}",
+                lambda p=path: check_member_errors(root, p)) for path in interfaces]
             + [("org.guestmap1.5 has the errors", lambda: check_errors(root)),
                ("org.guestmap1.5 has the metrics", lambda: check_metrics(root)),
                ("org.guestmap1.5 has the sources", lambda: check_sources(root, interfaces)),

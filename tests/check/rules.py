@@ -35,12 +35,17 @@ def unknown(source):
             if not any(re.fullmatch(form, piece) for form in FORMS)]
 
 
+def comments_of(path):
+    """By the name of the interface and of each member."""
+    document = xml.dom.minidom.parse(str(path))
+    return {element.getAttribute("name"): comment_before(element) or "" for tag in MEMBERS
+            for element in document.getElementsByTagName(tag)}
+
+
 def of_interface(path):
     """The name of the interface and of each member whose comment names sources, with these."""
-    document = xml.dom.minidom.parse(str(path))
-    comments = {element.getAttribute("name"): comment_before(element) or "" for tag in MEMBERS
-                for element in document.getElementsByTagName(tag)}
-    return {name: named(comment) for name, comment in comments.items() if "Source:" in comment}
+    return {name: named(comment) for name, comment in comments_of(path).items()
+            if "Source:" in comment}
 
 
 def of_header(path):
