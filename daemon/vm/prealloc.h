@@ -34,13 +34,13 @@ void prealloc_deinit(Prealloc *list);
 /* Notes an edit if it adds memory that is to be populated, and is not yet. -ENOMEM. */
 int prealloc_note(Prealloc *list, const Edit *edit);
 /*
- * Once all edits are made: forgets memory that has gone again with its region, which leaves one of a
- * name at most, and sorts by name. Until then none is found.
+ * Once all edits are made: forgets memory that has gone again with its region, which leaves one of
+ * a name at most, and sorts by name. Until then none is found.
  */
 void prealloc_settle(Prealloc *list, const Map *map);
 /*
- * Gives an edit that adds a region of that name and size the memory that was made for it. Of several
- * such edits the last one is to be asked for first: it is the one whose region stays.
+ * Gives an edit that adds a region of that name and size the memory that was made for it. Of
+ * several such edits the last one is to be asked for first: it is the one whose region stays.
  */
 void prealloc_give(Prealloc *list, Edit *edit);
 

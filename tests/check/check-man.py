@@ -6,8 +6,8 @@ The man pages say what there is, and nothing else.
     check-man.py SOURCE-ROOT PROGRAM … BUILT-PAGE …
 
 org.guestmap1.5 has each member of api/*.xml under its interface, with its signature and its errors,
-and tells whose rule it follows; it has all errors, and the metrics. guestmapctl.1 has the verbs that
-guestmapctl --help prints, and tells of their exit statuses; the page of each program has its
+and tells whose rule it follows; it has all errors, and the metrics. guestmapctl.1 has the verbs
+that guestmapctl --help prints, and tells of their exit statuses; the page of each program has its
 options, guestmapd.conf.5 the keys of the file that is installed; built pages are free of mandoc's
 warnings; README.md lists the pages and HACKING.md the tests.
 """
