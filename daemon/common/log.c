@@ -12,14 +12,19 @@
 #include <sys/un.h>
 
 #include "daemon/common/log.h"
+#include "lib/util/utf8.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 typedef struct Entry Entry;
 
-/* A datagram in the journal's native protocol. Fields that do not fit are left out. */
+#define TEXT_MAX   2048 /* the message */
+#define VALUE_MAX  512  /* of any other field */
+#define QUOTED_MAX 64   /* of a VM, in the message */
+
+/* A datagram in the journal's native protocol, with room for all fields there are. */
 struct Entry {
-        char data[4096];
+        char data[8192];
         size_t n;
 };
 
@@ -28,8 +33,8 @@ static const char *default_vm;
 static atomic_ulong lost; /* entries, since the journal last took one */
 
 /* The binary form: the only one in which a value may have any bytes. */
-static void add_field(Entry *entry, const char *key, const char *value) {
-        size_t key_length = strlen(key), length = strlen(value);
+static void add_bytes(Entry *entry, const char *key, const char *value, size_t length) {
+        size_t key_length = strlen(key);
         uint64_t size = htole64(length);
         char *p = entry->data + entry->n;
 
@@ -43,11 +48,15 @@ static void add_field(Entry *entry, const char *key, const char *value) {
         entry->n = (size_t)(p - entry->data);
 }
 
+static void add_field(Entry *entry, const char *key, const char *value) {
+        add_bytes(entry, key, value, utf8_cut(value, VALUE_MAX));
+}
+
 static void add_number(Entry *entry, const char *key, uint64_t value) {
         char text[24];
+        int n = snprintf(text, sizeof(text), "%" PRIu64, value);
 
-        snprintf(text, sizeof(text), "%" PRIu64, value);
-        add_field(entry, key, text);
+        add_bytes(entry, key, text, (size_t)n);
 }
 
 static void add_fields(Entry *entry, const LogFields *fields) {
@@ -59,6 +68,8 @@ static void add_fields(Entry *entry, const LogFields *fields) {
                 {"GUESTMAP_REGION", fields->region},
                 {"GUESTMAP_CALLER", fields->caller},
                 {"GUESTMAP_MEMBER", fields->member},
+                {"GUESTMAP_OBJECT", fields->object},
+                {"GUESTMAP_ARGUMENTS", fields->arguments},
                 {"GUESTMAP_RESULT", fields->result},
         };
 
@@ -74,7 +85,7 @@ static void add_fields(Entry *entry, const LogFields *fields) {
 static bool send_entry(int priority, const LogFields *fields, const char *text) {
         Entry entry = {};
 
-        add_field(&entry, "MESSAGE", text);
+        add_bytes(&entry, "MESSAGE", text, strlen(text));
         add_number(&entry, "PRIORITY", (uint64_t)priority);
         add_field(&entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
         add_fields(&entry, fields);
@@ -104,12 +115,13 @@ static void print_entry(const LogFields *fields, const char *text) {
 
 void log_entry(int priority, const LogFields *fields, const char *format, ...) {
         const char *vm = fields->vm ?: default_vm;
-        char text[1024];
+        char text[TEXT_MAX];
         int n = 0;
         va_list arguments;
 
         if (journal >= 0 && vm)
-                n = snprintf(text, sizeof(text), "VM \"%s\": ", vm);
+                n = snprintf(text, sizeof(text), "VM \"%.*s\": ", (int)utf8_cut(vm, QUOTED_MAX),
+                             vm);
         va_start(arguments, format);
         vsnprintf(text + n, sizeof(text) - (size_t)n, format, arguments);
         va_end(arguments);

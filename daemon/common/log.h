@@ -14,11 +14,15 @@
  *   GUESTMAP_GENERATION   of the VM
  *   GUESTMAP_CALLER_UID   who asked for it, and by which name on the bus: GUESTMAP_CALLER
  *   GUESTMAP_MEMBER       of the interface, that was called
+ *   GUESTMAP_OBJECT       on which it was called, by its path
+ *   GUESTMAP_ARGUMENTS    the first of the call's
  *   GUESTMAP_RESULT       "done", or the name of an error
  *   MESSAGE_ID            message-ids.h, explained by the catalog
  *
  * I1: nobody waits for the journal. What it does not take at once is lost, and counted; the next
  *     entry that it takes is preceded by their number.
+ *
+ * I2: an entry has all of its fields: a value that is too long is cut.
  *
  * Any thread may log.
  */
@@ -39,6 +43,8 @@ struct LogFields {
         const char *region;
         const char *caller;
         const char *member;
+        const char *object;
+        const char *arguments;
         const char *result;
         bool has_uid;
         uint32_t uid;

@@ -7,18 +7,23 @@
 
 #include <systemd/sd-bus.h>
 
+#include "daemon/common/audit-dbus.h"
 #include "daemon/manager/manager.h"
 
+#define AUDIT_NOBODY UINT32_MAX /* the uid of whoever the bus does not know */
+
 /*
- * `call` was answered, by `reply` if that is not NULL, else with the error, which is NULL when it
- * was done. Of the call only header fields are looked at. `vm` is a name, NULL where the call is
- * about the service; `region` may be NULL.
+ * A call of `uid` was answered, by `reply` if that is not NULL, else with the error, which is NULL
+ * when it was done. Of the call only header fields are looked at. `vm` is a name, NULL where the
+ * call is about the service; `subject` may be NULL.
  */
-void audit_answered(Manager *manager, const char *vm, sd_bus_message *call, const char *region,
+void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
                     sd_bus_message *reply, const sd_bus_error *error);
+/* The same for a call as it came, which goes no further. */
+void audit_call(const char *vm, uint32_t uid, sd_bus_message *call, const sd_bus_error *error);
+/* The same for what a VM was asked as a whole: VM.request. */
+void audit_request(const VM *vm, const sd_bus_error *error);
 /* The same for a call that may have failed at once: `r` is what its handler returned, and so is
  * what is returned. */
 int audit_failure(int r, Manager *manager, const char *vm, sd_bus_message *call,
                   sd_bus_error *error);
-/* Its caller left before it was answered. */
-void audit_left(Manager *manager, const char *vm, sd_bus_message *call, const char *region);

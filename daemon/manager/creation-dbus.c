@@ -32,7 +32,7 @@ void creation_failed(VM *vm, const sd_bus_error *error) {
                 error = &ended;
         }
         if (vm->request) {
-                audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, error);
+                audit_request(vm, error);
                 (void)sd_bus_message_new_method_error(vm->request, &answer, error);
         }
         vm->destroyed = true;
@@ -60,7 +60,7 @@ static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
                 return;
         }
         vm_set_phase(vm, VM_LIVING);
-        audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, NULL);
+        audit_request(vm, NULL);
         (void)sd_bus_reply_method_return(vm->request, "o", vm->path);
         vm_drop_messages(vm);
         vm_announce(vm);
@@ -328,7 +328,7 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         if (durable_has(manager->settings.state_dir, vm->instance))
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS,
                                  "VM \"%s\" is durable, and stopped", options.name);
-        vm->request = sd_bus_message_ref(m);
+        vm_take_request(vm, m);
         r = begin(vm);
         if (r < 0 && vm->durable)
                 durable_remove(manager->settings.state_dir, vm->instance);

@@ -169,8 +169,8 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         r = sd_bus_message_new_method_return(m, &answer);
         if (r < 0)
                 return r;
-        audit_answered(vm->manager, vm->name, m, NULL, NULL, NULL);
-        vm->request = sd_bus_message_ref(m);
+        vm_take_request(vm, m);
+        audit_request(vm, NULL);
         vm->destroyed = true;
         unmake(vm);
         departure_begin(vm, answer);

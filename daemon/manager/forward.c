@@ -27,7 +27,7 @@ struct ForwardedCall {
         LinkCall *sent;
         sd_bus_message *stub; /* the request without its body */
         size_t bytes;         /* of the body */
-        char *region;         /* that it is about; NULL: nobody wants to know */
+        AuditSubject *subject;
 };
 
 static void forwarded_call_free(ForwardedCall *call) {
@@ -36,16 +36,21 @@ static void forwarded_call_free(ForwardedCall *call) {
         call->caller->user->n_calls--;
         call->caller->user->n_bytes -= call->bytes;
         sd_bus_message_unref(call->stub);
-        free(call->region);
+        audit_subject_free(call->subject);
         free(call);
 }
 DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
+
+static void note(VM *vm, const ForwardedCall *call, sd_bus_message *reply,
+                 const sd_bus_error *error) {
+        audit_answered(vm->name, call->caller->uid, call->stub, call->subject, reply, error);
+}
 
 void forward_drop_caller(Caller *caller) {
         ForwardedCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->calls, siblings) {
-                audit_left(caller->manager, call->vm->name, call->stub, call->region);
+                note(call->vm, call, NULL, &audit_caller_left);
                 link_call_cancel(call->sent);
                 forwarded_call_free(call);
         }
@@ -77,7 +82,7 @@ static void tell_gone(VM *vm, const ForwardedCall *call) {
                           "VM \"%s\": the connection to its process ended during the call, and "
                           "whether that took effect is not known: read Generation",
                           vm->name);
-        audit_answered(vm->manager, vm->name, call->stub, call->region, NULL, &error);
+        note(vm, call, NULL, &error);
         (void)sd_bus_reply_method_error(call->stub, &error);
 }
 
@@ -89,7 +94,7 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
                 tell_gone(vm, call);
                 return;
         }
-        audit_answered(vm->manager, vm->name, call->stub, call->region, reply, NULL);
+        note(vm, call, reply, NULL);
         r = copy_reply(call->stub, reply);
         if (r < 0)
                 (void)sd_bus_reply_method_errno(call->stub, r, NULL);
@@ -158,7 +163,7 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         caller->n_calls++;
         caller->user->n_calls++;
         caller->user->n_bytes += call->bytes = bytes;
-        call->region = audit_region(m);
+        call->subject = audit_subject_new(m);
         r = new_stub(&call->stub, m);
         if (r < 0)
                 return r;

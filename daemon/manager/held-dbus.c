@@ -2,7 +2,6 @@
 
 #include <systemd/sd-bus.h>
 
-#include "daemon/common/audit-dbus.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
@@ -52,11 +51,10 @@ static HeldCall *oldest(VM *vm) {
 
 static void refuse(HeldCall *call, const char *why) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r;
 
-        r = error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": %s; the call had no effect",
-                      call->vm->name, why);
-        (void)audit_failure(r, call->vm->manager, call->vm->name, call->call, &error);
+        error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": %s; the call had no effect",
+                  call->vm->name, why);
+        audit_call(call->vm->name, call->caller->uid, call->call, &error);
         error_reply(call->call, &error);
         held_call_free(call);
 }
@@ -133,13 +131,14 @@ void held_refuse(VM *vm, const char *why) {
                 refuse(call, why);
 }
 
+static const sd_bus_error never_sent = SD_BUS_ERROR_MAKE_CONST(
+        SD_BUS_ERROR_DISCONNECTED, "the caller left before it was sent; it had no effect");
+
 void held_drop_caller(Caller *caller) {
         HeldCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->held, of_caller) {
-                _cleanup_(freep) char *region = audit_region(call->call);
-
-                audit_left(caller->manager, call->vm->name, call->call, region);
+                audit_call(call->vm->name, caller->uid, call->call, &never_sent);
                 held_call_free(call);
         }
 }

@@ -353,6 +353,11 @@ void vm_announce_removal(VM *vm) {
                 log_vm(LOG_WARNING, vm->name, "can't signal that it has gone");
 }
 
+void vm_take_request(VM *vm, sd_bus_message *m) {
+        vm->request = sd_bus_message_ref(m);
+        vm->requester = callers_of(vm->manager, m)->uid;
+}
+
 void vm_drop_messages(VM *vm) {
         vm->request = sd_bus_message_unref(vm->request);
         vm->answer = sd_bus_message_unref(vm->answer);
@@ -372,7 +377,7 @@ void vm_abandon_request(VM *vm) {
                           ? "its process was told to quit, and what it leaves the next one removes"
                           : "if its process has made it the next one shows it, else removes it");
         if (vm->phase != VM_LEAVING)
-                audit_answered(vm->manager, vm->name, vm->request, NULL, NULL, &error);
+                audit_request(vm, &error);
         error_reply(vm->request, &error);
 }
 

@@ -47,6 +47,8 @@ int vm_append_interfaces(VM *vm, sd_bus_message *m);
 void vm_announce(VM *vm);
 void vm_announce_removal(VM *vm);
 
+/* A client, which is there, waits for the VM to come or to go. */
+void vm_take_request(VM *vm, sd_bus_message *m);
 /* Lets go of the request and the answer. */
 void vm_drop_messages(VM *vm);
 /* guestmapd ends: whoever waits for the VM to come or to go is told what becomes of it. */

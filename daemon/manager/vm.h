@@ -78,6 +78,7 @@ struct VM {
         bool started;           /* its unit was, since it did not run: once is enough */
 
         sd_bus_message *request; /* STARTING, LEAVING: what waits for that, if a client does */
+        uint32_t requester;      /* of it: the uid of that client, which may have left */
         sd_bus_message *answer;  /* LEAVING: what is sent when it is gone, if a client waits */
         sd_event_source *timer;  /* STARTING, LEAVING: how long its process may take for that */
         unsigned jobs;           /* LEAVING: what systemd is doing for it */

@@ -12,7 +12,7 @@
 struct AuditedCall {
         struct cds_list_head link; /* in Service.audited, oldest first */
         sd_bus_message *m;
-        char *region;
+        AuditSubject *subject;
         uint32_t uid;
         bool waits; /* for answer() */
 };
@@ -20,7 +20,7 @@ struct AuditedCall {
 static void audited_call_free(AuditedCall *call) {
         cds_list_del(&call->link);
         sd_bus_message_unref(call->m);
-        free(call->region);
+        audit_subject_free(call->subject);
         free(call);
 }
 
@@ -41,7 +41,7 @@ static void end(Service *service, AuditedCall *call, sd_bus_message *reply,
                 .uid = call->uid,
         };
 
-        audit_log(&who, call->m, call->region, reply, error);
+        audit_log(&who, call->m, call->subject, reply, error);
         audited_call_free(call);
 }
 
@@ -55,7 +55,7 @@ int audit_begin(Service *service, sd_bus_message *m) {
                 if (!call)
                         return -ENOMEM;
                 call->m = sd_bus_message_ref(m);
-                call->region = audit_region(m);
+                call->subject = audit_subject_new(m);
                 call->uid = service_caller_uid(service, m);
                 cds_list_add_tail(&call->link, &service->audited);
         }

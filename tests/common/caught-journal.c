@@ -36,7 +36,7 @@ bool caught_journal_take(CaughtJournal *journal) {
 }
 
 const char *caught_journal_field(const CaughtJournal *journal, const char *key) {
-        static char value[2048];
+        static char value[4096];
         const char *p = journal->entry, *end = p + journal->n;
 
         while (p < end) {

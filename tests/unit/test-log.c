@@ -9,6 +9,14 @@
 #include "tests/common/caught-journal.h"
 #include "tests/common/unit.h"
 
+/* As in log.c. */
+enum { TEXT_MAX = 2048, VALUE_MAX = 512 };
+
+static const char *const long_fields[] = {
+        "GUESTMAP_VM",     "GUESTMAP_REGION",    "GUESTMAP_CALLER", "GUESTMAP_MEMBER",
+        "GUESTMAP_OBJECT", "GUESTMAP_ARGUMENTS", "GUESTMAP_RESULT",
+};
+
 static int set_up(void **state) {
         static CaughtJournal journal;
 
@@ -91,7 +99,7 @@ static void test_vm_of_the_process(void **state) {
 /* Lines of a message, or what looks like fields in it, are nothing but its text. */
 static void test_any_text(void **state) {
         CaughtJournal *journal = *state;
-        char text[3000];
+        char text[TEXT_MAX + 1000];
 
         log_info("%s", "one\nGUESTMAP_VM=forged\n");
         assert_true(take(journal));
@@ -101,7 +109,40 @@ static void test_any_text(void **state) {
         text[sizeof(text) - 1] = '\0';
         log_info("%s", text);
         assert_true(take(journal));
-        assert_int_equal(strlen(field(journal, "MESSAGE")), 1023);
+        assert_int_equal(strlen(field(journal, "MESSAGE")), TEXT_MAX - 1);
+}
+
+/* None is left out for another, whoever chose it; and half a character is none. */
+static void test_long_fields(void **state) {
+        CaughtJournal *journal = *state;
+        char text[3000];
+
+        memset(text, 'x', sizeof(text) - 1);
+        text[sizeof(text) - 1] = '\0';
+        memcpy(text + VALUE_MAX - 1, "\u00e9", 2);
+        log_entry(LOG_INFO,
+                  &(const LogFields){.message_id = MESSAGE_CALL,
+                                     .vm = text,
+                                     .region = text,
+                                     .caller = text,
+                                     .member = text,
+                                     .object = text,
+                                     .arguments = text,
+                                     .result = text,
+                                     .has_uid = true,
+                                     .uid = UINT32_MAX - 1,
+                                     .has_generation = true,
+                                     .generation = UINT64_MAX},
+                  "%s", text);
+        assert_true(take(journal));
+        assert_string_equal(field(journal, "MESSAGE_ID"), MESSAGE_CALL);
+        assert_string_equal(field(journal, "GUESTMAP_CALLER_UID"), "4294967294");
+        assert_string_equal(field(journal, "GUESTMAP_GENERATION"), "18446744073709551615");
+        for (size_t i = 0; i < ELEMENTS_OF(long_fields); i++)
+                assert_int_equal(strlen(field(journal, long_fields[i])), VALUE_MAX - 1);
+        assert_int_equal(strlen(field(journal, "MESSAGE")), TEXT_MAX - 1);
+        assert_int_equal(strncmp(field(journal, "MESSAGE"), "VM \"xxx", 7), 0);
+        assert_true(strstr(field(journal, "MESSAGE"), "xxx\": xxx"));
 }
 
 /* A journal that sleeps costs entries, not time; they are counted. */
@@ -140,8 +181,9 @@ static void test_no_such_journal(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_fields),         TEST(test_no_fields),     TEST(test_vm_of_the_process),
-                TEST(test_any_text),       TEST(test_journal_sleeps), TEST(test_no_such_journal),
+                TEST(test_fields),          TEST(test_no_fields),   TEST(test_vm_of_the_process),
+                TEST(test_any_text),        TEST(test_long_fields), TEST(test_journal_sleeps),
+                TEST(test_no_such_journal),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
