@@ -25,7 +25,8 @@
  *       What a guestmapd that has restarted asks instead. Name is "" until Setup is answered. State
  *       "crashed": the process could not make the VM again, and `why`; it serves VM.GetBacking and
  *       no more, and ends by Quit; who it was is said as far as that is known. The connection ends
- *       when the process has made it after all, or for another reason cannot.
+ *       when the process has made it after all, or for another reason cannot. State "destroyed":
+ *       there is none, nor is one missing, since it was durable and is destroyed.
  *   Caller(s unique, u uid)
  *       Before the first call forwarded for that sender: who it is. What it may do guestmapd has
  *       checked for each call. A call from a sender that was not announced is refused; one without

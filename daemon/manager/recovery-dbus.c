@@ -189,13 +189,16 @@ static bool read_identity(VM *vm, const char *name, const char *id, uint32_t own
         return vm_name_is_valid(name) && vm_set_identity(vm, name, id) >= 0;
 }
 
-/* A process that has not been set up is of no use to anybody. */
-static void on_empty(VM *vm) {
-        if (vm->path && !vm->unmade) {
+/*
+ * A process that has not been set up is of no use to anybody: guestmapd ended before it could do
+ * that, or was not there when somebody destroyed the VM.
+ */
+static void on_empty(VM *vm, const char *state) {
+        if (vm->path && !vm->unmade && strcmp(state, "destroyed") != 0) {
                 crash(vm, "its process has come back without it");
                 return;
         }
-        vm->destroyed = true; /* guestmapd ended before it could set it up */
+        vm->destroyed = true;
         departure_begin(vm, NULL);
 }
 
@@ -249,7 +252,7 @@ static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
         else if (strcmp(state, "crashed") == 0 && read_salvaged(vm, name, id, owner))
                 read_salvage(vm, reply, generation);
         else if (name[0] == '\0')
-                on_empty(vm);
+                on_empty(vm, state);
         else if (!read_identity(vm, name, id, owner))
                 crash(vm, "what serves its socket is another VM");
         else if (vm->unoffered)

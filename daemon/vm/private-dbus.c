@@ -13,7 +13,10 @@
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Service *service = userdata;
         const VM *vm = service->salvage ? service->salvage->vm : service->vm;
-        const char *state = service->salvage ? "crashed" : vm ? vm_state(vm) : "starting";
+        const char *state = service->salvage         ? "crashed"
+                            : vm                     ? vm_state(vm)
+                            : service->was_destroyed ? "destroyed"
+                                                     : "starting";
         const char *why = service->salvage ? service->salvage->why.text : "";
 
         if (!vm)

@@ -17,6 +17,9 @@
 #include "lib/memory/handler-socket.h"
 #include "lib/memory/populate.h"
 
+/* What the journal of a durable VM is called once that is destroyed. */
+#define DESTROYED_NAME "destroyed"
+
 static int find_memory(VM *vm, const Region *region, const Cancel *cancel, Detail *detail) {
         Backing *backing = region->backing;
         int r, fd;
@@ -219,6 +222,12 @@ static VM *identify(const Places *places) {
         return vm || !places->runtime ? vm : identify_in(places->runtime);
 }
 
+static bool is_marked_destroyed(const char *directory) {
+        _cleanup_(closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd >= 0 && faccessat(fd, DESTROYED_NAME, F_OK, 0) == 0;
+}
+
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
         int r = 0;
 
@@ -227,6 +236,8 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_from(ret, places->state, store, detail);
         if (r == 0 && !ret->vm && places->runtime)
                 r = recover_from(ret, places->runtime, store, detail);
+        if (r == 0 && !ret->vm && places->state)
+                ret->destroyed = is_marked_destroyed(places->state);
         if (r == 0 && ret->vm)
                 r = recover_facts(ret->vm, places->runtime, detail);
         if (r != 0 && r != VM_E_DAMAGED) {
@@ -253,4 +264,20 @@ void recovery_forget(const Places *places) {
                 remove_files(places->state);
         if (places->runtime)
                 remove_files(places->runtime);
+}
+
+/* From one moment to the next: there is the journal, or this. */
+static int mark_destroyed(const char *directory) {
+        _cleanup_(closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || renameat(fd, JOURNAL_NAME, fd, DESTROYED_NAME) < 0 || fsync(fd) < 0)
+                return -errno;
+        return 0;
+}
+
+int recovery_destroy(const Places *places) {
+        int r = places->state ? mark_destroyed(places->state) : 0;
+
+        recovery_forget(places);
+        return r == -ENOENT ? 0 : r;
 }

@@ -29,10 +29,14 @@ struct Recovered {
         size_t torn;             /* bytes that were cut from its end */
         Detail where;
         Detail dropped; /* why the last commit was; empty: it was not */
+        bool destroyed; /* there is none because it was destroyed */
 };
 
 /* Takes away all that there is to recover from. */
 void recovery_forget(const Places *places);
+/* The same of a VM that is destroyed, and leaves word of that for as long as the state directory is
+ * there: a guestmapd that was not there is not to miss it. -errno: it could not. */
+int recovery_destroy(const Places *places);
 
 /*
  * VM_E_DAMAGED; whatever forbids a commit; -ECANCELED: a signal to end is pending; -errno: `vm` is

@@ -102,6 +102,7 @@ int restore_vm(Service *service) {
                 return fail(service, &recovered, r, &why);
         hang_up(service);
         service->salvage = salvage_free(service->salvage);
+        service->was_destroyed = recovered.destroyed;
         if (recovered.vm) {
                 tell_recovered(&recovered);
                 r = serve_recovered(service, recovered.vm);

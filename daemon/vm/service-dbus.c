@@ -68,6 +68,14 @@ int service_new(Service **ret, sd_event *event) {
         return 0;
 }
 
+static void forget_destroyed(const Service *service) {
+        int r;
+
+        r = recovery_destroy(&service->places);
+        if (r < 0)
+                log_warning("the VM may come back, which is destroyed: %s", strerror(-r));
+}
+
 Service *service_free(Service *service) {
         Preparation *preparation, *next_preparation;
         Connection *connection, *next_connection;
@@ -84,7 +92,7 @@ Service *service_free(Service *service) {
         sd_event_source_disable_unref(service->preparations_tick);
         sd_event_source_disable_unref(service->compaction);
         if (service->is_destroyed)
-                recovery_forget(&service->places);
+                forget_destroyed(service);
         cds_list_for_each_entry_safe(connection, next_connection, &service->connections, link)
                 connection_free(connection);
         cds_list_for_each_entry_safe(open, next, &service->transactions, link)

@@ -50,7 +50,8 @@ struct Service {
         Salvage *salvage; /* in place of a VM that could not be recovered; else NULL */
         Status status;
         bool is_setting_up;
-        bool is_destroyed; /* the VM ends with the process, for good */
+        bool is_destroyed;  /* the VM ends with the process, for good */
+        bool was_destroyed; /* with an earlier process */
         Places places;     /* borrowed; set before a VM is */
         FDStore *store;    /* of the VM; borrowed, set before there is one; NULL: there is none */
         RationAsker ration;

@@ -178,7 +178,37 @@ static void test_durable(void **state) {
         assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Over the owner's own connection: it has not crashed, whenever guestmapd hears of it. */
+static void test_durable_destroyed_without_daemon(void **state) {
+        RecoveryScene *scene = *state;
+        char path[96];
+
+        snprintf(path, sizeof(path), "%s/state/vm", scene->world.directory);
+        for (int reboot = 0; reboot <= 1; reboot++) {
+                _cleanup_(sd_bus_flush_close_unrefp) sd_bus *own = NULL;
+                char command[160];
+                pid_t vm;
+
+                create_vm(scene, true);
+                add_region(scene, VM, "a", 0);
+                own = must_open_connection(scene->client, VM);
+                vm = pid_of_vm(scene);
+                world_stop_daemon(&scene->world, SIGTERM);
+                sd_bus_message_unref(
+                        must_call(own, VM, GUESTMAP_INTERFACE_VM, "Destroy", "a{sv}", 0));
+                assert_true(world_process_ends(vm));
+                snprintf(command, sizeof(command), "rm -r %s/run", scene->world.directory);
+                assert_int_equal(reboot ? system(command) : 0, 0);
+                assert_true(world_start_daemon(&scene->world));
+                for (unsigned waited = 0; count_vms(scene) > 0; waited += STEP) {
+                        assert_true(waited < PATIENCE);
+                        usleep(STEP);
+                }
+                assert_int_not_equal(access(path, F_OK), 0);
+        }
+}
+
 FORWARD_TESTS(RECOVERY_TEST(test_daemon_restarts), RECOVERY_TEST(test_one_after_the_other),
               RECOVERY_TEST(test_daemon_ends_within_creation),
               RECOVERY_TEST(test_daemon_ends_within_destruction), RECOVERY_TEST(test_both_die),
-              RECOVERY_TEST(test_durable));
+              RECOVERY_TEST(test_durable), RECOVERY_TEST(test_durable_destroyed_without_daemon));
