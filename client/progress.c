@@ -30,15 +30,10 @@ struct Progress {
 
 /* The bar */
 
-static void draw(Progress *progress, const char *name, uint64_t n, uint64_t there, uint64_t size) {
+static void draw(Progress *progress, const char *what, uint64_t there, uint64_t size) {
         unsigned percent = (unsigned)((double)there / (double)size * 100);
         int filled = (int)((double)there / (double)size * BAR_COLUMNS);
-        char what[64];
 
-        if (n == 1 && strlen(name) <= NAME_BYTES)
-                snprintf(what, sizeof(what), "%s", name);
-        else
-                snprintf(what, sizeof(what), "%" PRIu64 " region%s", n, PLURAL(n));
         fprintf(stderr, "\r%s [%.*s%*s] %3u%% of %s\033[K", what, filled,
                 "########################################", BAR_COLUMNS - filled, "", percent,
                 number_size(size).text);
@@ -52,10 +47,12 @@ static void erase(Progress *progress) {
         progress->has_bar = false;
 }
 
-/* All that the VM prepares, as one: a call may bring several regions. */
+/* All that the VM prepares, as one: a call may bring many regions, not all of them by name. */
 static int show(Progress *progress, sd_bus_message *reply) {
         uint64_t n = 0, there = 0, size = 0, item_there, item_size;
         const char *name = "", *item;
+        bool has_more = false;
+        char what[64];
         int r;
 
         r = sd_bus_message_enter_container(reply, 'v', "a(stt)");
@@ -66,10 +63,18 @@ static int show(Progress *progress, sd_bus_message *reply) {
                 name = item;
                 there += item_there;
                 size += item_size;
-                n++;
+                if (*item)
+                        n++;
+                else
+                        has_more = true;
         }
+        if (n == 1 && strlen(name) <= NAME_BYTES)
+                snprintf(what, sizeof(what), "%s", name);
+        else
+                snprintf(what, sizeof(what), "%s%" PRIu64 " region%s", has_more ? "over " : "", n,
+                         PLURAL(n));
         if (r >= 0 && size > 0)
-                draw(progress, name, n, there, size);
+                draw(progress, what, there, size);
         return r;
 }
 

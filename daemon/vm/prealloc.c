@@ -7,6 +7,7 @@
 #include "daemon/vm/prealloc.h"
 #include "lib/memory/populate.h"
 #include "lib/util/array.h"
+#include "lib/util/counter.h"
 
 static void item_deinit(PreallocItem *item) {
         backing_unref(item->backing);
@@ -54,6 +55,9 @@ void prealloc_settle(Prealloc *list, const Map *map) {
                         item_deinit(&list->items[i]);
         }
         list->n = n;
+        list->bytes = 0;
+        for (size_t i = 0; i < n; i++)
+                list->bytes += list->items[i].backing->size;
         if (n > 0)
                 qsort(list->items, n, sizeof(*list->items), compare_items);
 }
@@ -77,19 +81,33 @@ void prealloc_give(Prealloc *list, Edit *edit) {
         item->is_given = true;
 }
 
-uint64_t prealloc_bytes(const Prealloc *list) {
-        uint64_t bytes = 0;
+uint64_t prealloc_item_ready(const PreallocItem *item) {
+        return MIN_OF(backing_populated(item->backing), item->backing->size);
+}
 
-        for (size_t i = 0; i < list->n; i++)
-                bytes += list->items[i].backing->size;
-        return bytes;
+/* There may be a million of them: what is counted as they come is not counted again. */
+void prealloc_add_rest(const Prealloc *list, size_t n, uint64_t *ready, uint64_t *bytes) {
+        uint64_t n_ready = counter_get(&list->n_ready), sum = counter_get(&list->bytes_ready);
+        uint64_t first_ready = 0, first_bytes = 0;
+
+        if (n_ready < list->n)
+                sum += prealloc_item_ready(&list->items[n_ready]);
+        for (size_t i = 0; i < n; i++) {
+                first_ready += prealloc_item_ready(&list->items[i]);
+                first_bytes += list->items[i].backing->size;
+        }
+        *ready += sum > first_ready ? sum - first_ready : 0;
+        *bytes += list->bytes - first_bytes;
 }
 
 int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail) {
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < list->n; i++)
+        for (size_t i = 0; r == 0 && i < list->n; i++) {
                 r = backing_populate(list->items[i].backing, list->items[i].name, cancel, detail);
+                counter_add(&list->n_ready, 1);
+                counter_add(&list->bytes_ready, list->items[i].backing->size);
+        }
         for (size_t i = 0; r != 0 && i < list->n; i++)
                 backing_give_back(list->items[i].backing);
         return r;

@@ -27,6 +27,9 @@ struct Prealloc {
         PreallocItem *items;
         size_t n;
         size_t allocated;
+        uint64_t bytes;       /* of all items, once settled */
+        uint64_t n_ready;     /* items that are populated; read meanwhile, as is the next */
+        uint64_t bytes_ready; /* of these */
 };
 
 void prealloc_deinit(Prealloc *list);
@@ -46,7 +49,9 @@ void prealloc_give(Prealloc *list, Edit *edit);
 
 /* NULL: there is no such region. */
 PreallocItem *prealloc_find(const Prealloc *list, const char *name);
-/* The bytes of all. */
-uint64_t prealloc_bytes(const Prealloc *list);
+/* How far one has come; at any time, as is the next. */
+uint64_t prealloc_item_ready(const PreallocItem *item);
+/* Adds how far those behind the first `n` have come together, and their sizes. */
+void prealloc_add_rest(const Prealloc *list, size_t n, uint64_t *ready, uint64_t *bytes);
 /* Any outcome of backing_populate(). If one fails nothing is left of the others, either. */
 int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail);

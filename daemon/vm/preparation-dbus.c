@@ -76,30 +76,42 @@ static int start_ticking(Service *service) {
         return sd_event_source_set_enabled(service->preparations_tick, SD_EVENT_ONESHOT);
 }
 
-static int append_item(const PreallocItem *item, sd_bus_message *reply) {
-        const Backing *backing = item->backing;
+/* The first `n`. */
+static int append_items(const Prealloc *memory, size_t n, sd_bus_message *reply) {
+        int r = 0;
 
-        return sd_bus_message_append(reply, "(stt)", item->name,
-                                     MIN_OF(backing_populated(backing), backing->size),
-                                     backing->size);
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                const PreallocItem *item = &memory->items[i];
+
+                r = sd_bus_message_append(reply, "(stt)", item->name, prealloc_item_ready(item),
+                                          item->backing->size);
+        }
+        return r;
 }
 
 int preparations_append(const Service *service, sd_bus_message *reply) {
+        uint64_t rest_ready = 0, rest_bytes = 0;
         const Preparation *preparation;
-        size_t n = 0;
+        size_t left = PREPARATIONS_TOLD_MAX;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(stt)");
         if (r < 0)
                 return r;
-        cds_list_for_each_entry(preparation, &service->preparations, link)
-                for (size_t i = 0; i < preparation->memory.n && n < PREPARATIONS_TOLD_MAX; i++) {
-                        r = append_item(&preparation->memory.items[i], reply);
-                        if (r < 0)
-                                return r;
-                        n++;
-                }
-        return sd_bus_message_close_container(reply);
+        cds_list_for_each_entry(preparation, &service->preparations, link) {
+                const Prealloc *memory = &preparation->memory;
+                size_t n = MIN_OF(memory->n, left);
+
+                r = append_items(memory, n, reply);
+                if (r < 0)
+                        return r;
+                left -= n;
+                if (n < memory->n)
+                        prealloc_add_rest(memory, n, &rest_ready, &rest_bytes);
+        }
+        if (rest_bytes > 0)
+                r = sd_bus_message_append(reply, "(stt)", "", rest_ready, rest_bytes);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 /* From its start to its end */
@@ -172,7 +184,7 @@ int preparation_start(Service *service, sd_bus_message *m, Prealloc *memory, Det
                 return -ENOMEM;
         preparation->service = service;
         preparation->m = sd_bus_message_ref(m);
-        preparation->bytes = prealloc_bytes(memory);
+        preparation->bytes = memory->bytes;
         preparation->memory = TAKE_STRUCT(*memory);
         ration_set_aside(service->vm->ration, preparation->bytes);
         r = job_start(&service->preparing, &preparation->job, populate, done, preparation, detail);

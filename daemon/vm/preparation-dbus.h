@@ -32,7 +32,7 @@ typedef struct Service Service;
 
 enum {
         PREPARATIONS_MAX = 16,
-        PREPARATIONS_TOLD_MAX = 64, /* regions that are told of */
+        PREPARATIONS_TOLD_MAX = 64, /* regions that are told of by name */
         PREPARATIONS_TOLD_USEC = 200000, /* between two signals of how far they have come */
 };
 

@@ -76,6 +76,18 @@ END
         else
                 verdict "create draws a bar # SKIP there is no script(1)" yes
         fi
+        if command -v script >/dev/null; then
+                /usr/bin/python3 -c 'import json
+print(json.dumps({"guestmap": 1, "regions": [
+        {"name": f"part{i}", "kind": "ram", "size": "16MiB", "prealloc": True}
+        for i in range(100)]}))' >"$layout.many"
+                out=$(bar_of create ready --accelerator=none --layout="$layout.many")
+                [[ $out == *$'\rover 64 regions ['*'% of 1600MiB'*$'\r\033[K' ]] &&
+                        verdict "a bar of all of them" yes || verdict "a bar of all of them" no
+                ctl destroy ready
+        else
+                verdict "a bar of all of them # SKIP there is no script(1)" yes
+        fi
         sed -i 's/1GiB/8TiB/' "$layout"
         refuses "create with more than there is" 'NoMemory: memory of "large": needs *' \
                 create ready --accelerator=none --layout="$layout"

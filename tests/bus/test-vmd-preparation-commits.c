@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/vm/open-transaction.h"
+#include "lib/memory/populate.h"
 #include "tests/bus/preparation-rig.h"
 #include "tests/common/unit.h"
 
@@ -75,7 +76,16 @@ static void send_many(Rig *rig, int n) {
         send_apply(rig, text);
 }
 
-/* However many there are: each gets its memory, and the first ones are told of. */
+/* As far as the job is when that many are populated. */
+static void populate_some(Prealloc *memory, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(
+                        backing_populate(memory->items[i].backing, "dimm0", NULL, &(Detail){}), 0);
+        memory->n_ready = n;
+        memory->bytes_ready = n * 4096;
+}
+
+/* However many there are: each gets its memory, and all but the first ones are told of as one. */
 static void test_many(void **state) {
         const int n = PREPARATIONS_TOLD_MAX + 6;
         Rig *rig = rig_new_slow();
@@ -83,10 +93,14 @@ static void test_many(void **state) {
 
         for (int i = 0; i < PREPARATIONS_TOLD_MAX; i++)
                 sprintf(expected + strlen(expected), "%s(r%02d 0 4096)", i > 0 ? ", " : "", i);
-        strcat(expected, "]");
+        strcat(expected, ", ( 0 24576)]");
         send_many(rig, n);
         assert_int_equal(first_preparation(rig)->memory.n, n);
         assert_string_equal(preparing(rig), expected);
+        populate_some(&first_preparation(rig)->memory, PREPARATIONS_TOLD_MAX + 2);
+        assert_memory_equal(preparing(rig), "[(r00 4096 4096), ", 18);
+        assert_non_null(strstr(rig->text, "(r63 4096 4096), ( 8192 24576)]"));
+        populate_some(&first_preparation(rig)->memory, 0);
         assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "r69", "ram",
                                      SIZE, "", UINT64_C(0), 0, 1, "prealloc", "b", 1),
                             "RegionExists: region \"r69\" is being prepared by another call");
