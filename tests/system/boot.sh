@@ -39,11 +39,10 @@ check_machine() {
         [ -w "$(cgroup_mounts | head -n 1)" ] || skip "cgroups may not be made here"
 }
 
-# Also those of runs that were killed; of one that is running the kernel refuses it.
-remove_cgroups() {
+# With those that the container has left in it. Others are other runs', and may be in use.
+remove_cgroup() {
         for mount in $(cgroup_mounts); do
-                find "$mount" -depth -type d -path "$mount/system-test.*" \
-                        -exec rmdir {} \; 2>/dev/null || :
+                find "$mount/system-test.$$" -depth -type d -exec rmdir {} \; || :
         done
 }
 
@@ -53,7 +52,6 @@ in_own_cgroup() {
         if [ -d /run/systemd/system ]; then
                 exec systemd-run --quiet --scope --collect --property=Delegate=yes "$@"
         fi
-        remove_cgroups
         result=0
         (
                 for mount in $(cgroup_mounts); do
@@ -62,7 +60,7 @@ in_own_cgroup() {
                 done
                 exec setpriv --pdeathsig KILL "$@"
         ) || result=$?
-        remove_cgroups
+        remove_cgroup
         return $result
 }
 
