@@ -73,7 +73,7 @@ int facts_set(VM *vm, const Facts *facts, Detail *detail) {
 
         if (r == 0)
                 vm->facts = *facts;
-        return record_failed(r, vm, detail);
+        return file_failed(r, vm, name, detail);
 }
 
 static int read_member(Facts *facts, json_object *value, const JSONPath *path) {

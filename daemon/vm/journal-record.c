@@ -73,6 +73,13 @@ int record_cut(Record *record) {
         return journal_cut(record->journal);
 }
 
+int file_failed(int r, const VM *vm, const char *file, Detail *detail) {
+        if (r != -ENOSPC && r != -EDQUOT && r != -EFBIG)
+                return r;
+        return detail_set(detail, VM_E_NO_SPACE, "VM \"%s\": its file \"%s\" cannot be written: %s",
+                          vm->name, file, strerror(-r));
+}
+
 int record_failed(int r, const VM *vm, Detail *detail) {
         if (r < 0 && vm->record && vm->record->journal->broken < 0)
                 return detail_set(detail, VM_E_NO_SPACE,
@@ -80,10 +87,7 @@ int record_failed(int r, const VM *vm, Detail *detail) {
                                   "has been written anew, because one that failed could not be "
                                   "taken out of it: %s",
                                   vm->name, strerror(-vm->record->journal->broken));
-        if (r != -ENOSPC && r != -EDQUOT && r != -EFBIG)
-                return r;
-        return detail_set(detail, VM_E_NO_SPACE, "VM \"%s\": its journal cannot be written: %s",
-                          vm->name, strerror(-r));
+        return file_failed(r, vm, JOURNAL_NAME, detail);
 }
 
 /* Edits */

@@ -54,6 +54,8 @@ int record_cut(Record *record);
  * broken. Others stay, so does 0.
  */
 int record_failed(int r, const VM *vm, Detail *detail);
+/* The same of another file of the VM's. */
+int file_failed(int r, const VM *vm, const char *file, Detail *detail);
 
 /* A record of its own each: the VM as it was set up, and all of its map as it is. -errno. */
 int record_setup(Record *record, const VM *vm);

@@ -249,8 +249,7 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
 }
 
 /* The journal last: the other files mean nothing without it. */
-static const char *const files[] = {"vcpus",     "vcpus.new",   "facts",
-                                    "facts.new", "journal.new", "journal"};
+static const char *const files[] = {"vcpus", "facts", "facts.new", "journal.new", "journal"};
 
 static void remove_files(const char *directory) {
         _cleanup_(closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

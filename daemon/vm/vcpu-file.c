@@ -15,7 +15,7 @@ typedef struct FileHead FileHead;
 typedef struct FileRow FileRow;
 typedef struct Text Text;
 
-static const char name[] = "vcpus", new_name[] = "vcpus.new", magic[24] = "guestmap-vcpus 1\n";
+static const char name[] = "vcpus", magic[24] = "guestmap-vcpus 2\n";
 
 enum {
         STOP_USEC = 5000000,
@@ -25,7 +25,8 @@ enum {
 struct FileHead {
         char magic[sizeof(magic)];
         uint32_t n;
-        uint32_t zero;
+        uint32_t lost; /* VM.lost, if vCPUs are; there are none then */
+        uint64_t size; /* of all that there is before the checksum */
 };
 
 struct FileRow {
@@ -44,31 +45,38 @@ struct Text {
 };
 
 static int write_all(int fd, const char *bytes, size_t size) {
+        off_t at = 0;
+
         while (size > 0) {
-                ssize_t n = write(fd, bytes, size);
+                ssize_t n = pwrite(fd, bytes + at, size, at);
 
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                bytes += MAX_OF(n, 0);
+                at += MAX_OF(n, 0);
                 size -= (size_t)MAX_OF(n, 0);
         }
         return 0;
 }
 
-/* In the place of the one that is there, at once. */
-static int replace_file(int directory, const char *bytes, size_t size) {
-        _cleanup_(closep) int fd = openat(
-                directory, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+/* Over what was there, for which there is room already: nothing can do without that at the end. */
+static int write_over(int directory, const char *bytes, size_t size, size_t room) {
+        _cleanup_(closep) int fd =
+                openat(directory, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         int r;
 
         if (fd < 0)
                 return -errno;
-        r = write_all(fd, bytes, size);
-        if (r == 0 && renameat(directory, new_name, directory, name) < 0)
-                r = -errno;
-        if (r < 0)
-                (void)unlinkat(directory, new_name, 0);
-        return r;
+        r = posix_fallocate(fd, 0, (off_t)room);
+        return r != 0 ? -r : write_all(fd, bytes, size);
+}
+
+/* Bytes of the file when it says what all of them are. */
+static size_t room_for_all(const VM *vm) {
+        size_t room = sizeof(FileHead) + sizeof(uint32_t);
+
+        for (VCPU *vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu))
+                room += sizeof(FileRow) + vcpu_saved_size(vcpu);
+        return room;
 }
 
 static void write_row(FILE *file, const VCPU *vcpu, bool runs, const VCPUImage *image) {
@@ -89,13 +97,8 @@ static void write_row(FILE *file, const VCPU *vcpu, bool runs, const VCPUImage *
 
 /* `ran` says for each index whether it did; NULL: without what they are. */
 static int write_rows(FILE *file, const VM *vm, const bool *ran, Detail *detail) {
-        FileHead head = {};
         VCPU *vcpu;
 
-        memcpy(head.magic, magic, sizeof(magic));
-        for (vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu))
-                head.n++;
-        fwrite(&head, sizeof(head), 1, file);
         for (vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu)) {
                 _cleanup_(vcpu_image_freep) VCPUImage *image = NULL;
                 int r = ran ? vcpu_save(vcpu, &image, detail) : 0;
@@ -107,27 +110,45 @@ static int write_rows(FILE *file, const VM *vm, const bool *ran, Detail *detail)
         return 0;
 }
 
+static void write_head(FILE *file, const VM *vm) {
+        FileHead head = {.lost = vm->lost & VM_LOST_VCPUS ? vm->lost : 0};
+
+        memcpy(head.magic, magic, sizeof(magic));
+        for (VCPU *vcpu = vcpus_next(vm->vcpus, NULL); vcpu; vcpu = vcpus_next(vm->vcpus, vcpu))
+                head.n++;
+        fwrite(&head, sizeof(head), 1, file);
+}
+
+/* What is known only when all of it is there. */
+static void seal(char *bytes, size_t size) {
+        uint32_t crc;
+
+        size -= sizeof(crc);
+        ((FileHead *)bytes)->size = size;
+        crc = crc32c(0, bytes, size);
+        memcpy(bytes + size, &crc, sizeof(crc));
+}
+
 static int write_file(VM *vm, const bool *ran, Detail *detail) {
         _cleanup_(freep) char *bytes = NULL;
+        const uint32_t no_crc = 0;
         FILE *file;
         size_t size;
-        uint32_t crc;
         int r;
 
         file = open_memstream(&bytes, &size);
         if (!file)
                 return -ENOMEM;
+        write_head(file, vm);
         r = write_rows(file, vm, ran, detail);
-        if (r == 0 && fflush(file) == 0) {
-                crc = crc32c(0, bytes, size);
-                fwrite(&crc, sizeof(crc), 1, file);
-        }
+        fwrite(&no_crc, sizeof(no_crc), 1, file);
         if (fclose(file) != 0 && r == 0)
                 r = -ENOMEM;
         if (r != 0)
                 return r;
-        r = replace_file(vm->record->journal->directory, bytes, size);
-        return record_failed(r, vm, detail);
+        seal(bytes, size);
+        r = write_over(vm->record->journal->directory, bytes, size, room_for_all(vm));
+        return file_failed(r, vm, name, detail);
 }
 
 int vcpu_file_note(VM *vm, Detail *detail) {
@@ -138,10 +159,22 @@ int vcpu_file_save(VM *vm, Detail *detail) {
         bool ran[VCPUS_MAX] = {};
         int r;
 
+        /* That they are lost is there already. */
         if (!vm->record || !vcpus_next(vm->vcpus, NULL))
                 return 0;
         r = vcpus_stop(vm->vcpus, STOP_USEC, ran, detail);
         return r != 0 ? r : write_file(vm, ran, detail);
+}
+
+static bool is_whole(const uint8_t *bytes, size_t size) {
+        const FileHead *head = (const FileHead *)bytes;
+        uint32_t crc;
+
+        if (size < sizeof(*head) + sizeof(crc) || head->size > size - sizeof(crc) ||
+            memcmp(head->magic, magic, sizeof(magic)) != 0)
+                return false;
+        memcpy(&crc, bytes + head->size, sizeof(crc));
+        return crc == crc32c(0, bytes, head->size);
 }
 
 /* -ENOENT: there is none. -EBADMSG: it is not as it was written. */
@@ -149,25 +182,22 @@ static int read_file(int directory, uint8_t **ret, size_t *ret_size) {
         _cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_(freep) uint8_t *bytes = NULL;
         struct stat status;
-        uint32_t crc;
         size_t size;
 
         if (fd < 0 || fstat(fd, &status) < 0)
                 return -errno;
-        if (status.st_size < (off_t)sizeof(crc) || status.st_size > FILE_MAX)
+        if (status.st_size > FILE_MAX)
                 return -EBADMSG;
         size = (size_t)status.st_size;
-        bytes = malloc(size);
+        bytes = malloc(size + 1);
         if (!bytes)
                 return -ENOMEM;
         if (read(fd, bytes, size) != (ssize_t)size)
                 return -EIO;
-        size -= sizeof(crc);
-        memcpy(&crc, bytes + size, sizeof(crc));
-        if (crc != crc32c(0, bytes, size))
+        if (!is_whole(bytes, size))
                 return -EBADMSG;
+        *ret_size = ((const FileHead *)bytes)->size;
         *ret = TAKE_PTR(bytes);
-        *ret_size = size;
         return 0;
 }
 
@@ -201,13 +231,16 @@ static int load_row(VM *vm, Text *text, bool *runs, Detail *detail) {
         return r;
 }
 
-/* -ENODATA: what they were was not saved. */
+/* -ENODATA: what they were was not saved, or is lost since an earlier process. */
 static int load_rows(VM *vm, Text *text, bool *runs, Detail *detail) {
         const FileHead *head = take(text, sizeof(*head));
         int r = 0;
 
-        if (!head || memcmp(head->magic, magic, sizeof(magic)) != 0)
+        if (!head)
                 return -EBADMSG;
+        vm->lost |= head->lost;
+        if (head->lost)
+                return -ENODATA;
         for (uint32_t i = 0; r == 0 && i < head->n; i++)
                 r = load_row(vm, text, runs, detail);
         return r;
@@ -248,6 +281,17 @@ static int load(VM *vm, Detail *detail) {
         return r != 0 ? r : start(vm, runs, detail);
 }
 
+/* What is lost stays lost: an image that is out of date is worse than none. */
+static void lose(VM *vm, Detail *detail) {
+        Detail why = {};
+
+        vcpus_clear(vm->vcpus);
+        vm->lost |= VM_LOST_VCPUS;
+        if (vcpu_file_note(vm, &why) != 0 && unlinkat(vm->record->journal->directory, name, 0) < 0)
+                detail_set(detail, 0, "file \"%s\" cannot be taken away: %s", name,
+                           strerror(errno));
+}
+
 int vcpu_file_load(VM *vm, Detail *detail) {
         int r;
 
@@ -261,7 +305,6 @@ int vcpu_file_load(VM *vm, Detail *detail) {
                 return r;
         if (r < 0 && r != -ENODATA)
                 detail_set(detail, 0, "file \"%s\": %s", name, strerror(-r));
-        vcpus_clear(vm->vcpus);
-        vm->lost |= VM_LOST_VCPUS;
+        lose(vm, detail);
         return 0;
 }

@@ -8,9 +8,15 @@
  * they are gone with the process when that crashes. At an orderly stop it says what they are, too,
  * and which of them ran: the next process makes them again, and they go on.
  *
- *   "guestmap-vcpus 1", their number
+ *   "guestmap-vcpus 2", their number, what is lost, how many bytes all of this has
  *   a row for each, ascending by index, with its image (vcpu-image.h) behind it, if any
  *   CRC-32C of all of that
+ *
+ * I1: there is room for all images as long as the vCPUs are there: the file is written over.
+ *     Where that ends half-way, the checksum tells, and the process crashed.
+ * I2: no image is used twice, nor one that an earlier process could not use.
+ * I3: that vCPUs are lost is there for all processes that follow, until somebody goes on without
+ *     them.
  *
  * A VM without a journal has no such file, and nothing to recover.
  */
@@ -19,7 +25,7 @@
 
 typedef struct VM VM;
 
-/* Writes which there are. VM_E_NO_SPACE; -errno. */
+/* Writes which there are, and whether those of before are lost. VM_E_NO_SPACE; -errno. */
 int vcpu_file_note(VM *vm, Detail *detail);
 /* Stops all, for good, and writes what they are. MAP_E_KVM, VM_E_NO_SPACE; -errno. */
 int vcpu_file_save(VM *vm, Detail *detail);

@@ -58,33 +58,44 @@ static int add_vcpu(VCPUs *vcpus, sd_bus_message *m, uint32_t *ret_index, Detail
         return 0;
 }
 
-/* For who comes after this process: a vCPU of which it does not know is not there. */
+/* For who comes after this process, too; those who go on without lost ones ask no more for them. */
+static int note(VM *vm, Detail *detail) {
+        unsigned lost = vm->lost;
+        int r;
+
+        vm->lost &= ~(unsigned)VM_LOST_VCPUS;
+        r = vcpu_file_note(vm, detail);
+        if (r != 0)
+                vm->lost = lost;
+        return r;
+}
+
+/* A vCPU of which the next process does not know is not there. */
 static int add_noted(VM *vm, sd_bus_message *m, uint32_t *ret_index, Detail *detail) {
         int r;
 
         r = add_vcpu(vm->vcpus, m, ret_index, detail);
         if (r != 0)
                 return r;
-        r = vcpu_file_note(vm, detail);
+        r = note(vm, detail);
         if (r != 0)
                 (void)vcpus_remove(vm->vcpus, *ret_index, NULL);
         return r;
 }
 
-/* That vCPUs were lost is of no more interest to those who go on without them. */
-static void forget_lost(Service *service) {
-        VM *vm = service->vm;
+static bool has_lost_vcpus(const Service *service) {
+        return service->vm->lost & VM_LOST_VCPUS;
+}
 
-        if (!(vm->lost & VM_LOST_VCPUS))
-                return;
-        vm->lost &= ~(unsigned)VM_LOST_VCPUS;
+static void tell_state(const Service *service, bool had_lost) {
         (void)sd_bus_emit_properties_changed(service->bus, service->path, GUESTMAP_INTERFACE_VM,
-                                             "State", "Lost", NULL);
+                                             "State", had_lost ? "Lost" : NULL, NULL);
 }
 
 int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(freep) char *path = NULL;
         Service *service = userdata;
+        bool had_lost = has_lost_vcpus(service);
         Detail detail = {};
         uint32_t index;
         int r;
@@ -98,7 +109,8 @@ int method_add_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_reply_method_return(m, "o", path);
         if (r < 0)
                 return r;
-        forget_lost(service);
+        if (had_lost)
+                tell_state(service, true);
         (void)sd_bus_emit_object_added(service->bus, path);
         return 1;
 }
@@ -172,18 +184,27 @@ int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
-/* Pausing what is paused, and resuming what runs, is no change. */
-static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
-        VCPUs *vcpus = service->vm->vcpus;
-        bool changes = vcpus_are_paused(vcpus) != paused;
-        Facts facts = service->vm->facts;
-        Detail detail;
+static int note_paused(Service *service, bool paused, Detail *detail) {
+        VM *vm = service->vm;
+        Facts facts = vm->facts;
         int r;
 
         facts.paused = paused;
+        r = vcpus_are_paused(vm->vcpus) != paused ? facts_set(vm, &facts, detail) : 0;
+        return r == 0 && !paused && has_lost_vcpus(service) ? note(vm, detail) : r;
+}
+
+/* Pausing what is paused, and resuming what runs, is no change. */
+static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_error *error) {
+        bool had_lost = has_lost_vcpus(service);
+        VCPUs *vcpus = service->vm->vcpus;
+        bool changes = vcpus_are_paused(vcpus) != paused;
+        Detail detail;
+        int r;
+
         r = vcpus_check_supported(vcpus, &detail);
-        if (r == 0 && changes)
-                r = facts_set(service->vm, &facts, &detail);
+        if (r == 0)
+                r = note_paused(service, paused, &detail);
         if (r != 0)
                 return error_from_outcome(error, r, &detail);
         if (changes && paused)
@@ -193,11 +214,9 @@ static int set_paused(Service *service, sd_bus_message *m, bool paused, sd_bus_e
         r = sd_bus_reply_method_return(m, NULL);
         if (r < 0)
                 return r;
-        if (!paused)
-                forget_lost(service);
-        if (changes)
-                (void)sd_bus_emit_properties_changed(service->bus, service->path,
-                                                     GUESTMAP_INTERFACE_VM, "State", NULL);
+        had_lost = had_lost && !paused;
+        if (changes || had_lost)
+                tell_state(service, had_lost);
         return 1;
 }
 

@@ -479,6 +479,10 @@ int vcpu_save(const VCPU *vcpu, VCPUImage **ret, Detail *detail) {
         return r < 0 ? refused(vcpu, "its state", r, detail) : 0;
 }
 
+size_t vcpu_saved_size(const VCPU *vcpu) {
+        return vcpu->first->size;
+}
+
 int vcpu_restore(VCPU *vcpu, const void *bytes, size_t size, const VCPUEnd *end, Detail *detail) {
         _cleanup_(vcpu_image_freep) VCPUImage *image = NULL;
         int r;

@@ -102,6 +102,8 @@ int vcpu_read(const VCPU *vcpu, VCPURegisters *ret, Detail *detail);
 int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail);
 /* All that it is. MAP_E_IN_USE; MAP_E_KVM. */
 int vcpu_save(const VCPU *vcpu, VCPUImage **ret, Detail *detail);
+/* Bytes of that, which are as many whatever it is. */
+size_t vcpu_saved_size(const VCPU *vcpu);
 /* Makes a new one, which has not run, what another was, whose last run ended so. MAP_E_KVM. */
 int vcpu_restore(VCPU *vcpu, const void *bytes, size_t size, const VCPUEnd *end, Detail *detail);
 /* As it was made, in the registers of a mode. MAP_E_IN_USE, MAP_E_KVM. */

@@ -95,6 +95,9 @@ static void test_goes_on(void **state) {
         rig_call(served->rig, RIG_VM, "VM.Resume", "");
         assert_string_equal(served_get(served, "State"), "running");
         assert_string_equal(served_get(served, "Lost"), "[]");
+        served_restart(served, SIGKILL);
+        assert_string_equal(served_get(served, "State"), "running");
+        assert_string_equal(served_get(served, "Lost"), "[]");
 }
 
 /* A byte of a file in the VM's directory is another one. */
@@ -111,6 +114,19 @@ static void damage(const Served *served, const char *name) {
         close(fd);
 }
 
+/* However many processes follow, none has a guest, and each says so. */
+static void assert_stays_lost(Served *served, const char *lost) {
+        static const int signals[] = {SIGKILL, SIGTERM, SIGKILL};
+
+        for (size_t i = 0; i <= ELEMENTS_OF(signals); i++) {
+                assert_string_equal(served_get(served, "State"), "vcpus-lost");
+                assert_string_equal(served_get(served, "Lost"), lost);
+                assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+                if (i < ELEMENTS_OF(signals))
+                        served_restart(served, signals[i]);
+        }
+}
+
 /* Registers that are not what they were, or memory that is not, are no guest to go on with. */
 static void test_lost(void **state) {
         Served *served = *state;
@@ -119,16 +135,47 @@ static void test_lost(void **state) {
         served_end(served, SIGTERM);
         damage(served, "vcpus");
         served_start(served);
-        assert_string_equal(served_get(served, "Lost"), "[vcpus]");
-        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+        assert_stays_lost(served, "[vcpus]");
         rig_remove(served->rig, RIG_VM, "ram");
         load_guest(served);
         assert_string_equal(served_get(served, "State"), "running");
         served_end(served, SIGTERM);
         keeper_clear(served->keeper);
         served_start(served);
-        assert_string_equal(served_get(served, "Lost"), "[memory, vcpus]");
-        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+        assert_stays_lost(served, "[memory, vcpus]");
+        rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
+        assert_string_equal(served_get(served, "Lost"), "[memory]");
+        served_restart(served, SIGTERM);
+        assert_string_equal(served_get(served, "State"), "running");
+        assert_string_equal(served_get(served, "Lost"), "[]");
+}
+
+static struct stat status_of(const Served *served, const char *name) {
+        struct stat status;
+        char path[80];
+
+        snprintf(path, sizeof(path), "%s/%s", served->keeper->directory, name);
+        assert_int_equal(stat(path, &status), 0);
+        return status;
+}
+
+/* What a vCPU is goes where there is room for it since it was added, however full the disk is. */
+static void test_room(void **state) {
+        Served *served = *state;
+        struct stat before, after;
+
+        load_guest(served);
+        before = status_of(served, "vcpus");
+        assert_true(before.st_blocks * 512 >= before.st_size);
+        served_end(served, SIGTERM);
+        after = status_of(served, "vcpus");
+        assert_int_equal(after.st_ino, before.st_ino);
+        assert_int_equal(after.st_size, before.st_size);
+        assert_int_equal(after.st_blocks, before.st_blocks);
+        served_start(served);
+        assert_string_equal(served_get(served, "State"), "running");
+        await_count(served, count(served) + 100);
+        assert_int_equal(status_of(served, "vcpus").st_blocks, before.st_blocks);
 }
 
 /* A vCPU that the next process would not miss is refused. */
@@ -136,7 +183,7 @@ static void test_not_noted(void **state) {
         Served *served = *state;
         char path[80];
 
-        snprintf(path, sizeof(path), "%s/vcpus.new", served->keeper->directory);
+        snprintf(path, sizeof(path), "%s/vcpus", served->keeper->directory);
         assert_int_equal(mkdir(path, 0700), 0);
         rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
         assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
@@ -148,7 +195,7 @@ static void test_not_noted(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(int argc, char **argv) {
-        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(not_noted)};
+        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(room), TEST(not_noted)};
         int r = kvm_probe();
 
         if (argc != 2)
