@@ -46,7 +46,7 @@ static void check(Map *map, const char *expected) {
 }
 
 static void add_siblings(Map *map, size_t n) {
-        char name[16];
+        char name[24];
 
         for (size_t i = 0; i < n; i++) {
                 snprintf(name, sizeof(name), "s%zu", i);
