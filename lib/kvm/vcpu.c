@@ -244,6 +244,13 @@ static int refused(const VCPU *vcpu, const char *call, int error, Detail *detail
                           strerror(-error));
 }
 
+/* An outcome that says why, and not yet whose it is. */
+static int of_vcpu(const VCPU *vcpu, int r, Detail *detail) {
+        if (r > 0)
+                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+        return r;
+}
+
 static int map_run(VCPU *vcpu, int kvm_fd) {
         int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
         void *run;
@@ -441,10 +448,7 @@ int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail)
         r = check_idle(vcpu, detail);
         if (r != 0)
                 return r;
-        r = vcpu_registers_write(registers, vcpu->fd, detail);
-        if (r > 0)
-                detail_prefix(detail, "vCPU %u: ", vcpu->index);
-        return r;
+        return of_vcpu(vcpu, vcpu_registers_write(registers, vcpu->fd, detail), detail);
 }
 
 int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
@@ -454,11 +458,9 @@ int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
         r = check_idle(vcpu, detail);
         if (r != 0)
                 return r;
-        r = vcpu_image_put(vcpu->first, vcpu->fd, detail);
-        if (r != 0) {
-                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+        r = of_vcpu(vcpu, vcpu_image_put(vcpu->first, vcpu->fd, detail), detail);
+        if (r != 0)
                 return r;
-        }
         r = vcpu_read(vcpu, &registers, detail);
         if (r != 0)
                 return r;
@@ -490,11 +492,9 @@ int vcpu_restore(VCPU *vcpu, const void *bytes, size_t size, const VCPUEnd *end,
         r = vcpu_image_read(&image, vcpu->first, bytes, size);
         if (r < 0)
                 return refused(vcpu, "what was saved", r, detail);
-        r = vcpu_image_put_new(image, vcpu->fd, detail);
-        if (r != 0) {
-                detail_prefix(detail, "vCPU %u: ", vcpu->index);
+        r = of_vcpu(vcpu, vcpu_image_put_new(image, vcpu->fd, detail), detail);
+        if (r != 0)
                 return r;
-        }
         vcpu->state = end->state;
         vcpu->end = *end;
         return 0;
