@@ -446,7 +446,8 @@ int vcpu_write(const VCPU *vcpu, const VCPURegisters *registers, Detail *detail)
         int r;
 
         r = check_idle(vcpu, detail);
-        return r != 0 ? r : of_vcpu(vcpu, vcpu_registers_write(registers, vcpu->fd, detail), detail);
+        return r != 0 ? r
+                      : of_vcpu(vcpu, vcpu_registers_write(registers, vcpu->fd, detail), detail);
 }
 
 int vcpu_reset(VCPU *vcpu, const VCPUSetup *setup, Detail *detail) {
