@@ -27,7 +27,7 @@ typedef struct Property {
         const char *name;
         const char *key; /* in JSON */
         Format format;
-        bool optional; /* zero means none: nothing to show to people */
+        bool optional; /* zero, or false, means none: nothing to show to people */
 } Property;
 
 static const Property properties[] = {
@@ -61,6 +61,12 @@ static const Property properties[] = {
         {"Aliases", "aliases"},
         {"NAliases", "n-aliases", FORMAT_PLAIN, true},
         {"Backing", "backing", FORMAT_PLAIN, true},
+        {"Memory", "memory"},
+        {"PageSize", "page-size", FORMAT_SIZE, true},
+        {"Prealloc", "prealloc", FORMAT_PLAIN, true},
+        {"NUMANodes", "numa-nodes"},
+        {"NUMAPolicy", "numa-policy"},
+        {"Dump", "dump", FORMAT_PLAIN, true},
         {"Handler", "handler"},
         {"HandlerReads", "handler-reads", FORMAT_PLAIN, true},
         {"HandlerWrites", "handler-writes", FORMAT_PLAIN, true},
@@ -120,7 +126,8 @@ static void show_int(Shown *shown, const Property *property, int32_t value) {
 
 static void show_bool(Shown *shown, const Property *property, bool value) {
         json_add_bool(shown->object, property->key, value);
-        show_line(shown, property->name, value ? "yes" : "no");
+        if (value || !property->optional)
+                show_line(shown, property->name, value ? "yes" : "no");
 }
 
 static int show_names(Shown *shown, const Property *property, sd_bus_message *message) {

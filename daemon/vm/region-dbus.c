@@ -88,6 +88,41 @@ static int get_backing(sd_bus *bus, const char *path, const char *interface, con
                                      region->backing ? region->backing->id : UINT64_C(0));
 }
 
+static int get_memory_text(sd_bus *bus, const char *path, const char *interface,
+                           const char *property, sd_bus_message *reply, void *userdata,
+                           sd_bus_error *error) {
+        const Backing *backing = ((const Region *)userdata)->backing;
+        const char *text = NULL;
+        NUMAWords nodes;
+
+        if (backing && strcmp(property, "Memory") == 0) {
+                text = backing->passed ? "fd" : "memfd";
+        } else if (backing && strcmp(property, "NUMANodes") == 0) {
+                nodes = numa_nodes_list(backing->spec.numa.nodes);
+                text = nodes.text;
+        } else if (backing) {
+                text = numa_policy_to_string(backing->spec.numa.policy);
+        }
+        return sd_bus_message_append(reply, "s", text ?: "");
+}
+
+static int get_page_size(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Backing *backing = ((const Region *)userdata)->backing;
+
+        return sd_bus_message_append(reply, "t", backing ? backing->page : UINT64_C(0));
+}
+
+static int get_memory_flag(sd_bus *bus, const char *path, const char *interface,
+                           const char *property, sd_bus_message *reply, void *userdata,
+                           sd_bus_error *error) {
+        const Backing *backing = ((const Region *)userdata)->backing;
+        bool is_prealloc = strcmp(property, "Prealloc") == 0;
+
+        return sd_bus_message_append(
+                reply, "b", backing && (is_prealloc ? backing->spec.prealloc : backing->spec.dump));
+}
+
 static int get_handler(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "s", region_handler_kind(userdata));
@@ -287,6 +322,12 @@ const sd_bus_vtable region_vtable[] = {
         SD_BUS_PROPERTY("Aliases", "as", get_aliases, 0, 0),
         SD_BUS_PROPERTY("NAliases", "u", NULL, AT(n_aliases), 0),
         SD_BUS_PROPERTY("Backing", "t", get_backing, 0, CONST),
+        SD_BUS_PROPERTY("Memory", "s", get_memory_text, 0, CONST),
+        SD_BUS_PROPERTY("PageSize", "t", get_page_size, 0, CONST),
+        SD_BUS_PROPERTY("Prealloc", "b", get_memory_flag, 0, CONST),
+        SD_BUS_PROPERTY("NUMANodes", "s", get_memory_text, 0, CONST),
+        SD_BUS_PROPERTY("NUMAPolicy", "s", get_memory_text, 0, CONST),
+        SD_BUS_PROPERTY("Dump", "b", get_memory_flag, 0, CONST),
         SD_BUS_PROPERTY("Handler", "s", get_handler, 0, CHANGES),
         SD_BUS_PROPERTY("HandlerReads", "t", get_handled, 0, 0),
         SD_BUS_PROPERTY("HandlerWrites", "t", get_handled, 0, 0),

@@ -18,12 +18,21 @@ test_host_memory() {
         run --json=short export made
         [[ $out == *'"numa-node":0,"numa-policy":"preferred","dump":true'* ]] &&
                 verdict "it is exported" yes || verdict "it is exported" no
+        json "how it is made" '[d[key] for key in ("memory", "page-size", "prealloc", "numa-nodes",
+                "numa-policy", "dump")] == ["memfd", "0x1000", False, "0", "preferred", True]' \
+                show made ram
+        run show made ram
+        [[ $out == *" Memory: memfd"*" PageSize: 4KiB"*" NUMANodes: 0"*" NUMAPolicy: preferred"* &&
+                $out == *" Dump: yes"* && $out != *Prealloc* ]] &&
+                verdict "how it is made, in words" yes || verdict "how it is made, in words" no
+        json "what has none" 'd["memory"] == "" and d["page-size"] == "0x0"' show made system
         does "from one after the other" add made pages ram 1MiB --numa-node=0-0 \
                 --numa-policy=interleave
         run --json=short export made
         [[ $out == *'"numa-node":0,"numa-policy":"interleave"'* ]] &&
                 verdict "that is exported" yes || verdict "that is exported" no
         does "all of it at once" add made all ram 1MiB --prealloc
+        json "it is shown" 'd["prealloc"] and d["numa-nodes"] == ""' show made all
         refuses "no such pages" 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
                 add made x ram 3MiB --hugepage-size=3MiB
         refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \

@@ -175,7 +175,9 @@ static void test_region_object(void **state) {
         all = "Name: ram, Kind: ram, Size: 4096, Parent: system, Offset: 8192, Priority: 0, "
               "Enabled: true, ReadOnly: false, NonVolatile: false, Unmergeable: false, "
               "DirtyLog: false, Target: , TargetOffset: 0, Children: [], NChildren: 0, "
-              "Aliases: [], NAliases: 0, Backing: 1, Handler: , HandlerReads: 0, "
+              "Aliases: [], NAliases: 0, Backing: 1, Memory: memfd, PageSize: 4096, "
+              "Prealloc: false, NUMANodes: , NUMAPolicy: , Dump: false, Handler: , HandlerReads: "
+              "0, "
               "HandlerWrites: 0, MappedAt: [(memory 8192)]";
         assert_non_null(strstr(rig->log, all));
         rig_call(rig, RIG_VM "/region/ram", "Properties.GetAll", "s", "org.guestmap1.Region");

@@ -232,6 +232,8 @@ static void test_passed(void **state) {
         assert_int_equal(status.st_blocks * 512, SIZE);
         assert_string_equal(rig_call(rig, RIG_VM "/region/dimm0", "Region.GetMemory", "b", false),
                             "fd 4096 1048576");
+        assert_string_equal(
+                rig_get(rig, RIG_VM "/region/dimm0", "org.guestmap1.Region", "Memory"), "fd");
         rig_free(rig);
 }
 
