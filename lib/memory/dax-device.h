@@ -5,6 +5,8 @@
  * dax devices: memory of the host's, persistent for the most part, as a character device
  *
  * What stat() tells of one is its number; the rest is in sysfs.
+ *
+ * Source: /sys/dev/char; /sys/bus/dax.
  */
 
 #include <stdint.h>

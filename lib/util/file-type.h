@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What kind of file it is, by its mode, in words for who has passed a descriptor of another one. */
+/*
+ * What kind of file it is, by its mode, in words for who has passed a descriptor of another one
+ *
+ * Source: inode(7).
+ */
 
 #include <sys/stat.h>
 
