@@ -70,6 +70,16 @@ static int check(Client *client, const char *directory) {
         return run(program, directory, client->output.json != JSON_OFF);
 }
 
+/* A service has it where only its process and root come: an owner has rights, but no files. */
+static int check_of(Client *client, const char *name, const char *directory) {
+        if (!directory[0])
+                return fail("VM \"%s\" has no journal", name);
+        if (access(directory, R_OK | X_OK) < 0 && errno == EACCES)
+                return fail("VM \"%s\": %s is for root to read: sudo guestmapctl fsck %s", name,
+                            directory, name);
+        return check(client, directory);
+}
+
 /* A name has no slash. */
 static int check_vm(Client *client, const char *name) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -86,7 +96,7 @@ static int check_vm(Client *client, const char *name) {
         r = sd_bus_message_read(reply, "v", "s", &directory);
         if (r < 0)
                 return client_cannot_read(r);
-        return directory[0] ? check(client, directory) : fail("VM \"%s\" has no journal", name);
+        return check_of(client, name, directory);
 }
 
 int verb_fsck(Client *client, char **arguments) {

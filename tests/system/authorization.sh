@@ -149,6 +149,10 @@ test_who_may_create_owns() {
         creates as_games theirs
         [ "$(property theirs Owner)" = "u $(id -u games)" ]
         modifies as_games theirs
+        # To own a VM is not to read its process' files.
+        not as_games guestmapctl fsck theirs 2>/tmp/error
+        grep -q '/theirs is for root to read: sudo guestmapctl fsck theirs$' /tmp/error
+        guestmapctl fsck theirs
         not modifies as_nobody theirs
         # It is theirs, whatever becomes of the right to make more.
         remove_rules
