@@ -12,6 +12,7 @@
 #include "client/draw.h"
 #include "client/json-read.h"
 #include "client/layout.h"
+#include "client/out-file.h"
 #include "client/verb.h"
 #include "client/view.h"
 
@@ -155,33 +156,23 @@ static int fetch_at_rest(Scene *ret, Client *client, char **arguments) {
         return fail("VM \"%s\" changes faster than its map can be read", arguments[0]);
 }
 
-/* "-" is standard output. */
-static int draw_into(const char *path, const Drawing *drawing,
-                     void (*draw)(const Drawing *drawing, FILE *out)) {
-        _cleanup_(fclosep) FILE *file = NULL;
-
-        if (strcmp(path, "-") == 0) {
-                draw(drawing, stdout);
-                return 0;
-        }
-        file = fopen(path, "we");
-        if (!file)
-                return fail_errno(-errno, "cannot open %s", path);
-        draw(drawing, file);
-        if (fflush(file) != 0 || ferror(file))
-                return fail_errno(-errno, "cannot write %s", path);
-        return 0;
+static void print_svg(void *userdata, FILE *out) {
+        draw_svg(userdata, out);
 }
 
-static int draw(Client *client, const Drawing *drawing) {
+static void print_html(void *userdata, FILE *out) {
+        draw_html(userdata, out);
+}
+
+static int draw(Client *client, Drawing *drawing) {
         Canvas canvas;
         int r = 0;
 
         canvas_init(&canvas, &client->output);
         if (client_given(client, OPTION_SVG))
-                r = draw_into(client->options[OPTION_SVG], drawing, draw_svg);
+                r = out_file_write(client->options[OPTION_SVG], print_svg, drawing);
         if (r >= 0 && client_given(client, OPTION_HTML))
-                r = draw_into(client->options[OPTION_HTML], drawing, draw_html);
+                r = out_file_write(client->options[OPTION_HTML], print_html, drawing);
         if (client_given(client, OPTION_SVG) || client_given(client, OPTION_HTML))
                 return r;
         draw_text(drawing, &canvas, stdout);

@@ -8,14 +8,13 @@
  * of a family; its samples are the same lines.
  */
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/metric.h"
+#include "client/out-file.h"
 #include "client/scrape.h"
 #include "client/verb.h"
 
@@ -190,35 +189,15 @@ static void print_metrics(FILE *out, const Metrics *metrics, Format format) {
                 fputs("# EOF\n", out);
 }
 
-/* Under another name until it is complete: whoever reads it meanwhile has the one before. */
-static int replace_file(const char *path, const Metrics *metrics, Format format) {
-        _cleanup_(freep) char *new_path = NULL;
-        FILE *out;
-        int r;
+typedef struct Print {
+        const Metrics *metrics;
+        Format format;
+} Print;
 
-        if (asprintf(&new_path, "%s.new", path) < 0)
-                must(NULL);
-        out = fopen(new_path, "we");
-        if (!out)
-                return fail_errno(-errno, "cannot write %s", new_path);
-        print_metrics(out, metrics, format);
-        r = fflush(out) != 0 || ferror(out) ? -errno : 0;
-        fclose(out);
-        if (r == 0 && rename(new_path, path) < 0)
-                r = -errno;
-        if (r == 0)
-                return 0;
-        (void)unlink(new_path);
-        return fail_errno(r, "cannot write %s", path);
-}
+static void print(void *userdata, FILE *out) {
+        const Print *what = userdata;
 
-static int write_metrics(const Client *client, const Metrics *metrics, Format format) {
-        const char *path = client->options[OPTION_OUT];
-
-        if (path && strcmp(path, "-") != 0)
-                return replace_file(path, metrics, format);
-        print_metrics(stdout, metrics, format);
-        return 0;
+        print_metrics(out, what->metrics, what->format);
 }
 
 static int read_format(const Client *client, Format *ret) {
@@ -250,5 +229,6 @@ int verb_metrics(Client *client, char **arguments) {
         if (r < 0)
                 return r;
         put_own(&metrics, &duration, NULL, (double)(clock_usec() - before) / 1e6);
-        return write_metrics(client, &metrics, format);
+        return out_file_write(client->options[OPTION_OUT] ?: "-", print,
+                              &(Print){.metrics = &metrics, .format = format});
 }

@@ -14,6 +14,7 @@ import pathlib
 import re
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -188,6 +189,28 @@ def test_file(world):
     yield from expect("left", list(world.directory.glob("guestmap.prom.*")), [])
     refused = world.run("metrics", f"--out={world.directory}/none/x")
     yield from expect("no directory", refused.returncode, 1)
+
+
+def test_file_that_is_none(world):
+    """A pipe stays one, a link too; what a link leads to is replaced, and keeps its mode."""
+    pipe, link = world.directory / "pipe", world.directory / "link"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    yield from expect("into a pipe", world.ctl("metrics", f"--out={pipe}"), "")
+    if not stat.S_ISFIFO(pipe.lstat().st_mode):
+        yield "the pipe was replaced"
+    yield from expect("piped", os.read(reader, 2), b"# ")
+    os.close(reader)
+    target = world.directory / "target"
+    link.symlink_to(target)
+    yield from expect("to nothing yet", world.ctl("metrics", f"--out={link}"), "")
+    target.chmod(0o604)
+    inode = target.stat().st_ino
+    yield from expect("through a link", world.ctl("metrics", f"--out={link}"), "")
+    yield from expect("linked", target.read_text().splitlines()[-1], "# EOF")
+    if not link.is_symlink() or target.stat().st_ino == inode:
+        yield "the link was replaced, or what it leads to was not"
+    yield from expect("mode", stat.S_IMODE(target.stat().st_mode), 0o604)
 
 
 def test_hangs(world):
