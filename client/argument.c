@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <ctype.h>
+
 #include "client/client.h"
 #include "client/number.h"
 
 static int refuse_number(int r, const char *what, const char *word, const char *grammar) {
         if (r == -ERANGE)
                 return fail("%s \"%s\" is too large", what, word);
+        if (word[0] == '0' && isdigit((unsigned char)word[1]))
+                return fail("%s \"%s\" begins with 0: hexadecimal begins with 0x", what, word);
         return fail("%s \"%s\" is not %s", what, word, grammar);
 }
 

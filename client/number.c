@@ -32,7 +32,10 @@ static const Unit time_units[] = {
         {"", 1000000},
 };
 
-/* The digits that a word begins with; strtoull() alone takes blanks, signs, octal, a second 0x. */
+/*
+ * The digits that a word begins with; strtoull() alone takes blanks, signs, octal, a second 0x. A
+ * leading zero is octal for some, and hexadecimal where addresses are printed in columns.
+ */
 static int parse_digits(const char *word, uint64_t *ret, const char **ret_rest) {
         bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
         const char *digits = hex ? word + 2 : word;
@@ -40,7 +43,7 @@ static int parse_digits(const char *word, uint64_t *ret, const char **ret_rest) 
         size_t n = strspn(digits, alphabet);
         char *end;
 
-        if (n == 0)
+        if (n == 0 || (!hex && n > 1 && digits[0] == '0'))
                 return -EINVAL;
         errno = 0;
         *ret = strtoull(digits, &end, hex ? 16 : 10);

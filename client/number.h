@@ -4,7 +4,7 @@
 /*
  * Numbers as people type and read them
  *
- * What is typed has the grammar of layout documents: decimal (a leading zero means nothing) or 0x
+ * What is typed has the grammar of layout documents: decimal without a leading zero, or 0x
  * hexadecimal, a unit KiB, MiB, GiB or TiB behind it if wanted. A size may also be 2^64, which
  * comes out as GUESTMAP_SIZE_WHOLE. What is printed can be typed again and means the same.
  *

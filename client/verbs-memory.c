@@ -188,11 +188,9 @@ static int hex_digit(char character) {
 
 /* Two digits for each byte, any number of them. */
 static int bytes_from_word(Bytes *bytes, const char *word) {
-        size_t length = strlen(word);
-
-        bytes->data = must(realloc(bytes->data, bytes->n + length / 2 + 1));
-        for (size_t i = 0; i < length; i += 2) {
-                int high = hex_digit(word[i]), low = hex_digit(word[i + 1]);
+        bytes->data = must(realloc(bytes->data, bytes->n + strlen(word) / 2 + 1));
+        for (const char *at = word; *(at += strspn(at, " ")) != '\0'; at += 2) {
+                int high = hex_digit(at[0]), low = hex_digit(at[1]);
 
                 if (high < 0 || low < 0)
                         return fail("\"%s\" is not bytes in hexadecimal, two digits each", word);

@@ -14,7 +14,7 @@ static int parse_digits(const char **text, uint64_t *ret) {
         size_t n = strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
         char *end;
 
-        if (n == 0)
+        if (n == 0 || (!hex && n > 1 && digits[0] == '0'))
                 return -EINVAL;
         errno = 0;
         *ret = strtoull(digits, &end, hex ? 16 : 10);

@@ -4,8 +4,8 @@
 /*
  * Numbers in documents
  *
- * A JSON integer, or a string: decimal, or hexadecimal behind 0x, with KiB, MiB, GiB or TiB behind
- * it if wanted. Nothing is rounded: what does not fit is refused.
+ * A JSON integer, or a string: decimal without a leading zero, or hexadecimal behind 0x, with KiB,
+ * MiB, GiB or TiB behind it if wanted. Nothing is rounded: what does not fit is refused.
  */
 
 #include <stdint.h>

@@ -52,7 +52,7 @@ test_memory() {
         ctl add mem b ram 4MiB system 4MiB
         ctl add mem bios rom 4KiB system 8MiB
         ctl add mem dev mmio 4KiB system 16MiB
-        does "write bytes" write mem memory 0x1ff8 de ad BEEF 00 01ff
+        does "write bytes" write mem memory 0x1ff8 "de ad " BEEF 00 01ff
         does "write input" write mem memory 0x2010 < <(printf 'Hello, guest')
         prints "read" read mem memory 0x1ff8 48 <<'END'
 00001ff8  de ad be ef 00 01 ff 00  00 00 00 00 00 00 00 00  |................|
