@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,12 @@ static int ask(Watched *watched, sd_bus_message *request, sd_bus_message **ret_r
 
         ask_limit(watched->monitor);
         r = client_try(watched->monitor->client, request, &error, ret_reply);
+        if (r == -ETIMEDOUT && clock_left(watched->monitor->client->deadline) == 0)
+                return r;
+        if (r == -ETIMEDOUT) {
+                watched->is_ailing = true;
+                return fail("VM \"%s\" does not answer", watched->name);
+        }
         return r < 0 && !is_gone(&error) ? client_print_error(watched->monitor->client, &error, r)
                                          : r;
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/names.h"
 #include "client/clock.h"
@@ -347,10 +348,18 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
-        Monitor *monitor = userdata;
-
+static void end_early(Monitor *monitor) {
         end(monitor, monitor->until == UINT64_MAX ? EXIT_SUCCESS : EXIT_NOTHING_CAME);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        end_early(userdata);
+        return 0;
+}
+
+/* Who reads what is printed is gone: grep -q has found it. */
+static int on_unread(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        end_early(userdata);
         return 0;
 }
 
@@ -366,6 +375,13 @@ static int on_happened(sd_event_source *source, void *userdata) {
                         end(monitor, EXIT_SUCCESS);
         wait_for_changes(monitor);
         return 0;
+}
+
+/* Errors are told always, which is all that is wanted; a file has none, and cannot be polled. */
+static int add_unread(Monitor *monitor) {
+        int r = sd_event_add_io(monitor->event, NULL, STDOUT_FILENO, 0, on_unread, monitor);
+
+        return r == -EPERM ? 0 : r;
 }
 
 /* What has come is worked on first: a question makes no sense while its answer may be there. */
@@ -455,6 +471,8 @@ static int run(Monitor *monitor) {
         r = sd_bus_attach_event(monitor->client->bus, monitor->event, 0);
         if (r >= 0)
                 r = add_timers(monitor);
+        if (r >= 0)
+                r = add_unread(monitor);
         if (r >= 0)
                 r = sd_event_loop(monitor->event);
         else

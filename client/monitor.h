@@ -38,7 +38,7 @@ struct Watched {
         char *id; /* the VM's own; NULL until it could be asked */
         char *state;
         bool is_seen;     /* in the last list */
-        bool is_ailing;   /* WaitChanges has failed; tried again at the next tick */
+        bool is_ailing;   /* a call has failed; tried again at the next tick */
         bool is_doubted;  /* since then it was not asked whether it is the same VM */
         bool is_behind;   /* the service was away; nothing was asked since */
         uint64_t unheard; /* the first generation that no signal has told; 0: there was none */

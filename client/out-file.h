@@ -4,9 +4,9 @@
 /*
  * A file that a verb writes
  *
- * What is there is replaced when all is written, with the mode that it had: whoever reads it meanwhile
- * has the whole one before. A link stays, what it leads to is replaced; a pipe, a terminal or a device
- * is written to. "-" is standard output.
+ * What is there is replaced when all is written, with the mode that it had: whoever reads it
+ * meanwhile has the whole one before. A link stays, what it leads to is replaced; a pipe, a
+ * terminal or a device is written to. "-" is standard output.
  */
 
 #include <stdio.h>

@@ -56,6 +56,62 @@ assert events[-1] == {"event": "removed", "vm": "pc"}
                 verdict "monitor as JSON" no "$(<"$directory/err")"
 }
 
+# Where the reader has gone, nothing has to come for the monitor to end.
+test_monitor_unread() {
+        local pid line
+
+        ended() {
+                ! kill -0 "$1" || grep -q '^State:.Z' "/proc/$1/status"
+        }
+        ctl create unread --accelerator=none
+        mkfifo "$directory/unread"
+        "$ctl" --address="$address" monitor unread >"$directory/unread" &
+        pid=$!
+        started+=("$pid")
+        read -r line <"$directory/unread"
+        eventually ended "$pid" && verdict "monitor unread ends" yes ||
+                verdict "monitor unread ends" no "$line"
+        ctl destroy unread
+}
+
+# The process that listens on a socket.
+peer() {
+        /usr/bin/python3 -c '
+import socket, struct, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(sys.argv[1])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+print(struct.unpack("3i", credentials)[0])
+' "$1"
+}
+
+# A VM whose process hangs is named, and the others are watched.
+test_monitor_hung() {
+        local pid monitor
+
+        ctl create hung --accelerator=none
+        ctl create well --accelerator=none
+        pid=$(peer "$directory/run/hung")
+        kill -STOP "$pid"
+        "$ctl" --address="$address" monitor >"$directory/monitor" 2>&1 &
+        monitor=$!
+        started+=("$monitor")
+        eventually seen '^guestmapctl: VM "hung" does not answer$' &&
+                verdict "monitor names who hangs" yes ||
+                verdict "monitor names who hangs" no "$(<"$directory/monitor")"
+        hears_well() {
+                ctl add well "r$RANDOM" mmio 4KiB system 0
+                seen ' well generation '
+        }
+        eventually hears_well && verdict "monitor goes on" yes ||
+                verdict "monitor goes on" no "$(<"$directory/monitor")"
+        kill -CONT "$pid"
+        kill "$monitor"
+        wait "$monitor"
+        ctl destroy hung
+        ctl destroy well
+}
+
 test_changes() {
         ctl create until --accelerator=none
         refuses "changes of no VM" 'NoSuchVM: *' changes none memory 0
@@ -178,6 +234,8 @@ start_bus
 start_guestmapd
 create_pc
 test_monitor
+test_monitor_unread
+test_monitor_hung
 test_changes
 test_monitor_until
 test_missed
