@@ -10,11 +10,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api/names.h"
 #include "daemon/manager/manager.h"
 #include "daemon/manager/unit-dbus.h"
 #include "lib/util/cleanup.h"
+#include "tests/common/caught-journal.h"
 #include "tests/bus/world.h"
 #include "tests/common/unit.h"
 
@@ -33,6 +35,7 @@ typedef struct Scene {
         Manager *manager;
         unsigned n_asked;
         bool starts_fail;
+        bool has_durable; /* vm0, of whose unit systemd says nothing */
         /* Properties of a service that has failed. */
         const char *result, *status_text;
         int32_t exit_code, exit_status, status_errno;
@@ -87,6 +90,18 @@ static void run_until(Scene *scene, const bool *is_done, unsigned n_asked) {
                 assert_true(sd_event_run(scene->event, WAIT_USEC) > 0);
 }
 
+static void make_durable(const Scene *scene) {
+        char path[96];
+        FILE *file;
+
+        assert_int_equal(mkdir(scene->state, 0700), 0);
+        snprintf(path, sizeof(path), "%s/vm0.vm", scene->state);
+        file = fopen(path, "we");
+        assert_non_null(file);
+        fprintf(file, "vm0 0123456789abcdef0123456789abcdef 0\n");
+        assert_int_equal(fclose(file), 0);
+}
+
 static void start_guestmapd(Scene *scene) {
         const char *directory = scene->world.directory;
         const Settings settings = {
@@ -102,6 +117,8 @@ static void start_guestmapd(Scene *scene) {
         snprintf(scene->runtime, sizeof(scene->runtime), "%s/run", directory);
         snprintf(scene->state, sizeof(scene->state), "%s/state", directory);
         snprintf(scene->config, sizeof(scene->config), "%s/guestmapd.conf", directory);
+        if (scene->has_durable)
+                make_durable(scene);
         assert_true(manager_new(&scene->manager, &settings) >= 0);
         assert_true(manager_start(scene->manager) >= 0);
         run_until(scene, &scene->manager->named, 0);
@@ -236,6 +253,43 @@ static void test_says_why_a_unit_does_not_start(void **state) {
         teardown(&scene);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_ends_while_a_unit_starts),
+static void must_have_entry(Scene *scene, CaughtJournal *journal, const char *member,
+                            const char *result) {
+        while (!caught_journal_take(journal) || !caught_journal_field(journal, "GUESTMAP_MEMBER"))
+                assert_true(sd_event_run(scene->event, WAIT_USEC) >= 0);
+        assert_string_equal(caught_journal_field(journal, "GUESTMAP_MEMBER"), member);
+        assert_string_equal(caught_journal_field(journal, "GUESTMAP_RESULT"), result);
+        assert_non_null(caught_journal_field(journal, "GUESTMAP_CALLER_UID"));
+}
+
+static void send_pause(Scene *scene, const char *path) {
+        scene->is_answered = false;
+        assert_true(sd_bus_call_method_async(scene->client, NULL, GUESTMAP_SERVICE, path,
+                                             GUESTMAP_INTERFACE_VM, "Pause", on_created, scene,
+                                             NULL) >= 0);
+}
+
+/* What no process of a VM sees has its entry, too: refused here, or held when its caller leaves. */
+static void test_has_entries_of_what_goes_no_further(void **state) {
+        Scene scene = {.has_durable = true};
+        CaughtJournal journal;
+
+        caught_journal_begin(&journal);
+        setup(&scene);
+        send_pause(&scene, GUESTMAP_PATH_VM "/none");
+        run_until(&scene, &scene.is_answered, 0);
+        must_have_entry(&scene, &journal, "Pause", "org.guestmap1.Error.VMGone");
+        send_pause(&scene, GUESTMAP_PATH_VM "/vm0");
+        while (registry_find(&scene.manager->registry, "vm0")->held.n == 0)
+                assert_true(sd_event_run(scene.event, WAIT_USEC) > 0);
+        scene.client = sd_bus_flush_close_unref(scene.client);
+        must_have_entry(&scene, &journal, "Pause", SD_BUS_ERROR_DISCONNECTED);
+        manager_free(scene.manager);
+        teardown(&scene);
+        caught_journal_end(&journal);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_has_entries_of_what_goes_no_further),
+           cmocka_unit_test(test_ends_while_a_unit_starts),
            cmocka_unit_test(test_says_why_a_unit_does_not_start),
            cmocka_unit_test(test_asks_for_nothing_more_when_it_ends));
