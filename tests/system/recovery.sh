@@ -216,6 +216,19 @@ test_a_guest_goes_on_after_an_upgrade() {
         done
 }
 
+# For what a guest is there is room since it was there.
+test_a_guest_goes_on_though_there_is_no_room() {
+        [ "$accelerator" = kvm ] || return 0
+        mount -o remount,size="$(df --output=used /run | tail -n 1 | tr -d ' ')k" /run
+        not dd if=/dev/zero of=/run/full bs=4096
+        pid=$(unit guest MainPID)
+        systemctl restart guestmap-vm@guest.service
+        eventually replaced guest "$pid"
+        mount -o remount,size=64m /run
+        rm /run/full
+        eventually counts
+}
+
 test_a_guest_does_not_notice_that_guestmapd_dies() {
         [ "$accelerator" = kvm ] || return 0
         systemctl kill --signal KILL guestmapd.service
@@ -292,6 +305,20 @@ test_a_damaged_journal_takes_no_memory_along() {
         edit_journal one 70 "$was"
         eventually replaced one "$pid"
         has_byte one 0 43
+}
+
+# Nor does one that is not there.
+test_a_missing_journal_takes_no_memory_along() {
+        poke one 0 45
+        mv /run/guestmap-vm/one/journal /run/guestmap-vm/one/aside
+        systemctl kill --signal KILL guestmap-vm@one.service
+        eventually is_crashed one
+        salvaged one 45
+        mv /run/guestmap-vm/one/aside /run/guestmap-vm/one/journal
+        pid=$(unit one MainPID)
+        systemctl restart guestmap-vm@one.service
+        eventually replaced one "$pid"
+        has_byte one 0 45
 }
 
 # Whatever it is: here a directory where the journal was.
