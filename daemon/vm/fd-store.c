@@ -307,6 +307,8 @@ void fd_store_list(FDStore *store, const char *kind,
         size_t length = strlen(kind);
         Entry *entry;
 
+        if (!store)
+                return;
         pthread_mutex_lock(&store->lock);
         RB_FOREACH(entry, EntriesByName, &store->by_name)
                 if (strncmp(entry->name, kind, length) == 0 && entry->name[length] == '-')

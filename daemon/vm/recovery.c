@@ -228,6 +228,24 @@ static bool is_marked_destroyed(const char *directory) {
         return fd >= 0 && faccessat(fd, DESTROYED_NAME, F_OK, 0) == 0;
 }
 
+static void count(uint64_t number, int fd, void *userdata) {
+        ++*(uint64_t *)userdata;
+}
+
+/* Whose it was only the journal said. */
+static int check_orphans(const Places *places, FDStore *store, Detail *detail) {
+        const char *state = places->state, *runtime = places->runtime;
+        uint64_t n = 0;
+
+        fd_store_list(store, "backing", count, &n);
+        if (n == 0 || (!state && !runtime))
+                return 0;
+        return detail_set(detail, VM_E_DAMAGED,
+                          "there is no journal in %s%s%s, and memory of %" PRIu64
+                          " backings was kept",
+                          runtime ?: "", runtime && state ? " or " : "", state ?: "", n);
+}
+
 int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail) {
         int r = 0;
 
@@ -238,6 +256,8 @@ int recover(Recovered *ret, const Places *places, FDStore *store, Detail *detail
                 r = recover_from(ret, places->runtime, store, detail);
         if (r == 0 && !ret->vm && places->state)
                 ret->destroyed = is_marked_destroyed(places->state);
+        if (r == 0 && !ret->vm && !ret->destroyed)
+                r = check_orphans(places, store, detail);
         if (r == 0 && ret->vm)
                 r = recover_facts(ret->vm, places->runtime, detail);
         if (r != 0 && r != VM_E_DAMAGED) {

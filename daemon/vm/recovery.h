@@ -8,7 +8,7 @@
  * map comes into force with one commit, of the generation that it had. What was not kept is new
  * and empty: VM.lost says so. The last commit is left out if the accelerator refuses it and it is
  * not known to have been in force: then nobody was told of it. Whatever else fails is tried again
- * by the next process, with all commits.
+ * by the next process, with all commits. Memory without a journal counts as damage: it is somebody's.
  */
 
 #include "daemon/vm/journal-replay.h"
@@ -24,7 +24,7 @@ struct Places {
 
 /* What there is to be told beside the VM. */
 struct Recovered {
-        VM *vm;                  /* NULL: there was no journal */
+        VM *vm;                  /* NULL: there was no journal, and nothing was kept */
         char name[VM_NAME_SIZE]; /* also of one that does not come back; empty: not known */
         size_t torn;             /* bytes that were cut from its end */
         Detail where;

@@ -128,6 +128,30 @@ static void test_damaged_facts(void **state) {
         damage(*state, "facts", 60);
 }
 
+/* Nothing says whose the memory is that was kept: it is not dropped for that. */
+static void test_missing_journal(void **state) {
+        RecoveryScene *scene = *state;
+        _cleanup_(freep) char *id = NULL;
+        char journal[128], aside[128];
+
+        create_and_kill(scene, &id);
+        path_of(scene, journal, "journal");
+        path_of(scene, aside, "aside");
+        assert_int_equal(rename(journal, aside), 0);
+        open_door(scene);
+        expect_crashed(scene);
+        replace_process(scene);
+        expect_crashed(scene);
+        refused(scene, "there is no journal in ", VM, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}",
+                0);
+        assert_int_equal(rename(aside, journal), 0);
+        kill_vm(scene);
+        expect_state(scene, "running");
+        assert_true(has_text(scene, "ID", id));
+        assert_int_equal(peek(scene, 0), 42);
+        must_destroy(scene->client, "vm");
+}
+
 /* Puts a directory where the journal is; a second time, the journal again. */
 static void obstruct(RecoveryScene *scene, bool obstructed) {
         char journal[128], aside[128];
@@ -280,6 +304,6 @@ static void test_damaged_without_a_name(void **state) {
 }
 
 FORWARD_TESTS(RECOVERY_TEST(test_damaged_journal), RECOVERY_TEST(test_damaged_facts),
-              RECOVERY_TEST(test_obstructed), RECOVERY_TEST(test_file_cut_off),
-              RECOVERY_TEST(test_damaged_and_destroyed),
+              RECOVERY_TEST(test_missing_journal), RECOVERY_TEST(test_obstructed),
+              RECOVERY_TEST(test_file_cut_off), RECOVERY_TEST(test_damaged_and_destroyed),
               RECOVERY_TEST(test_damaged_without_a_name));
