@@ -8,7 +8,8 @@
  * map comes into force with one commit, of the generation that it had. What was not kept is new
  * and empty: VM.lost says so. The last commit is left out if the accelerator refuses it and it is
  * not known to have been in force: then nobody was told of it. Whatever else fails is tried again
- * by the next process, with all commits. Memory without a journal counts as damage: it is somebody's.
+ * by the next process, with all commits. Memory without a journal counts as damage: it is
+ * somebody's.
  */
 
 #include "daemon/vm/journal-replay.h"
