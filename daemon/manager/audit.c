@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <string.h>
+
+#include "api/names.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/caller-dbus.h"
+#include "daemon/manager/vm-dbus.h"
+
+const sd_bus_error audit_never_sent = SD_BUS_ERROR_MAKE_CONST(
+        SD_BUS_ERROR_DISCONNECTED, "the caller left before it was sent; it had no effect");
 
 void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
                     sd_bus_message *reply, const sd_bus_error *error) {
@@ -15,25 +22,36 @@ void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const Au
         audit_log(&who, call, subject, reply, error);
 }
 
-void audit_call(const char *vm, uint32_t uid, sd_bus_message *call, const sd_bus_error *error) {
+/* Also of one that there is not, or not yet. */
+static const char *name_of_vm(Manager *manager, sd_bus_message *call) {
+        const VM *vm = vm_from_path(manager, sd_bus_message_get_path(call));
+        const char *name = NULL;
+
+        if (vm)
+                return vm->name;
+        if (sd_bus_message_is_method_call(call, NULL, "CreateVM") ||
+            sd_bus_message_is_method_call(call, NULL, "DestroyVM")) {
+                (void)sd_bus_message_rewind(call, 1);
+                (void)sd_bus_message_read(call, "s", &name);
+        }
+        return name;
+}
+
+void audit_call(Manager *manager, uint32_t uid, sd_bus_message *call, const sd_bus_error *error) {
+        const char *vm = name_of_vm(manager, call);
         _cleanup_(audit_subject_freep) AuditSubject *subject = audit_subject_new(call);
 
         audit_answered(vm, uid, call, subject, NULL, error);
 }
 
-void audit_request(const VM *vm, const sd_bus_error *error) {
-        audit_call(vm->name, vm->requester, vm->request, error);
-}
-
 /* What has no name in the contract gets one here already, since it is logged. */
-int audit_failure(int r, Manager *manager, const char *vm, sd_bus_message *call,
-                  sd_bus_error *error) {
+int audit_failure(int r, Manager *manager, sd_bus_message *call, sd_bus_error *error) {
         const Caller *caller = callers_of(manager, call);
 
         if (r >= 0)
                 return r;
         if (!sd_bus_error_is_set(error))
                 r = sd_bus_error_set_errno(error, r);
-        audit_call(vm, caller ? caller->uid : AUDIT_NOBODY, call, error);
+        audit_call(manager, caller ? caller->uid : AUDIT_NOBODY, call, error);
         return r;
 }

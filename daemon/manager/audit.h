@@ -19,11 +19,11 @@
  */
 void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
                     sd_bus_message *reply, const sd_bus_error *error);
-/* The same for a call as it came, which goes no further. */
-void audit_call(const char *vm, uint32_t uid, sd_bus_message *call, const sd_bus_error *error);
-/* The same for what a VM was asked as a whole: VM.request. */
-void audit_request(const VM *vm, const sd_bus_error *error);
+/* The same for a call as it came: one that goes no further. */
+void audit_call(Manager *manager, uint32_t uid, sd_bus_message *call, const sd_bus_error *error);
+/* The error of a call that goes no further since its caller has left. */
+extern const sd_bus_error audit_never_sent;
+
 /* The same for a call that may have failed at once: `r` is what its handler returned, and so is
  * what is returned. */
-int audit_failure(int r, Manager *manager, const char *vm, sd_bus_message *call,
-                  sd_bus_error *error);
+int audit_failure(int r, Manager *manager, sd_bus_message *call, sd_bus_error *error);

@@ -196,11 +196,8 @@ static int check_polkit(Caller *caller, const Matter *matter, uint32_t right, sd
         if (!(authorization->asked & right))
                 return ask(TAKE_PTR(authorization), matter, right,
                            sd_bus_message_get_allow_interactive_authorization(m) > 0, m, error);
-        if (!(authorization->granted & right)) {
-                r = refuse(authorization, matter, m, error);
-                return audit_failure(r, caller->manager, matter->vm ? matter->vm->name : NULL, m,
-                                     error);
-        }
+        if (!(authorization->granted & right))
+                return refuse(authorization, matter, m, error);
         open = rights_besides(m) & ~authorization->asked;
         if (open)
                 return ask(TAKE_PTR(authorization), matter, open & -open, false, m, error);
@@ -235,26 +232,42 @@ static int check_path(sd_bus_message *m, sd_bus_error *error) {
                                  "UnknownObject: no object has a path of %zu bytes", length);
 }
 
-static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *sender = sd_bus_message_get_sender(m);
-        Manager *manager = userdata;
+/* Not by sd-bus, which would tell nobody. */
+static int check_signature(sd_bus_message *m, sd_bus_error *error) {
+        const char *interface = sd_bus_message_get_interface(m);
+        const char *member = sd_bus_message_get_member(m);
+        const char *signature = sd_bus_message_get_signature(m, 1);
+
+        if (rights_take(interface, member, signature))
+                return 0;
+        return error_set(error, ERROR_INVALID_ARGS, "%s takes no arguments \"%s\"", member,
+                         signature);
+}
+
+/* 1: it waits, and comes again. */
+static int admit(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
         Caller *caller;
         int r;
 
-        if (!sd_bus_message_is_method_call(m, NULL, NULL))
-                return 0;
-        if (!sender) /* no bus leaves it out */
-                return error_set(error, ERROR_ACCESS_DENIED, "the call has no sender");
         r = check_path(m, error);
         if (r < 0)
                 return r;
-        r = callers_get(manager, sender, &caller);
+        r = callers_get(manager, sd_bus_message_get_sender(m), &caller);
         if (r < 0)
                 return r;
         r = caller_stand_in_line(caller, m, error);
         if (r != 0)
                 return r;
-        return check_rights(caller, m, error);
+        r = check_rights(caller, m, error);
+        return r != 0 ? r : check_signature(m, error);
+}
+
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        if (!sd_bus_message_is_method_call(m, NULL, NULL))
+                return 0;
+        if (!sd_bus_message_get_sender(m)) /* no bus leaves it out */
+                return error_set(error, ERROR_ACCESS_DENIED, "the call has no sender");
+        return audit_failure(admit(userdata, m, error), userdata, m, error);
 }
 
 int auth_register(Manager *manager) {

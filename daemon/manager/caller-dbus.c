@@ -4,6 +4,7 @@
 
 #include "api/private.h"
 #include "daemon/common/load-dbus.h"
+#include "daemon/manager/audit.h"
 #include "daemon/manager/auth.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/error-dbus.h"
@@ -70,22 +71,29 @@ static void waiting_free(Caller *caller, Waiting *waiting) {
         free(waiting);
 }
 
+/* Nothing comes of the calls that wait. Those on their way are seen once more, and refused. */
+static void end_line(Caller *caller, const sd_bus_error *error) {
+        Waiting *waiting, *next;
+
+        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings) {
+                if (!waiting->is_on_its_way)
+                        audit_call(caller->manager, caller->uid, waiting->call, error);
+                waiting_free(caller, waiting);
+        }
+}
+
 static void introduction_free(Introduction *introduction) {
         cds_list_del(&introduction->of_caller);
         cds_list_del(&introduction->of_vm);
         free(introduction);
 }
 
-/* Not introduced to anybody, and in no tree. */
+/* Not introduced to anybody, nobody in line, and in no tree. */
 static Caller *caller_free(Caller *caller) {
-        Waiting *waiting, *next;
-
         if (!caller)
                 return NULL;
         rota_leave(caller);
         auth_drop_caller(caller);
-        cds_list_for_each_entry_safe(waiting, next, &caller->line, siblings)
-                waiting_free(caller, waiting);
         sd_bus_slot_unref(caller->question);
         user_unref(caller->user);
         free(caller->unique);
@@ -108,6 +116,7 @@ static void tell_gone(Introduction *introduction) {
 static void caller_leave(Caller *caller) {
         Introduction *introduction, *next;
 
+        end_line(caller, &audit_never_sent);
         forward_drop_caller(caller);
         held_drop_caller(caller);
         cds_list_for_each_entry_safe(introduction, next, &caller->introductions, of_caller) {
@@ -144,13 +153,15 @@ Caller *callers_of(Manager *manager, sd_bus_message *m) {
 
 /* Whoever cannot be named gets no answer but this. Mostly it has left, and nobody hears it. */
 static void refuse_line(Caller *caller, sd_bus_message *reply) {
-        const sd_bus_error *error = sd_bus_message_get_error(reply);
-        const char *why = error ? error->message : "the bus names no uid";
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const sd_bus_error *failure = sd_bus_message_get_error(reply);
         Waiting *waiting;
 
+        error_set(&error, ERROR_ACCESS_DENIED, "who you are cannot be told: %s",
+                  failure ? failure->message : "the bus names no uid");
         cds_list_for_each_entry(waiting, &caller->line, siblings)
-                error_replyf(waiting->call, ERROR_ACCESS_DENIED, "who you are cannot be told: %s",
-                             why);
+                error_reply(waiting->call, &error);
+        end_line(caller, &error);
 }
 
 static bool is_first(const Caller *caller, const Waiting *waiting) {
@@ -219,6 +230,7 @@ static int caller_new(Caller **ret, Manager *manager, const char *unique) {
         if (!caller)
                 return -ENOMEM;
         caller->manager = manager;
+        caller->uid = AUDIT_NOBODY;
         caller->is_stopped = true;
         CDS_INIT_LIST_HEAD(&caller->line);
         CDS_INIT_LIST_HEAD(&caller->introductions);

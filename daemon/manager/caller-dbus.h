@@ -34,7 +34,7 @@ struct Caller {
         RB_ENTRY(Caller) by_name;
         char *unique;
 
-        uint32_t uid; /* these hold once `question` is NULL */
+        uint32_t uid; /* AUDIT_NOBODY, and no user, while `question` is not NULL */
         User *user;
         sd_bus_slot *question; /* who it is */
 

@@ -32,7 +32,7 @@ void creation_failed(VM *vm, const sd_bus_error *error) {
                 error = &ended;
         }
         if (vm->request) {
-                audit_request(vm, error);
+                audit_call(vm->manager, vm->requester, vm->request, error);
                 (void)sd_bus_message_new_method_error(vm->request, &answer, error);
         }
         vm->destroyed = true;
@@ -60,7 +60,7 @@ static void on_first_properties(VM *vm, sd_bus_message *reply, void *userdata) {
                 return;
         }
         vm_set_phase(vm, VM_LIVING);
-        audit_request(vm, NULL);
+        audit_call(vm->manager, vm->requester, vm->request, NULL);
         (void)sd_bus_reply_method_return(vm->request, "o", vm->path);
         vm_drop_messages(vm);
         vm_announce(vm);

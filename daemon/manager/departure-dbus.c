@@ -170,7 +170,7 @@ int departure_method(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         if (r < 0)
                 return r;
         vm_take_request(vm, m);
-        audit_request(vm, NULL);
+        audit_call(vm->manager, vm->requester, vm->request, NULL);
         vm->destroyed = true;
         unmake(vm);
         departure_begin(vm, answer);

@@ -5,7 +5,6 @@
 #include "api/private.h"
 #include "daemon/common/audit-dbus.h"
 #include "daemon/common/load-dbus.h"
-#include "daemon/common/rights.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/departure-dbus.h"
@@ -21,7 +20,8 @@
 typedef struct ForwardedCall ForwardedCall;
 
 struct ForwardedCall {
-        Caller *caller;
+        Caller *caller; /* NULL: it has left, and nobody waits for the answer but the audit */
+        User *user;     /* whose call it is */
         VM *vm;
         struct cds_list_head siblings; /* in Caller.calls */
         LinkCall *sent;
@@ -30,11 +30,18 @@ struct ForwardedCall {
         AuditSubject *subject;
 };
 
-static void forwarded_call_free(ForwardedCall *call) {
+static void leave_caller(ForwardedCall *call) {
         cds_list_del(&call->siblings);
         call->caller->n_calls--;
-        call->caller->user->n_calls--;
-        call->caller->user->n_bytes -= call->bytes;
+        call->caller = NULL;
+}
+
+static void forwarded_call_free(ForwardedCall *call) {
+        if (call->caller)
+                leave_caller(call);
+        call->user->n_calls--;
+        call->user->n_bytes -= call->bytes;
+        user_unref(call->user);
         sd_bus_message_unref(call->stub);
         audit_subject_free(call->subject);
         free(call);
@@ -43,14 +50,17 @@ DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
 
 static void note(VM *vm, const ForwardedCall *call, sd_bus_message *reply,
                  const sd_bus_error *error) {
-        audit_answered(vm->name, call->caller->uid, call->stub, call->subject, reply, error);
+        audit_answered(vm->name, call->user->uid, call->stub, call->subject, reply, error);
 }
 
 void forward_drop_caller(Caller *caller) {
         ForwardedCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->calls, siblings) {
-                note(call->vm, call, NULL, &audit_caller_left);
+                if (log_is_journal() && audit_wants(call->stub)) {
+                        leave_caller(call);
+                        continue;
+                }
                 link_call_cancel(call->sent);
                 forwarded_call_free(call);
         }
@@ -83,7 +93,8 @@ static void tell_gone(VM *vm, const ForwardedCall *call) {
                           "whether that took effect is not known: read Generation",
                           vm->name);
         note(vm, call, NULL, &error);
-        (void)sd_bus_reply_method_error(call->stub, &error);
+        if (call->caller)
+                (void)sd_bus_reply_method_error(call->stub, &error);
 }
 
 static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
@@ -95,6 +106,8 @@ static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
                 return;
         }
         note(vm, call, reply, NULL);
+        if (!call->caller)
+                return;
         r = copy_reply(call->stub, reply);
         if (r < 0)
                 (void)sd_bus_reply_method_errno(call->stub, r, NULL);
@@ -158,11 +171,12 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
         if (!call)
                 return -ENOMEM;
         call->caller = caller;
+        call->user = user_ref(caller->user);
         call->vm = vm;
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
-        caller->user->n_calls++;
-        caller->user->n_bytes += call->bytes = bytes;
+        call->user->n_calls++;
+        call->user->n_bytes += call->bytes = bytes;
         call->subject = audit_subject_new(m);
         r = new_stub(&call->stub, m);
         if (r < 0)
@@ -196,17 +210,6 @@ static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_QUOTA_EXCEEDED, "VM \"%s\": %s", vm->name,
                                  detail.text);
         return 0;
-}
-
-static int check_signature(VM *vm, sd_bus_message *m, sd_bus_error *error) {
-        const char *interface = sd_bus_message_get_interface(m);
-        const char *member = sd_bus_message_get_member(m);
-        const char *signature = sd_bus_message_get_signature(m, 1);
-
-        if (rights_take(interface, member, signature))
-                return 0;
-        return error_set(error, ERROR_INVALID_ARGS, "%s of VM \"%s\" takes no arguments \"%s\"",
-                         member, vm->name, signature);
 }
 
 static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
@@ -264,9 +267,6 @@ static int open_connection(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         Caller *caller = callers_of(vm->manager, m);
         int r;
 
-        r = check_signature(vm, m, error);
-        if (r < 0)
-                return r;
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
@@ -297,9 +297,6 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         Load load;
         int r;
 
-        r = check_signature(vm, m, error);
-        if (r < 0)
-                return r;
         r = check_room(caller, vm, error);
         if (r < 0)
                 return r;
@@ -320,8 +317,7 @@ void forward_held(VM *vm) {
 
         for (size_t n = vm->held.n; n > 0; n--) {
                 m = held_take(vm, &caller, &bytes);
-                r = audit_failure(send_or_hold(caller, vm, m, bytes), vm->manager, vm->name, m,
-                                  &error);
+                r = audit_failure(send_or_hold(caller, vm, m, bytes), vm->manager, m, &error);
                 if (r < 0)
                         error_reply(m, &error);
                 sd_bus_error_free(&error);
@@ -389,12 +385,10 @@ static int call_vm(Manager *manager, VM *vm, sd_bus_message *m, sd_bus_error *er
 
 static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *path = sd_bus_message_get_path(m);
-        VM *vm;
 
         if (strcmp(path, GUESTMAP_PATH_VM) == 0)
                 return 0;
-        vm = vm_from_path(userdata, path);
-        return audit_failure(call_vm(userdata, vm, m, error), userdata, vm ? vm->name : NULL, m,
+        return audit_failure(call_vm(userdata, vm_from_path(userdata, path), m, error), userdata, m,
                              error);
 }
 

@@ -10,8 +10,9 @@
  *
  * I1: every call that wants an answer gets one. Where the process can't give it (it has died, or is
  *     being ended) it is VMGone.
- * I2: nothing is kept here of what a caller asked who has left; nor of what one asked who waits,
- *     but what the answer needs.
+ * I2: of what a caller asked who waits nothing is kept here but what the answer needs. Of one who
+ *     has left the same is kept of calls that the audit has entries of: what comes of them is for
+ *     these. They count as their user's until then.
  */
 
 #include <systemd/sd-bus.h>
@@ -24,5 +25,5 @@ int forward_register(Manager *manager);
 /* The VM is back: sends what was held (held-dbus.h). */
 void forward_held(VM *vm);
 
-/* The caller has left: its calls are answered to nobody. */
+/* The caller has left: its calls are answered to nobody, if they are. */
 void forward_drop_caller(Caller *caller);

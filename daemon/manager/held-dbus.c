@@ -54,7 +54,7 @@ static void refuse(HeldCall *call, const char *why) {
 
         error_set(&error, GUESTMAP_ERROR_VM_GONE, "VM \"%s\": %s; the call had no effect",
                   call->vm->name, why);
-        audit_call(call->vm->name, call->caller->uid, call->call, &error);
+        audit_call(call->vm->manager, call->caller->uid, call->call, &error);
         error_reply(call->call, &error);
         held_call_free(call);
 }
@@ -131,14 +131,11 @@ void held_refuse(VM *vm, const char *why) {
                 refuse(call, why);
 }
 
-static const sd_bus_error never_sent = SD_BUS_ERROR_MAKE_CONST(
-        SD_BUS_ERROR_DISCONNECTED, "the caller left before it was sent; it had no effect");
-
 void held_drop_caller(Caller *caller) {
         HeldCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &caller->held, of_caller) {
-                audit_call(call->vm->name, caller->uid, call->call, &never_sent);
+                audit_call(caller->manager, caller->uid, call->call, &audit_never_sent);
                 held_call_free(call);
         }
 }

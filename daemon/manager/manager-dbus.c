@@ -32,17 +32,8 @@ static int read_vm(Manager *manager, sd_bus_message *m, bool stopped_too, VM **r
         return 0;
 }
 
-/* What fails at once has no VM that could tell the audit. */
-static int audit_named(int r, Manager *manager, sd_bus_message *m, sd_bus_error *error) {
-        const char *name = NULL;
-
-        if (r < 0 && sd_bus_message_rewind(m, 1) >= 0)
-                (void)sd_bus_message_read(m, "s", &name);
-        return audit_failure(r, manager, name, m, error);
-}
-
 static int method_create_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return audit_named(creation_method(userdata, m, error), userdata, m, error);
+        return audit_failure(creation_method(userdata, m, error), userdata, m, error);
 }
 
 static int destroy_vm(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
@@ -59,7 +50,7 @@ static int destroy_vm(Manager *manager, sd_bus_message *m, sd_bus_error *error) 
 }
 
 static int method_destroy_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return audit_named(destroy_vm(userdata, m, error), userdata, m, error);
+        return audit_failure(destroy_vm(userdata, m, error), userdata, m, error);
 }
 
 static int method_get_vm(sd_bus_message *m, void *userdata, sd_bus_error *error) {

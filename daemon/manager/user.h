@@ -32,5 +32,10 @@ struct User {
 /* The one of that uid, with a reference more. -ENOMEM. */
 int users_get(struct UserTree *users, uint32_t uid, User **ret);
 
+static inline User *user_ref(User *user) {
+        user->n_references++;
+        return user;
+}
+
 User *user_unref(User *user);
 DEFINE_CLEANUP(User *, user_unref);

@@ -377,7 +377,7 @@ void vm_abandon_request(VM *vm) {
                           ? "its process was told to quit, and what it leaves the next one removes"
                           : "if its process has made it the next one shows it, else removes it");
         if (vm->phase != VM_LEAVING)
-                audit_request(vm, &error);
+                audit_call(vm->manager, vm->requester, vm->request, &error);
         error_reply(vm->request, &error);
 }
 
@@ -415,7 +415,7 @@ static int find_unserved(sd_bus *bus, const char *path, const char *interface, v
 static int on_destroy(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         VM *vm = userdata;
 
-        return audit_failure(departure_method(vm, m, error), vm->manager, vm->name, m, error);
+        return audit_failure(departure_method(vm, m, error), vm->manager, m, error);
 }
 
 static int get_counts(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "api/names.h"
+#include "daemon/common/audit-dbus.h"
 #include "daemon/common/log.h"
 #include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/error-dbus.h"
@@ -139,12 +140,16 @@ static void answer_calls(Service *service, uint32_t index) {
         }
 }
 
+/* guestmapd waits for the answer, for its audit. */
 void vcpu_calls_drop(Service *service, const char *caller) {
         VCPUCall *call, *next;
 
-        cds_list_for_each_entry_safe(call, next, &service->vcpu_calls, link)
-                if (sender_is(service, call->m, caller))
-                        call_free(call);
+        cds_list_for_each_entry_safe(call, next, &service->vcpu_calls, link) {
+                if (!sender_is(service, call->m, caller))
+                        continue;
+                (void)sd_bus_reply_method_error(call->m, &audit_caller_left);
+                call_free(call);
+        }
 }
 
 static int tell_state(Service *service, const VCPU *vcpu, const VCPUEnd *end) {

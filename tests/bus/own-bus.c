@@ -89,31 +89,52 @@ static void serve(OwnBus *own, int fd, sd_bus_message_handler_t handler) {
         assert_true(sd_bus_add_filter(own->bus, NULL, handler, own) >= 0);
 }
 
-void own_bus_open(OwnBus *own, const char *guestmapd, const char *config,
-                  sd_bus_message_handler_t handler) {
-        _cleanup_(closep) int listener = -1;
+int own_bus_listen(OwnBus *own, const char *config) {
         char path[96];
-        int fd;
 
         *own = (OwnBus){.directory = "/tmp/guestmap-forward-XXXXXX"};
         assert_non_null(mkdtemp(own->directory));
         snprintf(path, sizeof(path), "%s/bus", own->directory);
-        listener = listen_at(path);
         write_config(own, config);
-        own->daemon = run_daemon(own, guestmapd);
+        return listen_at(path);
+}
+
+void own_bus_accept(OwnBus *own, int listener, sd_bus_message_handler_t handler) {
+        int fd;
+
         assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, 10000), 1);
         fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         assert_true(fd >= 0);
+        close(listener);
         serve(own, fd, handler);
+}
+
+void own_bus_open(OwnBus *own, const char *guestmapd, const char *config,
+                  sd_bus_message_handler_t handler) {
+        int listener = own_bus_listen(own, config);
+
+        own->daemon = run_daemon(own, guestmapd);
+        own_bus_accept(own, listener, handler);
         own_bus_run_until(own, &own->named);
 }
 
+void own_bus_tell_gone(OwnBus *own, const char *name) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        assert_true(sd_bus_message_new_signal(own->bus, &m, "/org/freedesktop/DBus",
+                                              "org.freedesktop.DBus", "NameOwnerChanged") >= 0);
+        assert_true(sd_bus_message_set_sender(m, "org.freedesktop.DBus") >= 0);
+        assert_true(sd_bus_message_append(m, "sss", name, name, "") >= 0);
+        assert_true(sd_bus_send(own->bus, m, NULL) >= 0);
+}
+
 pid_t own_bus_vm(const OwnBus *own) {
+        pid_t daemon = own->daemon > 0 ? own->daemon : getpid();
         char path[64];
         pid_t child = 0;
         FILE *file;
 
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", own->daemon, own->daemon);
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", daemon, daemon);
         file = fopen(path, "re");
         assert_non_null(file);
         if (fscanf(file, "%d", &child) != 1)
@@ -125,12 +146,14 @@ pid_t own_bus_vm(const OwnBus *own) {
 bool own_bus_close(OwnBus *own) {
         pid_t vm = own_bus_vm(own);
         char path[96];
-        int status;
+        int status = 0;
 
         if (vm > 0)
                 kill(vm, SIGKILL);
-        kill(own->daemon, SIGTERM);
-        waitpid(own->daemon, &status, 0);
+        if (own->daemon > 0) {
+                kill(own->daemon, SIGTERM);
+                waitpid(own->daemon, &status, 0);
+        }
         sd_bus_close_unref(own->bus);
         snprintf(path, sizeof(path), "%s/bus", own->directory);
         unlink(path);

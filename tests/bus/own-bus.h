@@ -16,7 +16,7 @@ typedef struct OwnBus OwnBus;
 
 struct OwnBus {
         char directory[64];
-        pid_t daemon;
+        pid_t daemon; /* 0: the test */
         sd_bus *bus;
         bool named; /* guestmapd has its name */
 };
@@ -29,11 +29,22 @@ struct OwnBus {
 void own_bus_open(OwnBus *own, const char *guestmapd, const char *config,
                   sd_bus_message_handler_t handler);
 
+/*
+ * The steps of that for a guestmapd that is the test itself, and connects in between: to the socket
+ * "bus" in the directory, where "conf" is, too. own_bus_listen() returns what own_bus_accept()
+ * takes.
+ */
+int own_bus_listen(OwnBus *own, const char *config);
+void own_bus_accept(OwnBus *own, int listener, sd_bus_message_handler_t handler);
+
 /* Whether guestmapd ended well, and left nothing behind. */
 bool own_bus_close(OwnBus *own);
 
 /* Handles messages until *done. */
 void own_bus_run_until(OwnBus *own, const bool *done);
+
+/* Tells guestmapd that who has this unique name has left. */
+void own_bus_tell_gone(OwnBus *own, const char *name);
 
 /* The VM's process, if there is one VM; 0 if there is none. */
 pid_t own_bus_vm(const OwnBus *own);

@@ -125,15 +125,10 @@ static void list_vms(unsigned uid) {
 }
 
 static void tell_gone(unsigned uid, unsigned client) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         char name[32];
 
         snprintf(name, sizeof(name), ":1.%u.%u", uid, client);
-        assert_true(sd_bus_message_new_signal(own.bus, &m, "/org/freedesktop/DBus",
-                                              "org.freedesktop.DBus", "NameOwnerChanged") >= 0);
-        assert_true(sd_bus_message_set_sender(m, "org.freedesktop.DBus") >= 0);
-        assert_true(sd_bus_message_append(m, "sss", name, name, "") >= 0);
-        assert_true(sd_bus_send(own.bus, m, NULL) >= 0);
+        own_bus_tell_gone(&own, name);
 }
 
 /* Root is another client each time: also who that is gets asked behind all others. */

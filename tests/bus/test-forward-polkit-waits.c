@@ -49,15 +49,10 @@ static void test_no_answer_is_kept(void **state) {
 }
 
 static void tell_gone(unsigned uid) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         char name[32];
 
         snprintf(name, sizeof(name), ":1.%u", uid);
-        assert_true(sd_bus_message_new_signal(polkit.own.bus, &m, "/org/freedesktop/DBus",
-                                              "org.freedesktop.DBus", "NameOwnerChanged") >= 0);
-        assert_true(sd_bus_message_set_sender(m, "org.freedesktop.DBus") >= 0);
-        assert_true(sd_bus_message_append(m, "sss", name, name, "") >= 0);
-        assert_true(sd_bus_send(polkit.own.bus, m, NULL) >= 0);
+        own_bus_tell_gone(&polkit.own, name);
 }
 
 static void test_a_question_is_taken_back(void **state) {

@@ -272,7 +272,19 @@ static size_t n_calls(const Rig *rig) {
         return n;
 }
 
-/* Where a run does not end no user can have all of the room, and who leaves makes room. */
+static size_t n_replies(Rig *rig) {
+        _cleanup_(freep) char *log = rig_log(rig);
+        size_t n = 0;
+
+        for (const char *at = log; (at = strstr(at, "reply\n")); at++)
+                n++;
+        return n;
+}
+
+/*
+ * Where a run does not end no user can have all of the room, and who leaves makes room: guestmapd
+ * hears of its calls.
+ */
 static void test_many_stops(void **state) {
         static const uint8_t program[] = {0xeb, 0xfe}; /* jmp to itself */
         Rig *rig = *state;
@@ -290,8 +302,10 @@ static void test_many_stops(void **state) {
                             "QuotaExceeded: VM \"test\": 256 calls of uid 2001 wait for vCPUs to "
                             "stop, the limit is 256");
         rig->sender = NULL;
+        free(rig_log(rig));
         rig_call(rig, RIG_PRIVATE, "Private.CallerGone", "s", ":1.1");
         assert_int_equal(n_calls(rig), 0);
+        assert_int_equal(n_replies(rig), VCPU_CALLS_USER_MAX + 1);
         rig->sender = ":1.2";
         rig_send(rig, VCPU_0, "VCPU.Stop", "");
         assert_int_equal(n_calls(rig), 1);
