@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <fcntl.h>
 #include <stdarg.h>
 
 #include "api/errors.h"
@@ -110,6 +111,28 @@ static int append_hugepage_size(const Client *client, sd_bus_message *message) {
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
+/* Memory of the caller's: the service opens nothing on his behalf. */
+static int append_file(Client *client, sd_bus_message *message) {
+        const char *path = client->options[OPTION_FILE];
+        const char *given = client->options[OPTION_FILE_OFFSET];
+        _cleanup_(closep) int fd = -1;
+        uint64_t offset = 0;
+        int r;
+
+        if (!path)
+                return given ? fail("option --file-offset needs option --file") : 0;
+        r = given ? client_number(given, "file-offset", &offset) : 0;
+        if (r == 0)
+                r = client_need_fds(client, path);
+        if (r < 0)
+                return r;
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+                return fail_errno(-errno, "cannot open %s", path);
+        r = sd_bus_message_append(message, "{sv}{sv}", "fd", "h", fd, "fd-offset", "t", offset);
+        return r < 0 ? client_cannot_ask(r) : 0;
+}
+
 /* How memory is made. */
 static int append_memory(const Client *client, sd_bus_message *message) {
         const char *nodes = client->options[OPTION_NUMA_NODE];
@@ -130,10 +153,12 @@ static int append_memory(const Client *client, sd_bus_message *message) {
         return r < 0 ? client_cannot_ask(r) : 0;
 }
 
-int edit_region_options(const Client *client, sd_bus_message *message) {
+int edit_region_options(Client *client, sd_bus_message *message) {
         int r;
 
         r = append_flags(client, message);
+        if (r == 0)
+                r = append_file(client, message);
         return r < 0 ? r : append_memory(client, message);
 }
 

@@ -16,7 +16,7 @@ int edit_path(Client *client, const char *vm, char **ret);
 int edit_open(Client *client, const char *vm, const char *member, sd_bus_message **ret);
 int edit_options(Client *client, sd_bus_message *message);
 /* Behind it, the options of a new region. */
-int edit_region_options(const Client *client, sd_bus_message *message);
+int edit_region_options(Client *client, sd_bus_message *message);
 int edit_close(Client *client, sd_bus_message *message);
 /*
  * In place of edit_options(), for an edit that follows from what was read of the map at

@@ -153,14 +153,31 @@ static int refuse_address(Copier *copier, uint64_t address) {
         return r < 0 ? r : fail("the map changed at %s meanwhile", number_hex(address).text);
 }
 
+static int copier_ask_for(Copier *copier, uint64_t backing, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *request = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_request(copier->client, &request, copier->vm_path, GUESTMAP_INTERFACE_VM,
+                           "GetBacking");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(request, "tb", backing, 0);
+        if (r < 0)
+                return client_cannot_ask(r);
+        r = client_try(copier->client, request, &error, ret_reply);
+        if (sd_bus_error_has_name(&error, GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_NOT_SUPPORTED))
+                return -EOPNOTSUPP;
+        return r < 0 ? client_print_error(copier->client, &error, r) : 0;
+}
+
 static int copier_open(Copier *copier, uint64_t backing) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r, fd;
 
         if (copier->fd >= 0 && copier->backing == backing)
                 return 0;
-        r = client_method(copier->client, &reply, copier->vm_path, GUESTMAP_INTERFACE_VM,
-                          "GetBacking", "tb", backing, 0);
+        r = copier_ask_for(copier, backing, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "h", &fd);
@@ -233,10 +250,33 @@ static int check_rows(Copier *copier, Range range) {
         return refuse_address(copier, next);
 }
 
+/*
+ * Of memory that callers have passed in there is not always a descriptor, and not always a file as
+ * long as it was: that is the service's to read, or to have words for.
+ */
+static int check_files(Copier *copier, Range range) {
+        struct stat status;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < copier->n_rows; i++) {
+                const Row *row = &copier->rows[i];
+
+                if (row->range.last < range.first || row->range.first > range.last)
+                        continue;
+                r = copier_open(copier, row->backing);
+                if (r == 0 && (fstat(copier->fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+                               row->offset + range_size(row->range) > (uint64_t)status.st_size))
+                        r = -EOPNOTSUPP;
+        }
+        return r;
+}
+
 static int copy_rows(Copier *copier, Range range) {
         int r;
 
         r = check_rows(copier, range);
+        if (r == 0)
+                r = check_files(copier, range);
         for (size_t i = 0; r == 0 && i < copier->n_rows; i++) {
                 Range part;
 

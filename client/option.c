@@ -37,6 +37,8 @@ const OptionInfo option_info[OPTION_N] = {
         [OPTION_UNMERGEABLE] = {"unmergeable", 0, NULL, "Keep its sections apart"},
         [OPTION_DIRTY_LOG] = {"dirty-log", 0, NULL,
                               "Note from the first on which pages are written"},
+        [OPTION_FILE] = {"file", 0, "FILE", "Use that file, or dax device, as its memory"},
+        [OPTION_FILE_OFFSET] = {"file-offset", 0, "OFFSET", "Where in the file it begins; 0"},
         [OPTION_HUGEPAGE_SIZE] = {"hugepage-size", 0, "SIZE", "Make it of huge pages of that size"},
         [OPTION_PREALLOC] = {"prealloc", 0, NULL,
                              "Have all of its memory there before it is in force"},

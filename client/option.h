@@ -41,6 +41,8 @@ typedef enum Option {
         OPTION_NONVOLATILE,
         OPTION_UNMERGEABLE,
         OPTION_DIRTY_LOG,
+        OPTION_FILE,
+        OPTION_FILE_OFFSET,
         OPTION_HUGEPAGE_SIZE,
         OPTION_PREALLOC,
         OPTION_NUMA_NODE,

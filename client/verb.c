@@ -120,11 +120,10 @@ const Verb verbs[] = {
 
         {.help = "Edits"},
         {"add", "VM NAME KIND SIZE [PARENT [OFFSET]]", "Add a region",
-         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG) | MEMORY_OPTIONS, .run = verb_add,
-         .more = "It is placed if a parent is given. KIND is container, ram, rom, romd, mmio or "
-                 "reserved.",
-         .example = "guestmapctl add pc dimm0 ram 1GiB system 4GiB\n"
-                    "guestmapctl add pc dimm1 ram 1GiB --hugepage-size=2MiB --prealloc"},
+         NEW_OPTIONS | OPTION_BIT(OPTION_DIRTY_LOG) | OPTION_BIT(OPTION_FILE) |
+                 OPTION_BIT(OPTION_FILE_OFFSET) | MEMORY_OPTIONS,
+         .run = verb_add, .more = "KIND is container, ram, rom, romd, mmio or reserved.",
+         .example = "guestmapctl add pc dimm0 ram 1GiB system 4GiB --file=dimm0.img"},
         {"cancel", "VM REGION", "End the preparation of a region's memory", .run = verb_cancel,
          .more = "Whoever waits for it, as add with --prealloc does, gets the error Cancelled, and "
                  "nothing is left of what was asked for.",

@@ -15,7 +15,7 @@
  * Immutable after construction but for its count, which any thread may touch, its page log, how far
  * it is populated, and how it is kept, which is settled before others see it.
  *
- * Source: memfd_create(2); fcntl(2); mmap(2).
+ * Source: memfd_create(2); fcntl(2); mmap(2); process_vm_readv(2).
  */
 
 #include <stdbool.h>

@@ -33,6 +33,24 @@ test_host_memory() {
                 verdict "that is exported" yes || verdict "that is exported" no
         does "all of it at once" add made all ram 1MiB --prealloc
         json "it is shown" 'd["prealloc"] and d["numa-nodes"] == ""' show made all
+        truncate -s 3MiB "$directory/file"
+        does "a file" add made file ram 2MiB system 4GiB --file="$directory/file" --file-offset=1MiB
+        does "written to" write made memory 0x100100000 48 69
+        [[ $(tail -c +2097153 "$directory/file" | head -c 2) == Hi ]] &&
+                verdict "it is the memory" yes || verdict "it is the memory" no
+        truncate -s 2MiB "$directory/file"
+        refuses "what was cut off" 'NoMemory: memory of "file": the file has 0x200000 bytes, *' \
+                read made memory 0x100100000 1
+        refuses "all of that in a file" 'NoMemory: memory of "file": *' \
+                read made memory 4GiB 2MiB --out="$directory/out"
+        refuses "no such file" "cannot open $directory/none: *" \
+                add made x ram 1MiB --file="$directory/none"
+        refuses "an offset in nothing" 'option --file-offset needs option --file' \
+                add made x ram 1MiB --file-offset=1MiB
+        refuses "a file that is too short" 'InvalidRange: memory of "x": *' \
+                add made x ram 3MiB --file="$directory/file"
+        refuses "no file at all" 'InvalidArgs: memory of "x": the descriptor is of a character *' \
+                add made x ram 1MiB --file=/dev/null
         refuses "no such pages" 'InvalidArgs: memory of "x": there are no huge pages of 3MiB*' \
                 add made x ram 3MiB --hugepage-size=3MiB
         refuses "no such node" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \
