@@ -5,6 +5,7 @@
 #include "api/private.h"
 #include "daemon/common/audit-dbus.h"
 #include "daemon/common/load-dbus.h"
+#include "daemon/common/log.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/copy-dbus.h"
 #include "daemon/manager/departure-dbus.h"
@@ -97,26 +98,34 @@ static void tell_gone(VM *vm, const ForwardedCall *call) {
                 (void)sd_bus_reply_method_error(call->stub, &error);
 }
 
+static void answer(const ForwardedCall *call, sd_bus_message *reply) {
+        int r;
+
+        r = copy_reply(call->stub, reply);
+        if (r < 0)
+                (void)sd_bus_reply_method_errno(call->stub, r, NULL);
+}
+
 static void on_done(VM *vm, sd_bus_message *reply, void *userdata) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = userdata;
-        int r;
 
         if (!reply) {
                 tell_gone(vm, call);
                 return;
         }
         note(vm, call, reply, NULL);
-        if (!call->caller)
-                return;
-        r = copy_reply(call->stub, reply);
-        if (r < 0)
-                (void)sd_bus_reply_method_errno(call->stub, r, NULL);
+        if (call->caller)
+                answer(call, reply);
+        forward_held(vm);
 }
 
 static int copy_call(sd_bus_message **ret, VM *vm, sd_bus_message *m) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
         int r;
 
+        r = sd_bus_message_rewind(m, 1);
+        if (r < 0)
+                return r;
         r = link_new_call(vm->link, &copy, sd_bus_message_get_path(m),
                           sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         if (r < 0)
@@ -162,9 +171,9 @@ static int new_stub(sd_bus_message **ret, sd_bus_message *m) {
 }
 
 /* Also one that wants no answer: as long as the process has it, it counts as its caller's. */
-static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m,
-                             size_t bytes) {
+static int pass_and_remember(const HeldCall *held, sd_bus_message *copy) {
         _cleanup_(forwarded_call_freep) ForwardedCall *call = NULL;
+        Caller *caller = held->caller;
         int r;
 
         call = calloc(1, sizeof(*call));
@@ -172,25 +181,24 @@ static int call_and_remember(Caller *caller, VM *vm, sd_bus_message *copy, sd_bu
                 return -ENOMEM;
         call->caller = caller;
         call->user = user_ref(caller->user);
-        call->vm = vm;
+        call->vm = held->vm;
         cds_list_add_tail(&call->siblings, &caller->calls);
         caller->n_calls++;
         call->user->n_calls++;
-        call->user->n_bytes += call->bytes = bytes;
-        call->subject = audit_subject_new(m);
-        r = new_stub(&call->stub, m);
+        call->user->n_bytes += call->bytes = held->bytes;
+        call->subject = audit_subject_new(held->call);
+        r = new_stub(&call->stub, held->call);
         if (r < 0)
                 return r;
-        r = link_call(vm->link, &call->sent, copy, LINK_NEVER, on_done, call);
+        r = link_pass(held->vm->link, &call->sent, copy, held->bytes, on_done, call);
         if (r < 0)
                 return r;
         TAKE_PTR(call);
         return 0;
 }
 
-/* What is on its way to the process is bounded; what waits for it to come back just so. */
 static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
-        bool held = vm->phase == VM_RECOVERING;
+        LinkLoad backlog = link_backlog(vm->link);
         const struct {
                 Quota quota;
                 size_t used;
@@ -198,8 +206,8 @@ static int check_room(Caller *caller, VM *vm, sd_bus_error *error) {
                 {QUOTA_CALLS_PER_CLIENT, caller->n_calls},
                 {QUOTA_CALLS_PER_USER, caller->user->n_calls},
                 {QUOTA_BYTES_PER_USER, caller->user->n_bytes},
-                {QUOTA_CALLS_PER_VM, held ? vm->held.n : link_backlog(vm->link)},
-                {QUOTA_BYTES_PER_VM, held ? vm->held.bytes : link_backlog_bytes(vm->link)},
+                {QUOTA_CALLS_PER_VM, vm->held.n + backlog.calls},
+                {QUOTA_BYTES_PER_VM, vm->held.bytes + backlog.bytes},
         };
         Detail detail;
         int r = 0;
@@ -227,40 +235,104 @@ static int measure(VM *vm, sd_bus_message *m, Load *ret, sd_bus_error *error) {
         return 0;
 }
 
-static int send_copy(Caller *caller, VM *vm, sd_bus_message *copy, sd_bus_message *m,
-                     size_t bytes) {
+static bool is_vm_call(VM *vm, sd_bus_message *m, const char *member) {
+        const char *interface = sd_bus_message_get_interface(m);
+
+        return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
+               strcmp(sd_bus_message_get_member(m), member) == 0 &&
+               (!interface || strcmp(interface, GUESTMAP_INTERFACE_VM) == 0);
+}
+
+/* The process is told whose connection it shall be, and what he may. */
+static int new_connect(sd_bus_message **ret, const HeldCall *held) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = call_and_remember(caller, vm, copy, m, bytes);
+        r = link_new_call(held->vm->link, &call, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
+                          "Connect");
         if (r < 0)
                 return r;
-        link_add_bytes(vm->link, bytes);
+        r = sd_bus_message_append(call, "uu", held->caller->uid, held->rights);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+static int send_call(const HeldCall *held) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        VM *vm = held->vm;
+        int r;
+
+        r = caller_introduce(held->caller, vm);
+        if (r < 0)
+                return r;
+        r = is_vm_call(vm, held->call, "OpenConnection") ? new_connect(&copy, held)
+                                                         : copy_call(&copy, vm, held->call);
+        if (r < 0)
+                return r;
+        r = pass_and_remember(held, copy);
+        if (r < 0)
+                return r;
         vm->n_forwarded++;
         return 0;
 }
 
-static int send_call(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
-        int r;
-
-        r = caller_introduce(caller, vm);
-        if (r < 0)
-                return r;
-        r = copy_call(&copy, vm, m);
-        return r < 0 ? r : send_copy(caller, vm, copy, m, bytes);
+static void on_taken(VM *vm, sd_bus_message *reply, void *userdata) {
+        vm->held.asks = false;
+        if (reply)
+                forward_held(vm);
 }
 
-/* The process is told whose connection it shall be, and what he may. */
-static int send_connect(Caller *caller, VM *vm, sd_bus_message *m) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+/* What it was sent may all be calls that wait for something to happen, and are not answered. */
+static void ask_whether_taken(VM *vm) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = link_new_call(vm->link, &call, GUESTMAP_PATH_PRIVATE, GUESTMAP_INTERFACE_PRIVATE,
-                          "Connect");
+        if (vm->held.asks)
+                return;
+        r = link_new_call(vm->link, &m, GUESTMAP_PATH_PRIVATE, "org.freedesktop.DBus.Peer", "Ping");
+        if (r >= 0)
+                r = link_call(vm->link, NULL, m, LINK_NEVER, on_taken, NULL);
+        vm->held.asks = r >= 0;
+        if (r < 0)
+                log_vm(LOG_ERR, vm->name, "can't ask what it has taken: %s", strerror(-r));
+}
+
+static void refuse(const HeldCall *held, int r) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void)audit_failure(r, held->vm->manager, held->call, &error);
+        error_reply(held->call, &error);
+}
+
+/* The link may have failed already, and the VM be taken for LIVING until that is heard of. */
+void forward_held(VM *vm) {
+        HeldCall *held;
+        int r;
+
+        while (vm->phase != VM_RECOVERING && (held = held_next(vm))) {
+                if (!link_has_room(vm->link)) {
+                        ask_whether_taken(vm);
+                        return;
+                }
+                r = send_call(held);
+                if (r == -ENOTCONN || r == -ECONNRESET)
+                        return;
+                if (r < 0)
+                        refuse(held, r);
+                held_call_free(held);
+        }
+}
+
+static int hold_and_forward(VM *vm, Caller *caller, sd_bus_message *m, size_t bytes) {
+        int r;
+
+        r = held_add(vm, caller, m, bytes);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(call, "uu", caller->uid, caller->rights);
-        return r < 0 ? r : send_copy(caller, vm, call, m, 0);
+        forward_held(vm);
+        return 1;
 }
 
 static int open_connection(VM *vm, sd_bus_message *m, sd_bus_error *error) {
@@ -274,22 +346,7 @@ static int open_connection(VM *vm, sd_bus_message *m, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_VM_GONE,
                                  "VM \"%s\": its process is not back yet", vm->name);
         r = check_room(caller, vm, error);
-        if (r < 0)
-                return r;
-        r = send_connect(caller, vm, m);
-        return r < 0 ? r : 1;
-}
-
-/* The link may have failed already, and the VM be taken for LIVING until that is heard of. */
-static int send_or_hold(Caller *caller, VM *vm, sd_bus_message *m, size_t bytes) {
-        int r = -ENOTCONN;
-
-        if (vm->phase != VM_RECOVERING)
-                r = send_call(caller, vm, m, bytes);
-        if (r != -ENOTCONN && r != -ECONNRESET)
-                return r;
-        r = sd_bus_message_rewind(m, 1);
-        return r < 0 ? r : held_add(vm, caller, m, bytes);
+        return r < 0 ? r : hold_and_forward(vm, caller, m, 0);
 }
 
 static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
@@ -301,36 +358,7 @@ static int forward(VM *vm, sd_bus_message *m, sd_bus_error *error) {
         if (r < 0)
                 return r;
         r = measure(vm, m, &load, error);
-        if (r < 0)
-                return r;
-        r = send_or_hold(caller, vm, m, load.bytes);
-        return r < 0 ? r : 1;
-}
-
-/* Those that are held again, since the link has failed, keep their order. */
-void forward_held(VM *vm) {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *m;
-        Caller *caller;
-        size_t bytes;
-        int r;
-
-        for (size_t n = vm->held.n; n > 0; n--) {
-                m = held_take(vm, &caller, &bytes);
-                r = audit_failure(send_or_hold(caller, vm, m, bytes), vm->manager, m, &error);
-                if (r < 0)
-                        error_reply(m, &error);
-                sd_bus_error_free(&error);
-                sd_bus_message_unref(m);
-        }
-}
-
-static bool is_vm_call(VM *vm, sd_bus_message *m, const char *member) {
-        const char *interface = sd_bus_message_get_interface(m);
-
-        return strcmp(sd_bus_message_get_path(m), vm->path) == 0 &&
-               strcmp(sd_bus_message_get_member(m), member) == 0 &&
-               (!interface || strcmp(interface, GUESTMAP_INTERFACE_VM) == 0);
+        return r < 0 ? r : hold_and_forward(vm, caller, m, load.bytes);
 }
 
 static int living_call(VM *vm, sd_bus_message *m, sd_bus_error *error) {

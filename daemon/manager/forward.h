@@ -22,7 +22,7 @@
 /* Takes charge of everything below GUESTMAP_PATH_VM on the manager's bus. */
 int forward_register(Manager *manager);
 
-/* The VM is back: sends what was held (held-dbus.h). */
+/* Sends what is held (held-dbus.h), as far as the VM's process takes it; also when it is back. */
 void forward_held(VM *vm);
 
 /* The caller has left: its calls are answered to nobody, if they are. */

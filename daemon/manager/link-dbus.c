@@ -17,7 +17,7 @@ struct Link {
         LinkSignal signal;
         LinkClosed closed;
         struct cds_list_head calls; /* LinkCall.siblings, oldest first */
-        uint64_t n_queued, bytes;   /* of messages not taken, when that was last asked */
+        LinkLoad passed, taken;     /* of calls that were passed on, all in all */
 };
 
 #define BATCH 16 /* messages */
@@ -28,6 +28,7 @@ struct LinkCall {
         sd_bus_slot *slot;
         LinkDone done;
         void *userdata;
+        LinkLoad passed; /* Link.passed then: taken when it is answered; 0: a time-out may be */
 };
 
 static void link_call_free(LinkCall *call) {
@@ -59,6 +60,8 @@ static void link_lost(Link *link) {
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         LinkCall *call = userdata;
 
+        if (call->link->taken.calls < call->passed.calls)
+                call->link->taken = call->passed;
         /* A connection that ends answers each of its calls with an error of sd-bus' own. */
         if (sd_bus_is_open(call->link->bus) <= 0)
                 link_lost(call->link);
@@ -177,27 +180,19 @@ int link_fd(Link *link) {
         return sd_bus_get_fd(link->bus);
 }
 
-uint64_t link_backlog(Link *link) {
-        uint64_t n = 0;
-
-        (void)sd_bus_get_n_queued_write(link->bus, &n);
-        return n;
+LinkLoad link_backlog(const Link *link) {
+        if (!link)
+                return (LinkLoad){};
+        return (LinkLoad){
+                .calls = link->passed.calls - link->taken.calls,
+                .bytes = link->passed.bytes - link->taken.bytes,
+        };
 }
 
-/* sd-bus tells how many messages it has left, not which: those taken had their share of bytes. */
-uint64_t link_backlog_bytes(Link *link) {
-        uint64_t n = link_backlog(link);
+bool link_has_room(const Link *link) {
+        LinkLoad backlog = link_backlog(link);
 
-        if (n < link->n_queued)
-                link->bytes = link->bytes * n / link->n_queued;
-        link->n_queued = n;
-        return link->bytes;
-}
-
-void link_add_bytes(Link *link, size_t bytes) {
-        link->n_queued++;
-        link->bytes += bytes;
-        (void)link_backlog_bytes(link);
+        return backlog.calls < LINK_CALLS_MAX && backlog.bytes < LINK_BYTES_MAX;
 }
 
 int link_add_object(Link *link, const char *path, const char *interface,
@@ -221,6 +216,7 @@ int link_call(Link *link, LinkCall **ret, sd_bus_message *m, uint64_t usec, Link
         call->link = link;
         call->done = done;
         call->userdata = userdata;
+        call->passed = usec == LINK_NEVER ? link->passed : (LinkLoad){};
         cds_list_add_tail(&call->siblings, &link->calls);
         r = sd_bus_call_async(link->bus, &call->slot, m, on_reply, call, usec);
         link_wait(link);
@@ -234,6 +230,22 @@ int link_call(Link *link, LinkCall **ret, sd_bus_message *m, uint64_t usec, Link
 
 void link_call_cancel(LinkCall *call) {
         link_call_free(call);
+}
+
+int link_pass(Link *link, LinkCall **ret, sd_bus_message *m, size_t bytes, LinkDone done,
+              void *userdata) {
+        LinkCall *call;
+        int r;
+
+        r = link_call(link, &call, m, LINK_NEVER, done, userdata);
+        if (r < 0)
+                return r;
+        link->passed.calls++;
+        link->passed.bytes += bytes;
+        call->passed = link->passed;
+        if (ret)
+                *ret = call;
+        return 0;
 }
 
 int link_tell(Link *link, sd_bus_message *m) {

@@ -93,7 +93,7 @@ static double forwarded(const VM *vm) {
 }
 
 static double queued(const VM *vm) {
-        return (double)vm->held.n + (vm->link ? (double)link_backlog(vm->link) : 0);
+        return (double)vm->held.n + (double)link_backlog(vm->link).calls;
 }
 
 static double recoveries(const VM *vm) {

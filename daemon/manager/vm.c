@@ -157,6 +157,8 @@ void vm_set_reason(VM *vm, const char *reason) {
 void vm_set_phase(VM *vm, VMPhase phase) {
         vm->phase = phase;
         status_changed(&vm->manager->status);
+        if (phase == VM_RECOVERING)
+                held_expect_overdue(vm);
         if (phase == VM_LIVING || phase == VM_CRASHED)
                 vm_known(vm);
 }

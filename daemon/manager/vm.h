@@ -72,7 +72,7 @@ struct VM {
         struct cds_list_head introductions; /* callers that the process knows, caller-dbus.h */
 
         Ration ration;
-        HeldCalls held;         /* RECOVERING */
+        HeldCalls held;
         sd_event_source *retry; /* RECOVERING, or found and STARTING: when to look for it again */
         unsigned attempts;      /* how often it was looked for since it was there */
         bool started;           /* its unit was, since it did not run: once is enough */
