@@ -184,22 +184,8 @@ static void on_unit_started(VM *vm, const char *result) {
                 unit_failed(vm, result);
 }
 
-/* Not its socket alone: of a service that a connection starts nobody would tell that it cannot. */
-static void on_unit_limited(VM *vm, const char *result) {
-        int r;
-
-        if (strcmp(result, "done") != 0) {
-                unit_failed(vm, result);
-                return;
-        }
-        r = unit_start(vm, "service", on_unit_started);
-        if (r < 0)
-                failed_errno(vm, r, "can't start its unit");
-}
-
 /* From here on failures are told by creation_failed(). */
 static int begin(VM *vm) {
-        uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
         int r;
 
         r = sd_event_add_time_relative(vm->manager->event, &vm->timer, CLOCK_MONOTONIC, START_USEC,
@@ -213,7 +199,7 @@ static int begin(VM *vm) {
                         return r;
         }
         if (vm->manager->settings.units)
-                return unit_limit_memory(vm, memory_max, on_unit_limited);
+                return unit_start(vm, on_unit_started);
         r = spawn_start(vm);
         if (r >= 0)
                 begin_setup(vm);

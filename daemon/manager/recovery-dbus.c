@@ -315,7 +315,7 @@ static void on_unit_inactive(VM *vm) {
                 return;
         }
         vm->started = true;
-        if (unit_start(vm, "service", on_unit_started) < 0)
+        if (unit_start(vm, on_unit_started) < 0)
                 look_later(vm);
 }
 

@@ -196,13 +196,6 @@ static int manager_ask(VM *vm, UnitDone done, sd_bus_message_handler_t on_reply,
         return r < 0 ? r : unit_ask(vm, done, on_reply, TAKE_PTR(call));
 }
 
-int unit_start(VM *vm, const char *type, UnitDone done) {
-        char unit[UNIT_NAME_MAX];
-
-        unit_name(vm, type, unit);
-        return manager_ask(vm, done, on_queued, "StartUnit", "ss", unit, "replace");
-}
-
 int unit_stop(VM *vm, const char *type, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
@@ -210,12 +203,33 @@ int unit_stop(VM *vm, const char *type, UnitDone done) {
         return manager_ask(vm, done, on_queued, "StopUnit", "ss", unit, "replace");
 }
 
-int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done) {
+static int start(VM *vm, UnitDone done) {
         char unit[UNIT_NAME_MAX];
 
         unit_name(vm, "service", unit);
-        return manager_ask(vm, done, on_done, "SetUnitProperties", "sba(sv)", unit, 1, 1,
-                           "MemoryMax", "t", bytes);
+        return manager_ask(vm, done, on_queued, "StartUnit", "ss", unit, "replace");
+}
+
+static int on_limited(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        UnitJob *job = userdata;
+        VM *vm = job->vm;
+        UnitDone done = job->done;
+
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return on_done(reply, userdata, error);
+        unit_job_free(job);
+        if (start(vm, done) < 0)
+                done(vm, "not sent");
+        return 1;
+}
+
+int unit_start(VM *vm, UnitDone done) {
+        uint64_t memory_max = vm->manager->quotas.limits[QUOTA_MEMORY_MAX];
+        char unit[UNIT_NAME_MAX];
+
+        unit_name(vm, "service", unit);
+        return manager_ask(vm, done, on_limited, "SetUnitProperties", "sba(sv)", unit, 1, 1,
+                           "MemoryMax", "t", memory_max);
 }
 
 /* A unit with a job is on its way to another state than the one that it is in. */

@@ -26,12 +26,13 @@ typedef void (*UnitDone)(VM *vm, const char *result);
 /* Where its service has its journal. */
 void unit_directory(const VM *vm, char path[static PATH_MAX]);
 
-/* The VM must stay until `done` was called. On failure it is not called. */
-int unit_start(VM *vm, const char *type, UnitDone done);
+/*
+ * Starts its service, with the MemoryMax= that is in force now, and with it the socket: not that
+ * alone, since of a service that a connection starts nobody would tell that it cannot. The VM must
+ * stay until `done` was called. On failure it is not called.
+ */
+int unit_start(VM *vm, UnitDone done);
 int unit_stop(VM *vm, const char *type, UnitDone done);
-
-/* The MemoryMax= of its service, from its next start on; infinity: none. */
-int unit_limit_memory(VM *vm, uint64_t bytes, UnitDone done);
 
 /*
  * What has become of its service: "active", "inactive", "failed", or another word while that is to

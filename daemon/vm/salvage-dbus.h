@@ -7,9 +7,9 @@
  * Its journal is missing, or that or its facts are damaged, and nobody guesses what they said; or
  * something else is in the way, KVM cannot be opened, say. The process does not end for that: of a
  * service that has failed systemd drops the memory. It stays, says which VM this was, and why, and
- * hands the memory out by the numbers that the journal has for it, until the VM is back (restore-
- * dbus.h) or destroyed. A process that takes its place tries again: somebody may have mended the
- * files.
+ * hands the memory out by the numbers that the journal has for it, until the VM is back
+ * (restore-dbus.h) or destroyed. A process that takes its place tries again: somebody may have
+ * mended the files.
  */
 
 #include <systemd/sd-bus.h>

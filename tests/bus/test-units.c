@@ -34,8 +34,10 @@ typedef struct Scene {
         sd_bus *client;
         Manager *manager;
         unsigned n_asked;
-        bool starts_fail;
-        bool has_durable; /* vm0, of whose unit systemd says nothing */
+        bool starts_fail, has_started;
+        bool has_durable; /* vm0 */
+        bool is_inactive; /* its unit; otherwise systemd says nothing of it */
+        uint64_t memory_max, memory_max_at_start;
         /* Properties of a service that has failed. */
         const char *result, *status_text;
         int32_t exit_code, exit_status, status_errno;
@@ -50,12 +52,40 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return scene->starts_fail ? sd_bus_reply_method_return(m, NULL) : 1;
 }
 
+static int on_limit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *unit, *name;
+        Scene *scene = userdata;
+        int runtime;
+
+        assert_true(sd_bus_message_read(m, "sba(sv)", &unit, &runtime, 1, &name, "t",
+                                        &scene->memory_max) > 0);
+        assert_string_equal(name, "MemoryMax");
+        assert_true(runtime);
+        return on_call(m, userdata, error);
+}
+
+static int on_look(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Scene *scene = userdata;
+
+        if (!scene->is_inactive)
+                return 1;
+        assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+        assert_true(sd_bus_message_append(reply, "a(ssssssouso)", 1, UNIT, "", "loaded", "inactive",
+                                          "dead", "", UNIT_PATH, 0, "", "/") >= 0);
+        return sd_bus_send(NULL, reply, NULL);
+}
+
 /* A job, which ends at once: no start goes well. */
 static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *path = "/org/freedesktop/systemd1/job/1";
         bool is_start = sd_bus_message_is_method_call(m, NULL, "StartUnit");
+        Scene *scene = userdata;
         const char *unit;
 
+        scene->has_started = scene->has_started || is_start;
+        if (is_start)
+                scene->memory_max_at_start = scene->memory_max;
         assert_true(sd_bus_message_read(m, "s", &unit) > 0);
         assert_true(sd_bus_reply_method_return(m, "o", path) >= 0);
         return sd_bus_emit_signal(sd_bus_message_get_bus(m), "/org/freedesktop/systemd1",
@@ -65,7 +95,9 @@ static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static const sd_bus_vtable systemd_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("SetUnitProperties", "sba(sv)", "", on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetUnitProperties", "sba(sv)", "", on_limit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListUnitsByNames", "as", "a(ssssssouso)", on_look,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("StartUnit", "ss", "o", on_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("StopUnit", "ss", "o", on_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ResetFailedUnit", "s", "", on_call, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -102,6 +134,14 @@ static void make_durable(const Scene *scene) {
         assert_int_equal(fclose(file), 0);
 }
 
+static void write_config(const Scene *scene) {
+        FILE *file = fopen(scene->config, "we");
+
+        assert_non_null(file);
+        fprintf(file, "[VM]\nMemoryMax=512M\n");
+        assert_int_equal(fclose(file), 0);
+}
+
 static void start_guestmapd(Scene *scene) {
         const char *directory = scene->world.directory;
         const Settings settings = {
@@ -117,6 +157,7 @@ static void start_guestmapd(Scene *scene) {
         snprintf(scene->runtime, sizeof(scene->runtime), "%s/run", directory);
         snprintf(scene->state, sizeof(scene->state), "%s/state", directory);
         snprintf(scene->config, sizeof(scene->config), "%s/guestmapd.conf", directory);
+        write_config(scene);
         if (scene->has_durable)
                 make_durable(scene);
         assert_true(manager_new(&scene->manager, &settings) >= 0);
@@ -253,6 +294,17 @@ static void test_says_why_a_unit_does_not_start(void **state) {
         teardown(&scene);
 }
 
+/* Whoever starts it, and however often. */
+static void test_limits_memory_at_each_start(void **state) {
+        Scene scene = {.has_durable = true, .is_inactive = true, .starts_fail = true};
+
+        setup(&scene);
+        run_until(&scene, &scene.has_started, 0);
+        assert_int_equal(scene.memory_max_at_start, 512 << 20);
+        manager_free(scene.manager);
+        teardown(&scene);
+}
+
 static void must_have_entry(Scene *scene, CaughtJournal *journal, const char *member,
                             const char *result) {
         while (!caught_journal_take(journal) || !caught_journal_field(journal, "GUESTMAP_MEMBER"))
@@ -292,4 +344,5 @@ static void test_has_entries_of_what_goes_no_further(void **state) {
 UNIT_TESTS(cmocka_unit_test(test_has_entries_of_what_goes_no_further),
            cmocka_unit_test(test_ends_while_a_unit_starts),
            cmocka_unit_test(test_says_why_a_unit_does_not_start),
+           cmocka_unit_test(test_limits_memory_at_each_start),
            cmocka_unit_test(test_asks_for_nothing_more_when_it_ends));

@@ -370,6 +370,13 @@ test_a_limit_of_memory_ends_with_its_vm() {
         systemctl daemon-reload
         eventually is_running one
         memory_max_is 536870912
+        # With its service.
+        pid=$(unit one MainPID)
+        systemctl restart guestmap-vm@one.socket
+        systemctl daemon-reload
+        eventually is_running one
+        [ "$(unit one MainPID)" != "$pid" ]
+        memory_max_is 536870912
         destroy one
         eventually not has_units one
         not ls /run/systemd/system.control/guestmap-vm@one.service.d
@@ -378,6 +385,34 @@ test_a_limit_of_memory_ends_with_its_vm() {
         create one
         memory_max_is infinity
         destroy one
+}
+
+# Who starts it is all the same.
+test_a_durable_vm_keeps_its_limit_of_memory() {
+        mkdir -p /etc/guestmap/guestmapd.conf.d
+        printf '[VM]\nMemoryMax=512M\n' >/etc/guestmap/guestmapd.conf.d/memory.conf
+        systemctl reload guestmapd.service
+        manager CreateVM 'sa{sv}' one 2 accelerator s none durable b true
+        systemctl stop guestmap-vm@one.service
+        eventually not listed one
+        eventually not has_units one
+        systemctl start guestmap-vm@one.service
+        eventually is_running one
+        memory_max_is 536870912
+        systemctl stop guestmap-vm@one.service
+        eventually not listed one
+        # As a reboot does.
+        rm -r /run/systemd/system.control/guestmap-vm@one.service.d
+        systemctl daemon-reload
+        systemctl restart guestmapd.service
+        eventually is_running one
+        memory_max_is 536870912
+        kernel_has 536870912
+        destroy one
+        eventually not has_units one
+        not ls /run/systemd/system.control/guestmap-vm@one.service.d
+        rm -r /etc/guestmap/guestmapd.conf.d
+        systemctl reload guestmapd.service
 }
 
 # has_limit TEXT: a quota and its value
