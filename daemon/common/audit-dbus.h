@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "daemon/common/audit-limit.h"
 #include "daemon/common/log.h"
 
 typedef struct AuditSubject AuditSubject;
@@ -36,9 +37,9 @@ DEFINE_CLEANUP(AuditSubject *, audit_subject_free);
 /*
  * `call` was answered, by `reply` if that is not NULL, else with the error, which is NULL when it
  * was done. `who` names the VM and the caller; `subject` may be NULL. Of the call only header
- * fields are looked at.
+ * fields are looked at. Beyond the limit there is no entry.
  */
-void audit_log(const LogFields *who, sd_bus_message *call, const AuditSubject *subject,
+void audit_log(AuditLimit *limit, const LogFields *who, sd_bus_message *call, const AuditSubject *subject,
                sd_bus_message *reply, const sd_bus_error *error);
 
 /* The error of a call whose caller has left before the answer: nobody knows what it has done. */

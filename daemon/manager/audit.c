@@ -10,7 +10,7 @@
 const sd_bus_error audit_never_sent = SD_BUS_ERROR_MAKE_CONST(
         SD_BUS_ERROR_DISCONNECTED, "the caller left before it was sent; it had no effect");
 
-void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
+void audit_answered(Manager *manager, const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
                     sd_bus_message *reply, const sd_bus_error *error) {
         const LogFields who = {
                 .vm = vm,
@@ -19,7 +19,7 @@ void audit_answered(const char *vm, uint32_t uid, sd_bus_message *call, const Au
                 .uid = uid,
         };
 
-        audit_log(&who, call, subject, reply, error);
+        audit_log(&manager->audit_limit, &who, call, subject, reply, error);
 }
 
 /* Also of one that there is not, or not yet. */
@@ -41,7 +41,7 @@ void audit_call(Manager *manager, uint32_t uid, sd_bus_message *call, const sd_b
         const char *vm = name_of_vm(manager, call);
         _cleanup_(audit_subject_freep) AuditSubject *subject = audit_subject_new(call);
 
-        audit_answered(vm, uid, call, subject, NULL, error);
+        audit_answered(manager, vm, uid, call, subject, NULL, error);
 }
 
 /* What has no name in the contract gets one here already, since it is logged. */

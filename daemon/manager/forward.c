@@ -51,7 +51,8 @@ DEFINE_CLEANUP(ForwardedCall *, forwarded_call_free);
 
 static void note(VM *vm, const ForwardedCall *call, sd_bus_message *reply,
                  const sd_bus_error *error) {
-        audit_answered(vm->name, call->user->uid, call->stub, call->subject, reply, error);
+        audit_answered(vm->manager, vm->name, call->user->uid, call->stub, call->subject, reply,
+                       error);
 }
 
 void forward_drop_caller(Caller *caller) {

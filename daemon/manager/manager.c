@@ -47,6 +47,7 @@ int manager_new(Manager **ret, const Settings *settings) {
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
+        audit_limit_init(&manager->audit_limit, manager->event);
         (void)sd_event_now(manager->event, CLOCK_REALTIME, &manager->start_usec);
         r = rota_init(manager);
         if (r < 0)
@@ -72,6 +73,7 @@ Manager *manager_free(Manager *manager) {
                 vm_free(vm);
         }
         service_close(manager);
+        audit_limit_deinit(&manager->audit_limit);
         sd_event_source_disable_unref(manager->search);
         sd_event_source_disable_unref(manager->sockets);
         sd_event_source_disable_unref(manager->drain);

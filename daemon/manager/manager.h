@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/common/audit-limit.h"
 #include "daemon/common/status.h"
 #include "daemon/manager/caller-dbus.h"
 #include "daemon/manager/question-dbus.h"
@@ -41,6 +42,7 @@ struct Manager {
         Quotas quotas;
         sd_event *event;
         Status status;
+        AuditLimit audit_limit;
         struct cds_list_head vms; /* all of them */
         Registry registry;        /* those that have a name */
         size_t n_awaited;         /* VMs that are not known yet; and the search for them */

@@ -41,7 +41,7 @@ static void end(Service *service, AuditedCall *call, sd_bus_message *reply,
                 .uid = call->uid,
         };
 
-        audit_log(&who, call->m, call->subject, reply, error);
+        audit_log(&service->audit_limit, &who, call->m, call->subject, reply, error);
         audited_call_free(call);
 }
 

@@ -55,6 +55,7 @@ int service_new(Service **ret, sd_event *event) {
         CDS_INIT_LIST_HEAD(&service->watches_due);
         CDS_INIT_LIST_HEAD(&service->dumps);
         CDS_INIT_LIST_HEAD(&service->audited);
+        audit_limit_init(&service->audit_limit, event);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
         r = ration_asker_init(&service->ration, service);
@@ -102,6 +103,7 @@ Service *service_free(Service *service) {
         history_deinit(&service->history);
         sd_event_source_disable_unref(service->vcpu_ended);
         access_teller_deinit(&service->access_teller);
+        audit_limit_deinit(&service->audit_limit);
         log_set_vm(NULL);
         vm_free(service->vm);
         salvage_free(service->salvage);

@@ -20,6 +20,7 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/common/audit-limit.h"
 #include "daemon/common/status.h"
 #include "daemon/vm/access-teller-dbus.h"
 #include "daemon/vm/announcer-dbus.h"
@@ -80,6 +81,7 @@ struct Service {
         struct cds_list_head dumps; /* of DumpCall.link */
         size_t n_dumps;
         struct cds_list_head audited; /* of AuditedCall.link, oldest first */
+        AuditLimit audit_limit;
         struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
         sd_event_source *vcpu_ended;
         AccessTeller access_teller;

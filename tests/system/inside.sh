@@ -208,6 +208,13 @@ test_status_says_how_much_there_is() {
                 "$n regions, $slots slots, generation $(property one Generation | cut -c 3-)"
 }
 
+# It would count what all users do together.
+test_the_journal_has_no_limit_of_its_own() {
+        for unit in guestmapd.service guestmap-vm@one.service; do
+                [ "$(systemctl show --property LogRateLimitIntervalUSec --value $unit)" = 0 ]
+        done
+}
+
 test_who_did_what_is_in_the_journal() {
         add_region one audited
         eventually logged GUESTMAP_VM=one GUESTMAP_REGION=audited GUESTMAP_MEMBER=AddRegion \

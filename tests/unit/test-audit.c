@@ -18,8 +18,11 @@
 
 typedef struct Scene {
         CaughtJournal journal;
+        sd_event *event;
+        AuditLimit limit;
         sd_bus *bus;
         int other; /* its end */
+        uint32_t uid;
 } Scene;
 
 static int set_up(void **state) {
@@ -27,6 +30,9 @@ static int set_up(void **state) {
         int pair[2];
 
         caught_journal_begin(&scene.journal);
+        assert_true(sd_event_new(&scene.event) >= 0);
+        audit_limit_init(&scene.limit, scene.event);
+        scene.uid = 7;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         scene.other = pair[1];
         assert_true(sd_bus_new(&scene.bus) >= 0);
@@ -39,6 +45,8 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
         Scene *scene = *state;
 
+        audit_limit_deinit(&scene->limit);
+        sd_event_unref(scene->event);
         sd_bus_close_unref(scene->bus);
         close(scene->other);
         caught_journal_end(&scene->journal);
@@ -51,11 +59,11 @@ static const char *field(Scene *scene, const char *key) {
 
 static void log_call(Scene *scene, sd_bus_message *call, const sd_bus_error *error) {
         _cleanup_(audit_subject_freep) AuditSubject *subject = NULL;
-        const LogFields who = {.vm = "vm1", .caller = ":1.7", .has_uid = true, .uid = 7};
+        const LogFields who = {.vm = "vm1", .caller = ":1.7", .has_uid = true, .uid = scene->uid};
 
         assert_true(sd_bus_message_seal(call, 1, 0) >= 0);
         subject = audit_subject_new(call);
-        audit_log(&who, call, subject, NULL, error);
+        audit_log(&scene->limit, &who, call, subject, NULL, error);
         sd_bus_message_unref(call);
 }
 
@@ -143,13 +151,61 @@ static void test_other_types(void **state) {
                "ram", "ram");
 }
 
+/* "RemoveRegion NAME", of that uid. */
+static void remove_as(Scene *scene, uint32_t uid) {
+        scene->uid = uid;
+        log_call(scene,
+                 new_call(scene, VM1, GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", "a", 0),
+                 NULL);
+}
+
+static void expect_entry(Scene *scene, const char *text) {
+        assert_true(caught_journal_take(&scene->journal));
+        assert_string_equal(field(scene, "MESSAGE"), text);
+}
+
+/* One user's noise is at nobody's expense, and it is said how much of it there was. */
+static void test_noise(void **state) {
+        Scene *scene = *state;
+
+        scene->limit.entries_max = 2;
+        scene->limit.span_usec = 1;
+        for (unsigned i = 0; i < 5; i++)
+                remove_as(scene, 7);
+        remove_as(scene, 0);
+        expect_entry(scene, "VM \"vm1\": uid 7: RemoveRegion \"a\": done");
+        expect_entry(scene, "VM \"vm1\": uid 7: RemoveRegion \"a\": done");
+        expect_entry(scene, "VM \"vm1\": uid 0: RemoveRegion \"a\": done");
+        assert_false(caught_journal_take(&scene->journal));
+        while (!RB_EMPTY(&scene->limit.spans))
+                assert_true(sd_event_run(scene->event, UINT64_C(10000000)) > 0);
+        expect_entry(scene, "uid 7: 3 entries left out, beyond 2 in 0 s");
+        assert_string_equal(field(scene, "MESSAGE_ID"), MESSAGE_CALLS_UNLOGGED);
+        assert_string_equal(field(scene, "GUESTMAP_CALLER_UID"), "7");
+        assert_string_equal(field(scene, "PRIORITY"), "4");
+        assert_false(caught_journal_take(&scene->journal));
+        remove_as(scene, 7);
+        expect_entry(scene, "VM \"vm1\": uid 7: RemoveRegion \"a\": done");
+}
+
+/* What was left out is told also if the process ends before the time does. */
+static void test_noise_until_the_end(void **state) {
+        Scene *scene = *state;
+
+        for (unsigned i = 0; i < 10001; i++) {
+                remove_as(scene, 7);
+                assert_int_equal(caught_journal_take(&scene->journal), i < 10000);
+        }
+        audit_limit_deinit(&scene->limit);
+        expect_entry(scene, "uid 7: 1 entries left out, beyond 10000 in 30 s");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_what),
-                TEST(test_long_words),
-                TEST(test_other_types),
+                TEST(test_what),  TEST(test_long_words),          TEST(test_other_types),
+                TEST(test_noise), TEST(test_noise_until_the_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
