@@ -157,8 +157,8 @@ static void log_fields(int level, const LogFields *fields, const char *outcome) 
                   arguments[0] ? " " : "", arguments, part ? " on " : "", part ?: "", outcome);
 }
 
-void audit_log(AuditLimit *limit, const LogFields *who, sd_bus_message *call, const AuditSubject *subject,
-               sd_bus_message *reply, const sd_bus_error *error) {
+void audit_log(AuditLimit *limit, const LogFields *who, sd_bus_message *call,
+               const AuditSubject *subject, sd_bus_message *reply, const sd_bus_error *error) {
         LogFields fields = *who;
 
         if (!log_is_journal() || !audit_wants(call) || !audit_limit_pass(limit, who->uid))

@@ -39,8 +39,8 @@ DEFINE_CLEANUP(AuditSubject *, audit_subject_free);
  * was done. `who` names the VM and the caller; `subject` may be NULL. Of the call only header
  * fields are looked at. Beyond the limit there is no entry.
  */
-void audit_log(AuditLimit *limit, const LogFields *who, sd_bus_message *call, const AuditSubject *subject,
-               sd_bus_message *reply, const sd_bus_error *error);
+void audit_log(AuditLimit *limit, const LogFields *who, sd_bus_message *call,
+               const AuditSubject *subject, sd_bus_message *reply, const sd_bus_error *error);
 
 /* The error of a call whose caller has left before the answer: nobody knows what it has done. */
 extern const sd_bus_error audit_caller_left;

@@ -10,8 +10,8 @@
 const sd_bus_error audit_never_sent = SD_BUS_ERROR_MAKE_CONST(
         SD_BUS_ERROR_DISCONNECTED, "the caller left before it was sent; it had no effect");
 
-void audit_answered(Manager *manager, const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
-                    sd_bus_message *reply, const sd_bus_error *error) {
+void audit_answered(Manager *manager, const char *vm, uint32_t uid, sd_bus_message *call,
+                    const AuditSubject *subject, sd_bus_message *reply, const sd_bus_error *error) {
         const LogFields who = {
                 .vm = vm,
                 .caller = sd_bus_message_get_sender(call),

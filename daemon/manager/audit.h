@@ -17,8 +17,8 @@
  * when it was done. Of the call only header fields are looked at. `vm` is a name, NULL where the
  * call is about the service; `subject` may be NULL.
  */
-void audit_answered(Manager *manager, const char *vm, uint32_t uid, sd_bus_message *call, const AuditSubject *subject,
-                    sd_bus_message *reply, const sd_bus_error *error);
+void audit_answered(Manager *manager, const char *vm, uint32_t uid, sd_bus_message *call,
+                    const AuditSubject *subject, sd_bus_message *reply, const sd_bus_error *error);
 /* The same for a call as it came: one that goes no further. */
 void audit_call(Manager *manager, uint32_t uid, sd_bus_message *call, const sd_bus_error *error);
 /* The error of a call that goes no further since its caller has left. */
