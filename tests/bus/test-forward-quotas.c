@@ -163,24 +163,44 @@ static void test_calls(void **state) {
         sd_bus_flush_close_unref(other);
 }
 
-/* Too many bytes wait for a process that takes nothing, and make room when it does. */
-static void test_bytes(void **state) {
-        QuotaScene *scene = *state;
-        Answers answers = {.quota = "BytesPerUser"};
+/* Documents that wait for a process that takes nothing: the last ones are refused. */
+static void fill(QuotaScene *scene, const char *quota, unsigned n, size_t size,
+                 unsigned n_refused) {
+        Answers answers = {.quota = quota};
         sd_bus *bus = world_connect(&scene->world);
         pid_t vm = world_newest_vm(&scene->world);
         static char text[40001];
 
-        memset(text, ' ', sizeof(text) - 1);
+        memset(text, ' ', size);
+        text[size] = '\0';
         assert_int_equal(kill(vm, SIGSTOP), 0);
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < n; i++)
                 assert_true(sd_bus_call_method_async(bus, NULL, GUESTMAP_SERVICE, VM1,
                                                      GUESTMAP_INTERFACE_MAP, "Apply", on_answer,
                                                      &answers, "sa{sv}", text, 0) >= 0);
-        expect_refusals(bus, &answers, 1);
+        expect_refusals(bus, &answers, n_refused);
         assert_int_equal(kill(vm, SIGCONT), 0);
-        wait_for_answers(bus, &answers, 3);
+        wait_for_answers(bus, &answers, n);
+        assert_int_equal(answers.n_refused, n_refused);
         sd_bus_flush_close_unref(bus);
+}
+
+/* There is room again when they are taken. */
+static void test_bytes(void **state) {
+        QuotaScene *scene = *state;
+
+        fill(scene, "BytesPerUser: ", 3, 40000, 1);
+        add(scene, VM1, "a", "mmio", 1);
+}
+
+/* Whoever's they are. */
+static void test_what_waits_for_a_vm(void **state) {
+        QuotaScene *scene = *state;
+
+        reload(scene, "[VM]\nCallsPerVM=3\n");
+        fill(scene, "VM \"vm1\": CallsPerVM: ", 5, 100, 2);
+        reload(scene, "[VM]\nBytesPerVM=64K\n");
+        fill(scene, "VM \"vm1\": BytesPerVM: ", 4, 40000, 2);
         add(scene, VM1, "a", "mmio", 1);
 }
 
@@ -221,4 +241,5 @@ static void test_reload_is_told(void **state) {
 
 FORWARD_TESTS(TEST(test_shown), TEST(test_vms), TEST(test_contents), TEST(test_transactions),
               TEST(test_documents), TEST(test_layouts), TEST(test_messages), TEST(test_calls),
-              TEST(test_bytes), TEST(test_reload), TEST(test_reload_is_told));
+              TEST(test_bytes), TEST(test_what_waits_for_a_vm), TEST(test_reload),
+              TEST(test_reload_is_told));
