@@ -165,6 +165,10 @@ static void test_refused(void **state) {
         rig_call(rig, RIG_VM, "Map.RemoveIOEventFD", "stubta{sv}", "dev", UINT64_C(0), UINT32_C(4),
                  false, UINT64_C(0), 0);
         check_abort(rig, "NoSuchIOEventFD");
+        for (int i = 0; i < 2; i++)
+                rig_call(rig, RIG_VM, "Map.AddIOEventFD", "stubta{sv}", "dev", UINT64_C(0),
+                         UINT32_C(4), false, UINT64_C(0), 0);
+        check_abort(rig, "IOEventFDExists");
         rig_call(rig, RIG_VM, "Map.EnableRegion", "sba{sv}", "ram", false, 1, "no-such", "b", 1);
         check_abort(rig, "InvalidArgs");
         rig_call(rig, RIG_VM, "Map.EnableRegion", "sba{sv}", "ram", false, 1, "expect-generation",
