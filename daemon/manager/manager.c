@@ -147,7 +147,7 @@ static int find(Manager *manager) {
         return 0;
 }
 
-int manager_start(Manager *manager) {
+int manager_find(Manager *manager) {
         int r;
 
         r = runtime_dir_prepare(manager->settings.runtime_dir);
@@ -155,13 +155,17 @@ int manager_start(Manager *manager) {
                 log_error("%s: %s", manager->settings.runtime_dir, strerror(-r));
                 return r;
         }
-        r = service_open(manager);
-        if (r < 0) {
-                log_error("can't connect to the bus: %s", strerror(-r));
-                return r;
-        }
         r = find(manager);
         if (r < 0)
                 log_error("can't search for VMs: %s", strerror(-r));
+        return r;
+}
+
+int manager_start(Manager *manager) {
+        int r;
+
+        r = service_open(manager);
+        if (r < 0)
+                log_error("can't connect to the bus: %s", strerror(-r));
         return r;
 }

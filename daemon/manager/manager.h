@@ -75,8 +75,11 @@ int manager_new(Manager **ret, const Settings *settings);
 Manager *manager_free(Manager *manager);
 DEFINE_CLEANUP(Manager *, manager_free);
 
-/* Finds the VMs that live, and asks for its name. */
+/* Goes to the bus; all else follows, if no other guestmapd is there. */
 int manager_start(Manager *manager);
+
+/* Finds the VMs that live, and asks for its name. Once. */
+int manager_find(Manager *manager);
 
 /* Reads the configuration again, and says so to whoever started this process. */
 void manager_reload(Manager *manager);

@@ -18,6 +18,9 @@
 
 #define RETRY_USEC 200000
 
+/* Whoever has this one has the VMs; nobody calls it. */
+#define OWNER GUESTMAP_SERVICE ".Owner"
+
 #define LEFT_THE_BUS                                                                               \
         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                \
         "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
@@ -55,21 +58,39 @@ static void give_up_or_retry(Manager *manager, int r, const char *what) {
         (void)sd_event_exit(manager->event, r);
 }
 
-static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        Manager *manager = userdata;
+/* 1: it is ours now. Without queueing all else means that it is another's. */
+static bool is_ours(Manager *manager, sd_bus_message *reply) {
         uint32_t result;
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 log_error("%s", sd_bus_message_get_error(reply)->message);
                 give_up_or_retry(manager, -sd_bus_message_get_errno(reply),
                                  "can't get the name " GUESTMAP_SERVICE);
-                return 1;
+                return false;
         }
-        /* 1: it is ours now. Without queueing all else means that it is another's. */
-        if (sd_bus_message_read(reply, "u", &result) < 0 || result != 1) {
-                give_up_or_retry(manager, -EEXIST, "another owns " GUESTMAP_SERVICE);
+        if (sd_bus_message_read(reply, "u", &result) >= 0 && result == 1)
+                return true;
+        give_up_or_retry(manager, -EEXIST, "another owns " GUESTMAP_SERVICE);
+        return false;
+}
+
+static int on_owner(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+        int r;
+
+        if (!is_ours(manager, reply))
                 return 1;
-        }
+        r = manager->settled ? service_serve(manager) : manager_find(manager);
+        if (r < 0)
+                give_up_or_retry(manager, r, "can't begin");
+        return 1;
+}
+
+static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+
+        if (!is_ours(manager, reply))
+                return 1;
         log_info("serving %zu VMs", manager->registry.n);
         manager->named = true;
         status_say(&manager->status, "READY=1");
@@ -165,7 +186,7 @@ static int open_bus(Manager *manager) {
                 return r;
         manager->n_buses++;
         relay_restart(manager);
-        return manager->settled ? service_serve(manager) : 0;
+        return sd_bus_request_name_async(manager->bus, NULL, OWNER, 0, on_owner, manager);
 }
 
 int service_serve(Manager *manager) {

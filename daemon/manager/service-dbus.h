@@ -8,11 +8,14 @@
  *     it tries again, and again; nothing happens to the VMs meanwhile.
  * I2: everything that hangs on a connection (callers, slots, names) ends with it and is made anew
  *     on the next one.
+ * I3: there is one guestmapd on a bus that looks for VMs, or touches anything of theirs. It has a
+ *     name for that, "org.guestmap1.Owner", before; clients know of it by the other name, which it
+ *     has when it has found the VMs.
  */
 
 #include "daemon/manager/manager.h"
 
-/* Connects, and serves if the manager has settled. */
+/* Connects; once this is the one guestmapd it looks for VMs, or serves if the manager has settled. */
 int service_open(Manager *manager);
 
 /* Asks for the name; systemd is told when it is had. */

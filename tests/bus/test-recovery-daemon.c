@@ -48,6 +48,29 @@ static void test_daemon_restarts(void **state) {
         assert_int_equal(asked.number, before + 1);
 }
 
+/* What is another's it does not touch, a durable VM that was stopped least of all. */
+static void test_second_daemon(void **state) {
+        RecoveryScene *scene = *state;
+        uint64_t changes, before;
+        Ask asked;
+        pid_t vm;
+
+        create_vm(scene, true);
+        vm = pid_of_vm(scene);
+        before = generation_of_vm(scene);
+        changes = scene->n_changes;
+        ask(scene, &asked, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", before,
+            UINT64_C(60000000));
+        assert_int_equal(generation_of_vm(scene), before);
+        assert_true(world_daemon_ends(&scene->world, EXIT_FAILURE));
+        assert_int_equal(pid_of_vm(scene), vm);
+        assert_int_equal(add_region(scene, VM, "a", 0), before + 1);
+        await(scene, &asked);
+        assert_string_equal(asked.error, "");
+        assert_int_equal(scene->n_changes, changes);
+        must_destroy(scene->client, "vm");
+}
+
 /* A new guestmapd is given what the old one kept, before anybody else can need it. */
 static void test_one_after_the_other(void **state) {
         RecoveryScene *scene = *state;
@@ -208,7 +231,8 @@ static void test_durable_destroyed_without_daemon(void **state) {
         }
 }
 
-FORWARD_TESTS(RECOVERY_TEST(test_daemon_restarts), RECOVERY_TEST(test_one_after_the_other),
+FORWARD_TESTS(RECOVERY_TEST(test_daemon_restarts), RECOVERY_TEST(test_second_daemon),
+              RECOVERY_TEST(test_one_after_the_other),
               RECOVERY_TEST(test_daemon_ends_within_creation),
               RECOVERY_TEST(test_daemon_ends_within_destruction), RECOVERY_TEST(test_both_die),
               RECOVERY_TEST(test_durable), RECOVERY_TEST(test_durable_destroyed_without_daemon));

@@ -225,15 +225,26 @@ static bool await_service(World *world, bool there) {
         return false;
 }
 
-bool world_start_daemon(World *world) {
+static pid_t run_daemon(World *world) {
         char address[160], runtime_dir[128], state_dir[128];
 
         snprintf(address, sizeof(address), "--address=%s", world->address);
         snprintf(runtime_dir, sizeof(runtime_dir), "--runtime-dir=%s/run", world->directory);
         snprintf(state_dir, sizeof(state_dir), "--state-dir=%s/state", world->directory);
-        world->daemon = start((char *[]){(char *)world->guestmapd, (char *)world->mode, address,
-                                         runtime_dir, state_dir, (char *)world->option, NULL},
-                              -1, false);
+        return start((char *[]){(char *)world->guestmapd, (char *)world->mode, address, runtime_dir,
+                                state_dir, (char *)world->option, NULL},
+                     -1, false);
+}
+
+bool world_daemon_ends(World *world, int status) {
+        pid_t pid = run_daemon(world);
+        int ended;
+
+        return waitpid(pid, &ended, 0) == pid && WIFEXITED(ended) && WEXITSTATUS(ended) == status;
+}
+
+bool world_start_daemon(World *world) {
+        world->daemon = run_daemon(world);
         if (await_service(world, true))
                 return true;
         fprintf(stderr, "# guestmapd does not get its name\n");

@@ -51,6 +51,8 @@ void world_stop_bus(World *world);
 
 /* Returns when it owns its name. */
 bool world_start_daemon(World *world);
+/* One more: whether it ends, and with that status. */
+bool world_daemon_ends(World *world, int status);
 /* Returns when the bus knows, too. */
 void world_stop_daemon(World *world, int signal);
 

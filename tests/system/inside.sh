@@ -119,6 +119,19 @@ test_a_restarted_service_finds_its_vms() {
         add_region one more
 }
 
+# As root, who may have both names.
+test_a_second_guestmapd_touches_nothing() {
+        program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' /usr/lib/systemd/system/guestmapd.service)
+        since=$(date '+%Y-%m-%d %H:%M:%S')
+        find /run/guestmap /var/lib/guestmap >/tmp/before
+        status=0
+        timeout 8 "$program" --system || status=$?
+        [ $status = 1 ]
+        find /run/guestmap /var/lib/guestmap | diff /tmp/before -
+        is_running one
+        not journalctl --quiet --since "$since" --unit guestmapd.service --grep 'was lost'
+}
+
 test_a_bus_that_goes_takes_nothing_along() {
         generation=$(property one Generation)
         pid=$(systemctl show --property MainPID --value guestmapd.service)
