@@ -7,10 +7,10 @@
  * has its parent and target as positions in the list, -1 for none. A space has
  *
  *     "paths": [[region, path before], …]
- *     "bands": [[first, last, section now, section then, change, [layer, …]], …]
+ *     "bands": [[first, last, section now, section then, change, [layer, …], [layer, …]], …]
  *
- * with a section as [region, offset, kind, flags] or null, and a layer as [path, first, last,
- * whether it has more paths]. Addresses are hexadecimal strings: numbers of that size are not safe
+ * with a section as [region, offset, kind, flags] or null. The first layers are the parts of what
+ * is seen, the others are what it hides; a layer is [path, first, last]. Addresses are hexadecimal strings: numbers of that size are not safe
  * in a browser.
  */
 
@@ -76,20 +76,29 @@ static void append_section(json_object *row, const Section *section, uint64_t fi
         json_append(row, list);
 }
 
-static json_object *layers_json(const Picture *picture, const Band *band) {
-        json_object *layers = json_new_array();
+static json_object *layer_json(const Layer *layer) {
+        json_object *list = json_new_array();
 
-        for (size_t i = 0; i < band->n_layers; i++) {
-                const Layer *layer = band_layer(picture, band, i);
-                json_object *list = json_new_array();
+        json_append(list, json_object_new_int64(layer->path));
+        json_append(list, json_hex(layer->range.first));
+        json_append(list, json_hex(layer->range.last));
+        return list;
+}
 
-                json_append(list, json_object_new_int64(layer->path));
-                json_append(list, json_hex(layer->range.first));
-                json_append(list, json_hex(layer->range.last));
-                json_append(list, json_object_new_boolean(layer->more_paths));
-                json_append(layers, list);
-        }
-        return layers;
+static json_object *seen_json(const Picture *picture, const Band *band) {
+        json_object *seen = json_new_array();
+
+        for (size_t i = 0; i < band->n_seen; i++)
+                json_append(seen, layer_json(band_seen(picture, band, i)));
+        return seen;
+}
+
+static json_object *hidden_json(const Picture *picture, const Band *band) {
+        json_object *hidden = json_new_array();
+
+        for (size_t i = 1; i < band->n_layers; i++)
+                json_append(hidden, layer_json(band_layer(picture, band, i)));
+        return hidden;
 }
 
 static json_object *bands_json(const Picture *picture) {
@@ -110,7 +119,8 @@ static json_object *bands_json(const Picture *picture) {
                 append_section(row, band->now, band->range.first);
                 append_section(row, band->was, band->range.first);
                 json_append(row, json_object_new_string(changes[band->change]));
-                json_append(row, layers_json(picture, band));
+                json_append(row, seen_json(picture, band));
+                json_append(row, hidden_json(picture, band));
                 json_append(bands, row);
         }
         return bands;

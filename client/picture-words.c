@@ -32,19 +32,49 @@ static void write_name(FILE *out, const char *name) {
         fprintf(out, plain ? "%s" : "\u2068%s\u2069", name);
 }
 
+static bool is_alias(const Picture *picture, uint32_t path) {
+        return *picture->paths[path].region->target_name;
+}
+
+static bool has_alias(const Picture *picture, uint32_t path) {
+        while (path != PICTURE_NO_PATH && !is_alias(picture, path))
+                path = picture->paths[path].before;
+        return path != PICTURE_NO_PATH;
+}
+
 /* " via A, B": the aliases on the way from a path to a layer, the nearest first. */
-static void write_via(FILE *out, const Picture *picture, const Layer *layer, uint32_t from) {
+static void write_via(FILE *out, const Picture *picture, const Layer *layer, uint32_t from,
+                      bool others) {
         const char *before = " via ";
 
         for (uint32_t path = layer->path; path != from; path = picture->paths[path].before) {
-                if (!*picture->paths[path].region->target_name)
+                if (!is_alias(picture, path))
                         continue;
                 fputs(before, out);
                 write_name(out, picture->paths[path].region->name);
                 before = ", ";
         }
-        if (layer->more_paths)
+        if (others && *before == ',')
                 fputs(" and others", out);
+}
+
+/* Of the parts that are seen through aliases the first one's are named. */
+static void write_seen_via(FILE *out, const Picture *picture, const Band *band) {
+        const Layer *named = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < band->n_seen; i++) {
+                const Layer *part = band_seen(picture, band, i);
+
+                if (!has_alias(picture, part->path))
+                        continue;
+                named = named ? named : part;
+                n++;
+        }
+        if (!named)
+                return;
+        fputs(n < band->n_seen ? " partly" : "", out);
+        write_via(out, picture, named, PICTURE_NO_PATH, n > 1);
 }
 
 static void write_rank(FILE *out, Rank rank) {
@@ -58,13 +88,13 @@ static void write_rank(FILE *out, Rank rank) {
 }
 
 static void write_below(FILE *out, const Picture *picture, const Band *band, size_t i) {
-        const Layer *top = band_layer(picture, band, 0), *layer = band_layer(picture, band, i);
-        Rank rank = picture_rank(picture, top, layer);
+        const Layer *layer = band_layer(picture, band, i);
+        Rank rank = picture_rank(picture, band, layer);
 
         fprintf(out, "%s%s ", range_equal(layer->range, band->range) ? "" : "partly ",
                 rank.lower ? "over" : "inside");
         write_name(out, layer_region(picture, layer)->name);
-        write_via(out, picture, layer, rank.path);
+        write_via(out, picture, layer, rank.path, layer->more_paths);
         write_rank(out, rank);
 }
 
@@ -95,8 +125,7 @@ static void end_phrase(Phrases *phrases, FILE *out, PhraseRole role) {
 static void write_section(Phrases *phrases, FILE *out, const Picture *picture, const Band *band) {
         write_name(out, band->now->region);
         end_phrase(phrases, out, PHRASE_NAME);
-        if (band->n_layers > 0)
-                write_via(out, picture, band_layer(picture, band, 0), PICTURE_NO_PATH);
+        write_seen_via(out, picture, band);
         end_phrase(phrases, out, PHRASE_VIA);
         write_flags(out, *band->now);
         end_phrase(phrases, out, PHRASE_FLAGS);

@@ -12,7 +12,7 @@ typedef struct Cursor {
         const Section *end;
 } Cursor;
 
-/* Claims that reach into a band, the highest first. */
+/* Claims that reach into a range, the highest first. */
 typedef struct Sweep {
         const Claim *next;
         const Claim *end;
@@ -60,7 +60,15 @@ static int compare_orders(const void *a, const void *b) {
         return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Moves on to a band: those that end before it go, those that begin before its end come. */
+static Sweep sweep_new(const Claim *claims, size_t n) {
+        return (Sweep){
+                .next = claims,
+                .end = claims + n,
+                .active = must(calloc(n + 1, sizeof(const Claim *))),
+        };
+}
+
+/* Moves on to a range: those that end before it go, those that begin before its end come. */
 static void sweep_to(Sweep *sweep, Range range) {
         size_t n = 0;
 
@@ -74,6 +82,16 @@ static void sweep_to(Sweep *sweep, Range range) {
                 qsort(sweep->active, sweep->n_active, sizeof(*sweep->active), compare_orders);
 }
 
+/* The highest claim at an address, or NULL, and in *last where the next change may be. */
+static const Claim *sweep_look(Sweep *sweep, uint64_t address, uint64_t *last) {
+        sweep_to(sweep, (Range){address, address});
+        if (sweep->next < sweep->end)
+                *last = MIN_OF(*last, sweep->next->layer.range.first - 1);
+        for (size_t i = 0; i < sweep->n_active; i++)
+                *last = MIN_OF(*last, sweep->active[i]->layer.range.last);
+        return sweep->n_active > 0 ? sweep->active[0] : NULL;
+}
+
 /* The part of a claim that is in a band. */
 static bool cut_layer(const Claim *claim, Range range, Layer *ret) {
         const Layer *whole = &claim->layer;
@@ -84,6 +102,36 @@ static bool cut_layer(const Claim *claim, Range range, Layer *ret) {
         layer.offset += layer.range.first - whole->range.first;
         *ret = layer;
         return true;
+}
+
+/* Goes on with the part before it, if that is of the same claim. */
+static void add_seen(Picture *picture, Band *band, const Claim *claim, Range range) {
+        Layer *before = band->n_seen > 0 ? &picture->seen[picture->n_seen - 1] : NULL, layer;
+
+        if (before && before->path == claim->layer.path && range_touches(before->range, range)) {
+                before->range.last = range.last;
+                return;
+        }
+        if (!cut_layer(claim, range, &layer))
+                return;
+        must_reserve(&picture->seen, &picture->n_seen_allocated, picture->n_seen, 1);
+        picture->seen[picture->n_seen++] = layer;
+        band->n_seen++;
+}
+
+static void add_all_seen(Picture *picture, Band *band, Sweep *sweep) {
+        Range range = band->range;
+
+        band->first_seen = picture->n_seen;
+        for (;;) {
+                const Claim *claim = sweep_look(sweep, range.first, &range.last);
+
+                if (claim)
+                        add_seen(picture, band, claim, range);
+                if (range.last == band->range.last)
+                        return;
+                range = (Range){range.last + 1, band->range.last};
+        }
 }
 
 /* Whether they are parts of one region in one place. */
@@ -105,12 +153,24 @@ static bool join_layer(Picture *picture, const Band *band, const Layer *layer) {
                 if (range_covers(*range, layer->range))
                         return true;
                 above->more_paths = true;
-                above->offset = MIN_OF(above->offset, layer->offset);
+                if (layer->range.first < range->first) {
+                        above->offset = layer->offset;
+                        above->path = layer->path;
+                }
                 *range = (Range){MIN_OF(range->first, layer->range.first),
                                  MAX_OF(range->last, layer->range.last)};
                 return true;
         }
         return false;
+}
+
+/* What is seen, as one layer: all of the band. */
+static Layer seen_layer(const Picture *picture, const Band *band) {
+        Layer layer = *band_seen(picture, band, 0);
+
+        layer.offset -= layer.range.first - band->range.first;
+        layer.range = band->range;
+        return layer;
 }
 
 static void add_layers(Picture *picture, Band *band, const Sweep *sweep) {
@@ -119,6 +179,10 @@ static void add_layers(Picture *picture, Band *band, const Sweep *sweep) {
         must_reserve(&picture->layers, &picture->n_layers_allocated, picture->n_layers,
                      PICTURE_LAYERS_MAX);
         band->first_layer = picture->n_layers;
+        if (band->n_seen == 0)
+                return;
+        picture->layers[picture->n_layers++] = seen_layer(picture, band);
+        band->n_layers = 1;
         for (size_t i = 0; i < sweep->n_active && band->n_layers < PICTURE_LAYERS_MAX; i++) {
                 if (!cut_layer(sweep->active[i], band->range, &layer) ||
                     join_layer(picture, band, &layer))
@@ -133,7 +197,8 @@ static void add_band(Picture *picture, const Band *band) {
         picture->bands[picture->n_bands++] = *band;
 }
 
-static void add_bands(Picture *picture, const Sections *now, const Sections *was, Sweep *sweep) {
+static void add_bands(Picture *picture, const Sections *now, const Sections *was, Sweep *seen,
+                      Sweep *all) {
         Cursor a = cursor(now), b = cursor(was);
         uint64_t address = 0;
 
@@ -143,8 +208,9 @@ static void add_bands(Picture *picture, const Sections *now, const Sections *was
                 band.now = cursor_look(&a, address, &band.range.last);
                 band.was = cursor_look(&b, address, &band.range.last);
                 band.change = change_of(band.now, band.was);
-                sweep_to(sweep, band.range);
-                add_layers(picture, &band, sweep);
+                add_all_seen(picture, &band, seen);
+                sweep_to(all, band.range);
+                add_layers(picture, &band, all);
                 add_band(picture, &band);
                 if (band.range.last == UINT64_MAX)
                         return;
@@ -156,14 +222,11 @@ Picture *picture_new(const RegionNode *root, const Sections *now, const Sections
         Picture *picture = must(calloc(1, sizeof(*picture)));
         _cleanup_(freep) Claim *claims = NULL;
         size_t n_claims = picture_claims(picture, root, &claims);
-        Sweep sweep = {
-                .next = claims,
-                .end = claims + n_claims,
-                .active = must(calloc(n_claims + 1, sizeof(*sweep.active))),
-        };
+        Sweep seen = sweep_new(claims, n_claims), all = sweep_new(claims, n_claims);
 
-        add_bands(picture, now, was ? was : now, &sweep);
-        free(sweep.active);
+        add_bands(picture, now, was ? was : now, &seen, &all);
+        free(seen.active);
+        free(all.active);
         return picture;
 }
 
@@ -172,6 +235,7 @@ Picture *picture_free(Picture *picture) {
                 return NULL;
         free(picture->paths);
         free(picture->layers);
+        free(picture->seen);
         free(picture->bands);
         free(picture);
         return NULL;
@@ -185,9 +249,19 @@ static size_t path_length(const Picture *picture, uint32_t path) {
         return length;
 }
 
+/* The path of what is seen at an address. */
+static uint32_t path_at(const Picture *picture, const Band *band, uint64_t address) {
+        size_t i = 0;
+
+        while (i + 1 < band->n_seen && band_seen(picture, band, i)->range.last < address)
+                i++;
+        return band_seen(picture, band, i)->path;
+}
+
 /* Up from both until the paths meet. */
-Rank picture_rank(const Picture *picture, const Layer *upper, const Layer *lower) {
-        uint32_t a = upper->path, b = lower->path, last_a = a, last_b = PICTURE_NO_PATH;
+Rank picture_rank(const Picture *picture, const Band *band, const Layer *hidden) {
+        uint32_t a = path_at(picture, band, hidden->range.first), b = hidden->path;
+        uint32_t last_a = a, last_b = PICTURE_NO_PATH;
         size_t length_a = path_length(picture, a), length_b = path_length(picture, b);
 
         while (a != b) {

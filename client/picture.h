@@ -16,10 +16,14 @@
  * A layer is what could be seen in a band if nothing hid it: part of a leaf, on some path. The
  * first of a band's layers is the one that is seen.
  *
+ * What is seen comes in parts where several paths lead to it: aliases side by side that show bytes
+ * side by side make one section.
+ *
  * I1: bands cover 0 to 2^64 without a hole, in address order.
  * I2: layers of a band stand in the order in which they win, and overlap the band. No two of them
  *     have the same bytes at the same address: to hide what looks alike is to hide nothing.
  * I3: a path comes behind the one that it leads on from.
+ * I4: the seen parts of a band cover it without a hole, in address order; of a gap there are none.
  */
 
 #include <stdbool.h>
@@ -58,7 +62,7 @@ struct Layer {
         Range range;
         uint64_t offset; /* of its first byte in the region */
         uint32_t path;
-        bool more_paths; /* other parts of it are shown by other aliases */
+        bool more_paths; /* if it is hidden: other parts of it are there by other aliases */
 };
 
 struct Band {
@@ -68,6 +72,8 @@ struct Band {
         BandChange change;
         size_t first_layer;
         size_t n_layers;
+        size_t first_seen;
+        size_t n_seen;
 };
 
 struct Picture {
@@ -77,6 +83,9 @@ struct Picture {
         Layer *layers;
         size_t n_layers;
         size_t n_layers_allocated;
+        Layer *seen; /* parts of what is seen, each with its own path */
+        size_t n_seen;
+        size_t n_seen_allocated;
         Band *bands;
         size_t n_bands;
         size_t n_bands_allocated;
@@ -102,6 +111,10 @@ static inline const Layer *band_layer(const Picture *picture, const Band *band, 
         return &picture->layers[band->first_layer + i];
 }
 
+static inline const Layer *band_seen(const Picture *picture, const Band *band, size_t i) {
+        return &picture->seen[band->first_seen + i];
+}
+
 static inline const RegionNode *layer_region(const Picture *picture, const Layer *layer) {
         return picture->paths[layer->path].region;
 }
@@ -111,4 +124,5 @@ static inline const Section *band_section(const Band *band) {
         return band->now ? band->now : band->was;
 }
 
-Rank picture_rank(const Picture *picture, const Layer *upper, const Layer *lower);
+/* Of what is seen where a hidden layer begins, and that layer. */
+Rank picture_rank(const Picture *picture, const Band *band, const Layer *hidden);

@@ -152,6 +152,18 @@ def many():
             "address-spaces": [{"name": "memory", "root": "system"}]}
 
 
+def side_by_side():
+    """One section of three parts: by two aliases and, between them, by none."""
+    window = {"kind": "alias", "target": "ram", "size": "64KiB", "parent": "system",
+              "priority": 1}
+    return {"guestmap": 1, "regions": [
+        {"name": "system", "kind": "container", "size": "2^64"},
+        {"name": "ram", "kind": "ram", "size": "1MiB", "parent": "system", "offset": 0},
+        {"name": "w1", "offset": 0, "target-offset": 0, **window},
+        {"name": "w3", "offset": "0x20000", "target-offset": "0x20000", **window}],
+        "address-spaces": [{"name": "memory", "root": "system"}]}
+
+
 def corpus(name):
     return json.loads((CORPUS / (name + ".json")).read_text(encoding="utf-8"))["layout"]
 

@@ -11,7 +11,7 @@ import pathlib
 import re
 
 import browser
-from draw_world import HOSTILE, change, corpus, hostile, many, run, small, tap
+from draw_world import HOSTILE, change, corpus, hostile, many, run, side_by_side, small, tap
 
 
 def save(world, name, *words):
@@ -166,6 +166,45 @@ def check_choice(page):
         yield f"in the tree {chosen!r}, but not where it is seen"
 
 
+def find(page, text):
+    page.value("$('query').value = ''")
+    page.key("/")
+    page.type(text)
+    page.key("Enter")
+
+
+def check_parts(world):
+    """Of a section that several ways lead to, each part has its own."""
+    with Browsed(save(world, "beside.html", "beside")) as page:
+        for name, seen in (("w1", "seen0x0 – 0xffff"), ("w3", "seen0x20000 – 0x2ffff"),
+                           ("ram", "seen0x0 – 0xfffff")):
+            find(page, name)
+            detail = page.value("$('detail').firstChild.textContent")
+            if not detail.endswith(seen):
+                yield f"{name}: no {seen!r} in {detail!r}"
+        for address, path in ((0xffff, "system › w1 → ram 0x0 – 0xffff"),
+                              (0x10000, "system › ram 0x10000 – 0x1ffff"),
+                              (0x20000, "system › w3 → ram 0x20000 – 0x2ffff")):
+            find(page, hex(address))
+            detail = page.value("$('detail').textContent")
+            if path not in detail or detail.count("path") != 1:
+                yield f"{address:#x}: no {path!r} in {detail!r}"
+        find(page, "0x20000")
+        page.key("1")
+        page.mouse("mouseMoved", *middle(page))
+        tip = page.value("$('tip').textContent")
+        if "system › w3 → ram" not in tip or "w1" in tip:
+            yield f"the pointer is at w3, and {tip!r} is said"
+        yield from page.errors
+    with Browsed(save(world, "pc.html", "pc")) as page:
+        for name, seen in (("pam-pci#25", "0xc0000 – 0xc3fff"), ("pam-pci#23", "0xc4000")):
+            find(page, name)
+            detail = page.value("$('detail').firstChild.textContent")
+            if seen not in detail:
+                yield f"{name}: no {seen} in {detail!r}"
+        yield from page.errors
+
+
 def colour(page, name):
     return tuple(page.value(f"colours.{name}.match(/\\w\\w/g).map(part => parseInt(part, 16))"))
 
@@ -260,8 +299,11 @@ def check_compared(world):
 run({"small": small(),
      "rich": corpus("pc-rich-03-bus-master-enabled"),
      "hostile": hostile(),
-     "many": many()},
+     "many": many(),
+     "beside": side_by_side(),
+     "pc": corpus("boot-x86_64-pc")},
     [("the page has all regions, zooms, finds and selects", check_page),
+     ("a section's parts are found, and have a way each", check_parts),
      ("the page has colours, light and dark", check_pixels),
      ("names of any kind are text on the page", check_hostile_page),
      ("the page bears ten thousand sections", check_many),

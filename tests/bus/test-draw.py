@@ -12,7 +12,7 @@ import pathlib
 import re
 import xml.etree.ElementTree
 
-from draw_world import HOSTILE, change, corpus, hostile, many, root, run, small
+from draw_world import HOSTILE, change, corpus, hostile, many, root, run, side_by_side, small
 
 GOLDEN = pathlib.Path(root) / "tests/golden/draw"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -46,6 +46,17 @@ def check_legend(world):
     for vm, wanted in ("lone", False), ("small", True):
         if ("narrow strips" in world.does("draw", vm)) != wanted:
             yield f"{vm}: the legend is not of what is there"
+
+
+def check_ways(world):
+    """Of ways side by side to one section the first is named, and that there are others."""
+    drawn = world.does("draw", "beside", columns=120)
+    if "ram  partly via w1 and others" not in drawn:
+        yield f"not how ram is seen: {drawn}"
+    world.does("disable", "beside", "w3")
+    drawn = world.does("draw", "beside", columns=120)
+    if "ram  partly via w1" not in drawn or "others" in drawn:
+        yield f"others, but there is w1 only: {drawn}"
 
 
 def plain(text):
@@ -133,7 +144,7 @@ def check_older(world):
     if not {"", "added", "removed"} <= changes:
         yield f"only changes {changes}"
     covered = 0
-    for first, last, _, was, _, _ in bands:
+    for first, last, _, was, _, _, _ in bands:
         first, last = int(first, 16), int(last, 16)
         held = [section for section in before["sections"]
                 if int(section["first"], 16) <= last and int(section["last"], 16) >= first]
@@ -185,9 +196,11 @@ run({"small": small(),
      "rich": corpus("pc-rich-03-bus-master-enabled"),
      "moved": corpus("pc-rich-04-moved-with-roms"),
      "hostile": hostile(),
-     "many": many()},
+     "many": many(),
+     "beside": side_by_side()},
     [("a terminal's picture is as it was", check_terminal),
      ("the legend is of what is there", check_legend),
+     ("of ways side by side the first is named", check_ways),
      ("colours come on a terminal only, whose columns are used", check_colours),
      ("the SVG is as it was, and has all names", check_svg),
      ("names of any kind are drawn", check_hostile),

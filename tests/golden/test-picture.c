@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Pictures of real machines: what is drawn on top is what QEMU printed, everywhere.
+ * Pictures of real machines: what is drawn on top is what QEMU printed, everywhere, and each path
+ * to it leads there.
  */
 
 #include <dirent.h>
@@ -68,6 +69,38 @@ static void check_top(const Picture *picture, const Band *band, const char *wher
                          band->range.first);
 }
 
+/* Where an address of the space is in the region at a path's end, whichever ways lead there. */
+static uint64_t follow(const Picture *picture, uint32_t path, uint64_t address) {
+        const Path *step = &picture->paths[path];
+        const RegionNode *before;
+
+        if (step->before == PICTURE_NO_PATH)
+                return address;
+        before = picture->paths[step->before].region;
+        address = follow(picture, step->before, address);
+        address += before->target ? before->target_offset : -step->region->offset;
+        assert_true(address < step->region->size);
+        return address;
+}
+
+static void check_seen(const Picture *picture, const Band *band, const char *where) {
+        uint64_t next = band->range.first;
+
+        for (size_t i = 0; i < band->n_seen; i++) {
+                const Layer *part = band_seen(picture, band, i);
+                uint64_t delta = band->now->offset - band->now->first;
+
+                assert_int_equal(part->range.first, next);
+                next = part->range.last + 1;
+                assert_string_equal(layer_region(picture, part)->name, band->now->region);
+                if (follow(picture, part->path, part->range.first) != part->range.first + delta ||
+                    follow(picture, part->path, part->range.last) != part->range.last + delta)
+                        fail_msg("%s: %#" PRIx64 "-%#" PRIx64 " has a path to elsewhere", where,
+                                 part->range.first, part->range.last);
+        }
+        assert_int_equal(next, band->now ? band->range.last + 1 : band->range.first);
+}
+
 static void check_picture(const Picture *picture, const Sections *view, const char *where) {
         uint64_t next = 0;
         size_t n = 0;
@@ -82,6 +115,7 @@ static void check_picture(const Picture *picture, const Sections *view, const ch
                 if (band->now)
                         assert_ptr_equal(band->now, &view->items[n++]);
                 check_top(picture, band, where);
+                check_seen(picture, band, where);
         }
         assert_int_equal(next, 0);
         assert_int_equal(n, view->n);
