@@ -12,10 +12,14 @@
 #define MEMORY      MODEL_VM "/space/memory"
 #define PROPERTIES  "org.freedesktop.DBus.Properties"
 #define RAM_SIZE    UINT64_C(0x10000)
+#define PLACE       UINT64_C(0x1000000)
+#define TARGET      "base" /* of all aliases */
+#define SECOND      "second"
 #define STEP_USEC   5000
-#define PATIENCE    6000      /* steps */
+#define PATIENCE    6000 /* steps */
 #define REPLY_USEC  60000000
 #define EDITS_MAX   4
+#define SPACE_EVERY 8 /* commits, about */
 #define DOCUMENT    4096
 
 uint64_t model_random(KillModel *model, uint64_t below) {
@@ -32,8 +36,20 @@ static bool complain(const KillModel *model, const char *what, uint64_t is, uint
         return false;
 }
 
-static uint64_t address_of(unsigned region) {
-        return UINT64_C(0x1000000) + RAM_SIZE * region;
+static uint64_t address_of(unsigned region, bool moved) {
+        return PLACE + RAM_SIZE * (region + (moved ? MODEL_REGIONS : 0));
+}
+
+static bool is_alias(unsigned region) {
+        return region >= MODEL_DEVICES;
+}
+
+static bool is_device(unsigned region) {
+        return region >= MODEL_RAM && !is_alias(region);
+}
+
+static uint64_t bit_of(unsigned region) {
+        return UINT64_C(1) << region;
 }
 
 /* What a call may end with that was on its way, or whose predecessor was. */
@@ -77,43 +93,110 @@ static sd_bus_message *question(sd_bus *bus, const char *path, const char *inter
 }
 
 bool model_open(KillModel *model, sd_bus *bus, uint64_t seed, const char *accelerator) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *created = NULL, *added = NULL;
 
-        *model = (KillModel){.seed = seed, .generation = 1};
-        reply = question(bus, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
-                         "kill", 1, "accelerator", "s", accelerator);
-        return reply;
+        *model = (KillModel){.seed = seed, .generation = 2};
+        created = question(bus, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}",
+                           "kill", 1, "accelerator", "s", accelerator);
+        if (!created)
+                return false;
+        added = question(bus, MODEL_VM, GUESTMAP_INTERFACE_MAP, "AddRegion", "sststia{sv}", TARGET,
+                         "ram", RAM_SIZE, "", UINT64_C(0), 0, 0);
+        return added;
 }
 
-static void write_edit(FILE *out, unsigned region, bool add) {
-        if (add)
-                fprintf(out,
-                        "{\"add-region\": {\"name\": \"r%u\", \"kind\": \"%s\", \"size\": %" PRIu64
-                        ", \"parent\": \"system\", \"offset\": %" PRIu64 "}}",
-                        region, region < MODEL_RAM ? "ram" : "mmio", RAM_SIZE, address_of(region));
+static void write_add(FILE *out, unsigned region) {
+        if (is_alias(region))
+                fprintf(out, "{\"add-alias\": {\"target\": \"" TARGET "\", ");
         else
-                fprintf(out, "{\"remove-region\": {\"name\": \"r%u\"}}", region);
+                fprintf(out, "{\"add-region\": {\"kind\": \"%s\", ",
+                        is_device(region) ? "mmio" : "ram");
+        fprintf(out,
+                "\"name\": \"r%u\", \"size\": %" PRIu64
+                ", \"parent\": \"system\", \"offset\": %" PRIu64 "}}",
+                region, RAM_SIZE, address_of(region, false));
 }
 
-/* Different regions: each edit counts. Returns what is present then. */
-static uint64_t write_commit(KillModel *model, char *text, uint64_t present) {
+static void write_remove(FILE *out, ModelState *state, unsigned region) {
+        uint64_t others = ~bit_of(region);
+
+        fprintf(out, "{\"remove-region\": {\"name\": \"r%u\"}}", region);
+        state->disabled &= others;
+        state->moved &= others;
+        state->raised &= others;
+        state->kicked &= others;
+}
+
+/* A region that is there changes, and is what it was the next time. */
+static void write_change(KillModel *model, FILE *out, ModelState *state, unsigned region) {
+        uint64_t bit = bit_of(region), kind = model_random(model, is_device(region) ? 4 : 3);
+
+        if (kind == 0 && region >= MODEL_RAM) {
+                state->disabled ^= bit;
+                fprintf(out, "{\"enable-region\": {\"name\": \"r%u\", \"enabled\": %s}}", region,
+                        state->disabled & bit ? "false" : "true");
+        } else if (kind <= 1) {
+                state->raised ^= bit;
+                fprintf(out, "{\"set-region\": {\"name\": \"r%u\", \"priority\": %d}}", region,
+                        state->raised & bit ? 1 : 0);
+        } else if (kind == 2) {
+                state->moved ^= bit;
+                fprintf(out,
+                        "{\"move-region\": {\"name\": \"r%u\", \"parent\": \"system\", "
+                        "\"offset\": %" PRIu64 ", \"priority\": %d}}",
+                        region, address_of(region, state->moved & bit),
+                        state->raised & bit ? 1 : 0);
+        } else {
+                state->kicked ^= bit;
+                fprintf(out,
+                        "{\"%s-ioeventfd\": {\"region\": \"r%u\", \"offset\": 0, "
+                        "\"length\": 4}}",
+                        state->kicked & bit ? "add" : "remove", region);
+        }
+}
+
+static void write_edit(KillModel *model, FILE *out, ModelState *state, unsigned region) {
+        uint64_t bit = bit_of(region);
+
+        if (state->present & bit && model_random(model, 2)) {
+                write_change(model, out, state, region);
+                return;
+        }
+        if (state->present & bit)
+                write_remove(out, state, region);
+        else
+                write_add(out, region);
+        state->present ^= bit;
+}
+
+static void write_space(FILE *out, ModelState *state) {
+        state->spaces ^= 1;
+        if (state->spaces)
+                fputs(", {\"add-address-space\": {\"name\": \"" SECOND "\", \"root\": \"system\"}}",
+                      out);
+        else
+                fputs(", {\"remove-address-space\": {\"name\": \"" SECOND "\"}}", out);
+}
+
+/* Different regions: each edit counts. */
+static void write_commit(KillModel *model, char *text, ModelState *state) {
         FILE *out = fmemopen(text, DOCUMENT, "w");
         uint64_t touched = 0;
 
         fputs("{\"guestmap\": 1, \"edits\": [", out);
         for (uint64_t n = 1 + model_random(model, EDITS_MAX); n > 0; n--) {
                 unsigned region = (unsigned)model_random(model, MODEL_REGIONS);
-                uint64_t bit = UINT64_C(1) << region;
 
-                if (touched & bit)
+                if (touched & bit_of(region))
                         continue;
                 fputs(touched ? ", " : "", out);
-                write_edit(out, region, !(present & bit));
-                touched |= bit;
+                write_edit(model, out, state, region);
+                touched |= bit_of(region);
         }
+        if (model_random(model, SPACE_EVERY) == 0)
+                write_space(out, state);
         fputs("]}", out);
         fclose(out);
-        return present ^ touched;
 }
 
 static bool is_done(KillModel *model, sd_bus_message *reply) {
@@ -145,7 +228,8 @@ static bool send_commit(KillModel *model, sd_bus *bus) {
         unsigned n = model->n_sent;
         char text[DOCUMENT];
 
-        model->present[n + 1] = write_commit(model, text, model->present[n]);
+        model->states[n + 1] = model->states[n];
+        write_commit(model, text, &model->states[n + 1]);
         if (sd_bus_call_method_async(bus, NULL, GUESTMAP_SERVICE, MODEL_VM, GUESTMAP_INTERFACE_MAP,
                                      "Apply", on_committed, model, "sa{sv}", text, 1,
                                      "expect-generation", "t", model->generation + n) < 0)
@@ -155,20 +239,28 @@ static bool send_commit(KillModel *model, sd_bus *bus) {
         return true;
 }
 
-/* Only into RAM that no commit of the burst takes away. */
+/* Whether no commit of the burst takes it away, or moves it. */
+static bool stays(const KillModel *model, unsigned region) {
+        for (unsigned i = 0; i <= model->n_sent; i++)
+                if (!(model->states[i].present & bit_of(region)) ||
+                    (model->states[i].moved ^ model->states[0].moved) & bit_of(region))
+                        return false;
+        return true;
+}
+
 static bool send_word(KillModel *model, sd_bus *bus) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         unsigned target = (unsigned)model_random(model, MODEL_RAM);
 
         model->writing = model->written = false;
-        for (unsigned i = 0; i <= model->n_sent; i++)
-                if (!(model->present[i] & UINT64_C(1) << target))
-                        return true;
+        if (!stays(model, target))
+                return true;
         model->target = target;
         model->word = model_random(model, UINT64_MAX);
         if (sd_bus_message_new_method_call(bus, &m, GUESTMAP_SERVICE, MEMORY,
                                            GUESTMAP_INTERFACE_ADDRESS_SPACE, "Write") < 0 ||
-            sd_bus_message_append(m, "t", address_of(target)) < 0 ||
+            sd_bus_message_append(
+                    m, "t", address_of(target, model->states[0].moved & bit_of(target))) < 0 ||
             sd_bus_message_append_array(m, 'y', &model->word, sizeof(model->word)) < 0 ||
             sd_bus_call_async(bus, NULL, m, on_written, model, UINT64_MAX) < 0)
                 return false;
@@ -213,60 +305,128 @@ static bool check_generation(KillModel *model, sd_bus *bus, unsigned *ret_n) {
         return true;
 }
 
-/* What the tree has, as bits; regions that are always there are none of them. */
-static bool read_tree(sd_bus *bus, uint64_t *ret) {
+/* Regions that are always there are none of them. */
+static bool read_tree(sd_bus *bus, ModelState *ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *name;
         unsigned region;
+        uint64_t offset;
+        int priority, enabled;
 
-        *ret = 0;
         reply = question(bus, MODEL_VM, GUESTMAP_INTERFACE_VM, "ListRegions", "su", "",
                          UINT32_C(1000));
         if (!reply || sd_bus_message_skip(reply, "t") < 0 ||
             sd_bus_message_enter_container(reply, 'a', "(ssttsib)") < 0)
                 return false;
-        while (sd_bus_message_read(reply, "(ssttsib)", &name, NULL, NULL, NULL, NULL, NULL, NULL) >
-               0)
-                if (sscanf(name, "r%u", &region) == 1)
-                        *ret |= UINT64_C(1) << region;
+        while (sd_bus_message_read(reply, "(ssttsib)", &name, NULL, NULL, &offset, NULL, &priority,
+                                   &enabled) > 0) {
+                if (sscanf(name, "r%u", &region) != 1)
+                        continue;
+                ret->present |= bit_of(region);
+                ret->disabled |= enabled ? 0 : bit_of(region);
+                ret->raised |= priority == 1 ? bit_of(region) : 0;
+                ret->moved |= offset == address_of(region, true) ? bit_of(region) : 0;
+        }
         return true;
 }
 
-/* The same of the flat view, each region in its place. */
-static bool read_view(sd_bus *bus, uint64_t *ret) {
+static bool read_kicked(sd_bus *bus, ModelState *state) {
+        char name[16];
+
+        for (unsigned i = MODEL_RAM; i < MODEL_DEVICES; i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+
+                if (!(state->present & bit_of(i)))
+                        continue;
+                snprintf(name, sizeof(name), "r%u", i);
+                reply = question(bus, MODEL_VM, GUESTMAP_INTERFACE_VM, "ListIOEventFDs", "s", name);
+                if (!reply || sd_bus_message_enter_container(reply, 'a', "(tubt)") < 0)
+                        return false;
+                state->kicked |= sd_bus_message_at_end(reply, false) ? 0 : bit_of(i);
+        }
+        return true;
+}
+
+static bool read_spaces(sd_bus *bus, ModelState *state) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        unsigned region;
+        const char *name;
+
+        reply = question(bus, MODEL_VM, GUESTMAP_INTERFACE_VM, "ListAddressSpaces", NULL);
+        if (!reply || sd_bus_message_skip(reply, "t") < 0 ||
+            sd_bus_message_enter_container(reply, 'a', "(sst)") < 0)
+                return false;
+        while (sd_bus_message_read(reply, "(sst)", &name, NULL, NULL) > 0)
+                state->spaces |= strcmp(name, SECOND) == 0;
+        return true;
+}
+
+/* What is seen, and where. */
+static bool read_view(sd_bus *bus, const char *space, ModelState *ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        char expected[16];
+        unsigned place, region;
         uint64_t first;
         const char *name;
 
-        *ret = 0;
-        reply = question(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView", NULL);
+        reply = question(bus, space, GUESTMAP_INTERFACE_ADDRESS_SPACE, "GetFlatView", NULL);
         if (!reply || sd_bus_message_skip(reply, "t") < 0 ||
             sd_bus_message_enter_container(reply, 'a', "(ttstsu)") < 0)
                 return false;
-        while (sd_bus_message_read(reply, "(ttstsu)", &first, NULL, &name, NULL, NULL, NULL) > 0)
-                if (sscanf(name, "r%u", &region) == 1 && first == address_of(region))
-                        *ret |= UINT64_C(1) << region;
+        while (sd_bus_message_read(reply, "(ttstsu)", &first, NULL, &name, NULL, NULL, NULL) > 0) {
+                place = (unsigned)((first - PLACE) / RAM_SIZE);
+                region = place % MODEL_REGIONS;
+                snprintf(expected, sizeof(expected), is_alias(region) ? TARGET : "r%u", region);
+                if (strcmp(name, expected) != 0)
+                        continue;
+                ret->present |= bit_of(region);
+                ret->moved |= place == region ? 0 : bit_of(region);
+        }
         return true;
 }
 
-static bool check_map(KillModel *model, sd_bus *bus, unsigned n) {
-        uint64_t tree, view;
+static bool check_view(KillModel *model, sd_bus *bus, const char *space, const ModelState *tree) {
+        uint64_t visible = tree->present & ~tree->disabled;
+        ModelState view = {};
 
-        if (!read_tree(bus, &tree) || !read_view(bus, &view))
+        if (!read_view(bus, space, &view))
                 return false;
-        if (tree != model->present[n])
-                return complain(model, "regions", tree, model->present[n]);
-        return tree == view || complain(model, "sections", view, tree);
+        if (view.present != visible)
+                return complain(model, "sections", view.present, visible);
+        return view.moved == (tree->moved & visible) ||
+               complain(model, "sections moved", view.moved, tree->moved & visible);
 }
 
-static bool read_word(sd_bus *bus, unsigned region, uint64_t *ret) {
+static bool check_map(KillModel *model, sd_bus *bus, unsigned n) {
+        const ModelState *expected = &model->states[n];
+        ModelState tree = {};
+        const struct {
+                const char *what;
+                const uint64_t *is, *expected;
+        } checks[] = {
+                {"regions", &tree.present, &expected->present},
+                {"disabled", &tree.disabled, &expected->disabled},
+                {"moved", &tree.moved, &expected->moved},
+                {"raised", &tree.raised, &expected->raised},
+                {"ioeventfds", &tree.kicked, &expected->kicked},
+                {"address spaces", &tree.spaces, &expected->spaces},
+        };
+
+        if (!read_tree(bus, &tree) || !read_kicked(bus, &tree) || !read_spaces(bus, &tree))
+                return false;
+        for (size_t i = 0; i < ELEMENTS_OF(checks); i++)
+                if (*checks[i].is != *checks[i].expected)
+                        return complain(model, checks[i].what, *checks[i].is, *checks[i].expected);
+        return check_view(model, bus, MEMORY, &tree) &&
+               (!tree.spaces || check_view(model, bus, MODEL_VM "/space/" SECOND, &tree));
+}
+
+static bool read_word(sd_bus *bus, uint64_t address, uint64_t *ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const void *bytes;
         size_t n;
 
-        reply = question(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read", "tt",
-                         address_of(region), UINT64_C(8));
+        reply = question(bus, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "Read", "tt", address,
+                         UINT64_C(8));
         if (!reply || sd_bus_message_read_array(reply, 'y', &bytes, &n) <= 0 || n != sizeof(*ret))
                 return false;
         memcpy(ret, bytes, n);
@@ -276,7 +436,7 @@ static bool read_word(sd_bus *bus, unsigned region, uint64_t *ret) {
 /* RAM that was taken away and added again in the burst is new. */
 static bool was_renewed(const KillModel *model, unsigned region, unsigned n) {
         for (unsigned i = 0; i <= n; i++)
-                if (!(model->present[i] & UINT64_C(1) << region))
+                if (!(model->states[i].present & bit_of(region)))
                         return true;
         return false;
 }
@@ -285,7 +445,7 @@ static bool check_word(KillModel *model, sd_bus *bus, unsigned region, unsigned 
         uint64_t is, expected = was_renewed(model, region, n) ? 0 : model->words[region];
         bool target = model->writing && model->target == region;
 
-        if (!read_word(bus, region, &is))
+        if (!read_word(bus, address_of(region, model->states[n].moved & bit_of(region)), &is))
                 return false;
         if (is != expected && !(target && is == model->word) && !(lost && is == 0))
                 return complain(model, "word", is, expected);
@@ -297,7 +457,7 @@ static bool check_word(KillModel *model, sd_bus *bus, unsigned region, unsigned 
 
 static bool check_words(KillModel *model, sd_bus *bus, unsigned n, bool lost) {
         for (unsigned i = 0; i < MODEL_RAM; i++)
-                if (model->present[n] & UINT64_C(1) << i && !check_word(model, bus, i, n, lost))
+                if (model->states[n].present & bit_of(i) && !check_word(model, bus, i, n, lost))
                         return false;
         return true;
 }
@@ -309,6 +469,6 @@ bool model_check(KillModel *model, sd_bus *bus, bool lost) {
             !check_words(model, bus, n, lost))
                 return false;
         model->generation += n;
-        model->present[0] = model->present[n];
+        model->states[0] = model->states[n];
         return true;
 }

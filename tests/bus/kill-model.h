@@ -4,9 +4,10 @@
 /*
  * Kill model: what a VM must have after each of a row of commits
  *
- * Regions that come and go, some of them RAM with a word of the client's in each. Commits are sent
- * in bursts, each expecting the generation of the one before: whichever are carried out, they are
- * the first ones of the burst. So the generation says how many, and all else has to fit it.
+ * Regions that come and go, some of them RAM with a word of the client's in each, some aliases; while
+ * they are there they are moved and so on. A second address space comes and goes, too. Commits are
+ * sent in bursts, each expecting the generation of the one before: whichever are carried out, they
+ * are the first ones of the burst. So the generation says how many, and all else has to fit it.
  *
  * Functions print what is wrong and return false.
  */
@@ -19,17 +20,29 @@
 
 #define MODEL_VM GUESTMAP_PATH_VM "/kill"
 
-enum { MODEL_RAM = 12, MODEL_REGIONS = 48, MODEL_BURST = 8 };
+/* The first regions are RAM, then some have registers, the last ones are aliases. */
+enum { MODEL_RAM = 12, MODEL_DEVICES = 36, MODEL_REGIONS = 48, MODEL_BURST = 8 };
 
 typedef struct KillModel KillModel;
+typedef struct ModelState ModelState;
+
+/* A bit per region; all but the first are of regions that are present. */
+struct ModelState {
+        uint64_t present;
+        uint64_t disabled; /* no RAM */
+        uint64_t moved;    /* to the other of its two places */
+        uint64_t raised;   /* in priority */
+        uint64_t kicked;   /* devices that have an ioeventfd */
+        uint64_t spaces;   /* the first bit: the second address space */
+};
 
 struct KillModel {
         uint64_t seed;
-        uint64_t generation;               /* before the burst */
-        uint64_t present[MODEL_BURST + 1]; /* bit per region, after so many of its commits */
+        uint64_t generation;                /* before the burst */
+        ModelState states[MODEL_BURST + 1]; /* after so many of its commits */
         unsigned n_sent, n_acknowledged;
-        unsigned n_unanswered; /* commits and writes */
-        bool failed;           /* one was answered as none may be */
+        unsigned n_unanswered;     /* commits and writes */
+        bool failed;               /* one was answered as none may be */
         uint64_t words[MODEL_RAM]; /* what is in RAM that is present */
 
         /* A word that is being written: what was there may be there. */
