@@ -6,9 +6,9 @@
  *
  * Regions that come and go, some of them RAM with a word of the client's in each, some of them
  * aliases; those that are there are moved and so on. A second address space comes and goes, too.
- * Commits are sent in bursts, each expecting the generation of the one before: whichever are carried
- * out, they are the first ones of the burst. So the generation says how many, and all else has to
- * fit it.
+ * Commits are sent in bursts, each expecting the generation of the one before: whichever are
+ * carried out, they are the first ones of the burst. So the generation says how many, and all else
+ * has to fit it.
  *
  * Functions print what is wrong and return false.
  */
