@@ -162,7 +162,7 @@ int edit_region_options(Client *client, sd_bus_message *message) {
         return r < 0 ? r : append_memory(client, message);
 }
 
-int edit_print_generation(const Client *client, sd_bus_message *reply) {
+int edit_print_generation(const Client *client, sd_bus_message *reply, const Trapped *trapped) {
         _cleanup_(json_putp) json_object *object = NULL;
         uint64_t generation;
         int r;
@@ -174,19 +174,26 @@ int edit_print_generation(const Client *client, sd_bus_message *reply) {
                 return 0;
         object = json_new_object();
         json_add_count(object, "generation", generation);
+        if (trapped && trapped->bytes)
+                json_add_hex(object, "bytes-trapped", trapped->bytes);
         json_print(&client->output, object);
         return 0;
 }
 
 int edit_close(Client *client, sd_bus_message *message) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(trapped_deinit) Trapped trapped = {};
         int r;
 
         r = sd_bus_message_close_container(message);
         if (r < 0)
                 return client_cannot_ask(r);
+        trapped_init(&trapped, client, sd_bus_message_get_path(message));
         r = progress_call(client, message, &reply);
-        return r < 0 ? r : edit_print_generation(client, reply);
+        if (r < 0)
+                return r;
+        trapped_tell(&trapped, client);
+        return edit_print_generation(client, reply, &trapped);
 }
 
 int edit_make(Client *client, const char *vm, const char *member, const char *types, ...) {

@@ -10,6 +10,7 @@
  */
 
 #include "client/client.h"
+#include "client/trapped.h"
 
 /* The path that edits go to. */
 int edit_path(Client *client, const char *vm, char **ret);
@@ -25,8 +26,11 @@ int edit_close(Client *client, sd_bus_message *message);
 int edit_options_at(Client *client, sd_bus_message *message, uint64_t generation);
 /* Whether it failed because somebody has committed since: all is to be done again. */
 bool edit_was_overtaken(const Client *client, const sd_bus_error *error);
-/* Ends a call that answers with a generation: prints it as JSON, if that is wanted. */
-int edit_print_generation(const Client *client, sd_bus_message *reply);
+/*
+ * Ends a call that answers with a generation: prints it as JSON, if that is wanted, with what it
+ * left without a slot; NULL: nothing.
+ */
+int edit_print_generation(const Client *client, sd_bus_message *reply, const Trapped *trapped);
 /* The three in one, for an edit without options of its own. */
 int edit_make(Client *client, const char *vm, const char *member, const char *types, ...);
 /* The generation that a VM is at. */

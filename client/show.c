@@ -37,6 +37,7 @@ static const Property properties[] = {
         {"Owner", "owner"},
         {"Durable", "durable"},
         {"Accelerator", "accelerator"},
+        {"AddressBits", "address-bits"},
         {"Generation", "generation"},
         {"SlotsUsed", "slots-used"},
         {"SlotsMax", "slots-max"},

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/errors.h"
 #include "api/names.h"
@@ -25,8 +26,8 @@ enum { ATTEMPTS_MAX = 1000 };
 /* In blocks of that size Linux takes memory into use. */
 #define ALIGN_PRESET (UINT64_C(128) << 20)
 
-/* Above the devices of a PC, below what KVM has slots for. */
-#define WINDOW_PRESET ((Range){UINT64_C(4) << 30, (UINT64_C(1) << 52) - 1})
+/* Above the devices of a PC. */
+#define WINDOW_PRESET ((Range){UINT64_C(4) << 30, UINT64_MAX})
 
 static int fail_overtaken(void) {
         return fail("others have changed the map %d times meanwhile", ATTEMPTS_MAX);
@@ -43,6 +44,7 @@ struct Plug {
         const char *parent; /* NULL: the space's root */
         uint64_t size, align;
         Range window; /* that the user wants, or the preset one */
+        Range reach;  /* all addresses that a guest has */
 
         const char *name;
 
@@ -79,6 +81,22 @@ static int parse_window(const char *word, Range *ret) {
         return 0;
 }
 
+/*
+ * Of whole pages, which are as large on a host that is far away, and within the guest's reach: so
+ * all of it has a slot. Whether the alignment is a power of two is checked where room is found.
+ */
+static int check_pages(const Plug *plug) {
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+        if (plug->size % page != 0 && plug->size != GUESTMAP_SIZE_WHOLE)
+                return fail("size %s is not a multiple of a page, %s", number_size(plug->size).text,
+                            number_size(page).text);
+        if (plug->align < page)
+                return fail("alignment %s is less than a page, %s", number_size(plug->align).text,
+                            number_size(page).text);
+        return 0;
+}
+
 static int parse_options(Plug *plug) {
         const char *const *options = plug->client->options;
         int r;
@@ -92,7 +110,20 @@ static int parse_options(Plug *plug) {
                 r = parse_window(options[OPTION_WINDOW], &plug->window);
         else if (r == 0 && plug->parent)
                 plug->window = RANGE_WHOLE; /* all of the parent */
-        return r;
+        return r < 0 ? r : check_pages(plug);
+}
+
+static int find_reach(Plug *plug) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        uint32_t bits;
+        int r;
+
+        r = sd_bus_get_property_trivial(plug->client->bus, GUESTMAP_SERVICE, plug->vm_path,
+                                        GUESTMAP_INTERFACE_VM, "AddressBits", &error, 'u', &bits);
+        if (r < 0)
+                return client_print_error(plug->client, &error, r);
+        plug->reach = (Range){0, UINT64_MAX >> (64 - bits)};
+        return 0;
 }
 
 static int find_root(const Plug *plug, char **ret) {
@@ -135,6 +166,11 @@ static int find_place(Plug *plug, const char *parent, const char *root) {
                             number_hex(position.extent.last).text,
                             number_hex(plug->window.first).text,
                             number_hex(plug->window.last).text);
+        if (!range_intersect(window, plug->reach, &window))
+                return fail("window %s-%s lies beyond the last address that guests of VM \"%s\" "
+                            "have, %s",
+                            number_hex(window.first).text, number_hex(window.last).text, plug->vm,
+                            number_hex(plug->reach.last).text);
         r = find_free(plug, window);
         plug->offset = plug->address - position.base;
         return r;
@@ -282,6 +318,8 @@ int verb_plug(Client *client, char **arguments) {
                 r = client_find_vm(client, plug.vm, &plug.vm_path);
         if (r == 0)
                 r = edit_path(client, plug.vm, &plug.map_path);
+        if (r == 0)
+                r = find_reach(&plug);
         for (int i = 0; r == 0 && again && i < ATTEMPTS_MAX; i++)
                 r = attempt(&plug, &generation, &again);
         if (r < 0 || again)
@@ -346,7 +384,8 @@ static int attempt_unplug(Client *client, char **arguments, const char *vm_path,
         *ret_again = r < 0 && edit_was_overtaken(client, &error);
         if (*ret_again)
                 return 0;
-        return r < 0 ? client_print_error(client, &error, r) : edit_print_generation(client, reply);
+        return r < 0 ? client_print_error(client, &error, r)
+                     : edit_print_generation(client, reply, NULL);
 }
 
 int verb_unplug(Client *client, char **arguments) {

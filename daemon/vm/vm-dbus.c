@@ -341,7 +341,9 @@ static int get_number32(sd_bus *bus, const char *path, const char *interface, co
         const VM *vm = ((const Service *)userdata)->vm;
         uint32_t value = strcmp(property, "Owner") == 0       ? vm->owner
                          : strcmp(property, "SlotsUsed") == 0 ? slots_used(vm->slots)
-                                                              : vm->accelerator->n_slots;
+                         : strcmp(property, "SlotsMax") == 0
+                                 ? vm->accelerator->n_slots
+                                 : accelerator_address_bits(vm->accelerator);
 
         return sd_bus_message_append(reply, "u", value);
 }
@@ -478,6 +480,7 @@ const sd_bus_vtable vm_vtable[] = {
         SD_BUS_PROPERTY("Owner", "u", get_number32, 0, CONST),
         SD_BUS_PROPERTY("Durable", "b", get_durable, 0, CONST),
         SD_BUS_PROPERTY("Accelerator", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("AddressBits", "u", get_number32, 0, CONST),
         SD_BUS_PROPERTY("Generation", "t", get_number64, 0, 0),
         SD_BUS_PROPERTY("SlotsUsed", "u", get_number32, 0, 0),
         SD_BUS_PROPERTY("SlotsMax", "u", get_number32, 0, 0),

@@ -93,6 +93,11 @@ static inline int accelerator_vm_fd(const Accelerator *accelerator) {
         return accelerator->vm_fd;
 }
 
+/* Of a guest-physical address: the width that address_last has. */
+static inline unsigned accelerator_address_bits(const Accelerator *accelerator) {
+        return 64 - (unsigned)__builtin_clzll(accelerator->address_last);
+}
+
 /* 0, or -errno as the kernel gives it. Logs the slot, too, if the accelerator logs all. */
 int accelerator_set_slot(Accelerator *accelerator, const SlotOp *op);
 

@@ -174,6 +174,15 @@ test_plug() {
                 plug hot --size=256MiB --window=0-0xfffffff
         refuses "plug nothing" "plug: how much? --size=SIZE is missing" plug hot
         refuses "plug size 0" "InvalidRange: *" plug hot --size=0
+        refuses "plug what is not whole pages" "size 1000 is not a multiple of a page, 4KiB" \
+                plug hot --size=1000
+        refuses "plug anywhere" "alignment 0 is less than a page, 4KiB" \
+                plug hot --size=1MiB --align=0
+        refuses "plug where no guest gets" \
+                'window 0x10000000000000-0xffffffffffffffff lies beyond the last address that *' \
+                plug hot --size=1MiB --window=4096TiB-0xffffffffffffffff
+        refuses "plug what would end there" "NoFreeRange: *in 0xffffff8000000-0xfffffffffffff: *" \
+                plug hot --size=256MiB --window=0xffffff8000000-0xffffffffffffffff
         refuses "plug at odd places" "InvalidArgs: *0x3000 is not a power*" \
                 plug hot --size=1MiB --align=0x3000
         refuses "half a window" 'window "4GiB" is not FIRST-LAST' plug hot --size=1MiB --window=4GiB
@@ -191,7 +200,7 @@ test_plug() {
         refuses "it is full" "NoFreeRange: *" plug hot --size=1MiB --parent=bridge
         refuses "it lies elsewhere" \
                 'region "bridge", at 0x8020000000-0x802fffffff, has no part in window 0x0-0x1' \
-                plug hot --size=1 --parent=bridge --window=0-1
+                plug hot --size=4KiB --parent=bridge --window=0-1
         ctl disable hot bus
         refuses "nobody would see it" 'nothing that is placed in region "bus" would be seen' \
                 plug hot --size=1MiB --parent=bridge
@@ -241,10 +250,38 @@ test_plug() {
         does "destroy what is plugged" destroy hot
 }
 
+# trapped NAME MORE ALL ARGUMENT...: an edit that succeeds, and says what has no slot then.
+trapped() {
+        run "${@:4}"
+        [[ $status == 0 && -z $out &&
+                $err == "guestmapctl: guest memory without a slot: $2 more, $3 in all" ]] &&
+                verdict "$1" yes || verdict "$1" no
+}
+
+# Pages that are cut have no slots, nor have addresses that no guest has.
+test_trapped() {
+        local id
+        ctl create odd --accelerator=none
+        does "memory with slots" add odd ram ram 1MiB system 0
+        trapped "pages that are cut" 4KiB 4KiB add odd cut ram 4KiB system 0x100800
+        does "no more of it" set odd cut priority=1
+        trapped "beyond all guests" 1GiB 1048580KiB add odd far ram 1GiB system 4096TiB
+        id=$(ctl begin odd)
+        does "staged it is not in force" move odd ram system 0x800000800 -T "$id"
+        trapped "a commit" 1MiB 1049604KiB commit odd "$id"
+        run --json=short add odd head ram 1KiB system 0
+        /usr/bin/python3 -c 'import json, sys
+sys.exit(json.loads(sys.argv[1]) != {"generation": 7, "bytes-trapped": "0x40101400"})' "$out" &&
+                [[ $status == 0 ]] && verdict "as JSON" yes || verdict "as JSON" no
+        json "it is shown" 'd["address-bits"] == 52' show odd
+        ctl destroy odd
+}
+
 start_bus
 start_guestmapd
 guestmapd_pid=${started[-1]}
 test_host_memory
 test_create_prepared
 test_plug
+test_trapped
 finish

@@ -31,7 +31,7 @@ static void test_setup(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM, "Properties.GetAll", "s", "org.guestmap1.VM"),
                             "{Name: test, ID: " ID
                             ", State: running, Lost: [], Directory: , Owner: 1000, "
-                            "Durable: false, Accelerator: none, "
+                            "Durable: false, Accelerator: none, AddressBits: 52, "
                             "Generation: 1, SlotsUsed: 0, SlotsMax: 32764, "
                             "SlotStats: {delete: 0, move: 0, flags: 0, create: 0, "
                             "bytes-remapped: 0, bytes-unchanged-remapped: 0}, "

@@ -93,7 +93,7 @@ ROWS = [
     Row("coalesced add", "vm dev 0x100 0x100", "vm ram 0 4", "InvalidKind: "),
     Row("coalesced clear", "vm dev", "vm none", "NoSuchRegion: "),
     Row("handler", "vm dev constant 1", "vm dev magic", "InvalidArgs: "),
-    Row("plug", "vm --size=1MiB", "vm --size=1MiB --align=3", "InvalidArgs: "),
+    Row("plug", "vm --size=1MiB", "vm --size=1MiB --align=0x3000", "InvalidArgs: "),
     Row("unplug", "vm dimm", "vm dev", 'region "dev" is not plugged RAM'),
     Row("export", "vm", "none", "NoSuchVM: ", LOOK),
     Row("apply", "vm {patch}", "vm {dir}/none", "cannot open "),
