@@ -205,18 +205,15 @@ void held_refuse(VM *vm, const char *why) {
                 refuse(call, why);
 }
 
-static void drop_line(HeldLine *line) {
-        HeldCall *call, *next;
+/* The line goes with the last of its calls. */
+void held_drop_caller(Caller *caller) {
+        HeldLine *line;
+        HeldCall *call;
 
-        cds_list_for_each_entry_safe(call, next, &line->calls, siblings) {
-                audit_call(call->vm->manager, call->caller->uid, call->call, &audit_never_sent);
+        while (!cds_list_empty(&caller->held)) {
+                line = cds_list_first_entry(&caller->held, HeldLine, of_caller);
+                call = cds_list_first_entry(&line->calls, HeldCall, siblings);
+                audit_call(caller->manager, caller->uid, call->call, &audit_never_sent);
                 held_call_free(call);
         }
-}
-
-void held_drop_caller(Caller *caller) {
-        HeldLine *line, *next;
-
-        cds_list_for_each_entry_safe(line, next, &caller->held, of_caller)
-                drop_line(line);
 }
