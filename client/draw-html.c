@@ -10,8 +10,8 @@
  *     "bands": [[first, last, section now, section then, change, [layer, …], [layer, …]], …]
  *
  * with a section as [region, offset, kind, flags] or null. The first layers are the parts of what
- * is seen, the others are what it hides; a layer is [path, first, last]. Addresses are hexadecimal strings: numbers of that size are not safe
- * in a browser.
+ * is seen, the others are what it hides; a layer is [path, first, last]. Addresses are hexadecimal
+ * strings: numbers of that size are not safe in a browser.
  */
 
 #include <string.h>

@@ -15,7 +15,7 @@
 
 #include "daemon/manager/manager.h"
 
-/* Connects; once this is the one guestmapd it looks for VMs, or serves if the manager has settled. */
+/* Connects; as the only guestmapd it looks for VMs then, or serves if the manager has settled. */
 int service_open(Manager *manager);
 
 /* Asks for the name; systemd is told when it is had. */
