@@ -85,7 +85,12 @@ static void test_layers(void **state) {
         picture = scene.picture;
         assert_int_equal(picture->n_bands, 5);
         assert_text(words_of(picture, 0), "twin\nover ram via low (placed later)\n");
-        assert_text(words_of(picture, 1), "ram\nvia high and others\n");
+        assert_text(words_of(picture, 1), "ram\nvia low and others\n");
+        assert_int_equal(picture->bands[1].n_seen, 2);
+        assert_true(range_equal(band_seen(picture, &picture->bands[1], 0)->range,
+                                (Range){0x1000, 0x1fff}));
+        assert_true(range_equal(band_seen(picture, &picture->bands[1], 1)->range,
+                                (Range){0x2000, 0x2fff}));
         assert_text(words_of(picture, 2), "register\ninside card\n"
                                           "over ram via high (priority 1 over 0)\n");
         assert_text(words_of(picture, 3), "card\nover ram via high (priority 1 over 0)\n");
