@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <langinfo.h>
-#include <locale.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -24,16 +22,13 @@ static unsigned terminal_columns(void) {
         return COLUMNS_DEFAULT;
 }
 
-/* What is drawn is UTF-8 in any locale, and is measured as that. */
 void canvas_init(Canvas *canvas, const Output *output) {
-        setlocale(LC_CTYPE, "");
         *canvas = (Canvas){
                 .columns = terminal_columns(),
-                .unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+                .unicode = output->unicode,
                 .colour = output->colour,
                 .legend = output->legend,
         };
-        setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 static bool alike(const DrawingSpace *a, const DrawingSpace *b) {

@@ -43,7 +43,7 @@ struct Canvas {
         bool legend;
 };
 
-/* The columns of the terminal, 80 if there is none, and whether it shows more than ASCII. */
+/* With the columns of the terminal, 80 if there is none. */
 void canvas_init(Canvas *canvas, const Output *output);
 
 /* Finds spaces that show the same, once all have their sections. */

@@ -6,6 +6,8 @@
  * Each run is one verb; everything goes through D-Bus, org.guestmap1(5).
  */
 
+#include <langinfo.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,12 +31,23 @@ static int parse_json_mode(const char *word, JSONMode *ret) {
         return fail("--json=%s: there are short, pretty and off", word);
 }
 
+/* What is printed is UTF-8 in any locale, and is measured as that. */
+static bool take_locale(void) {
+        bool unicode;
+
+        setlocale(LC_CTYPE, "");
+        unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        setlocale(LC_CTYPE, "C.UTF-8");
+        return unicode;
+}
+
 static int output_init(Client *client) {
         Output *output = &client->output;
 
         output->plain = client_given(client, OPTION_PLAIN);
         output->legend = !client_given(client, OPTION_NO_LEGEND);
         output->colour = print_wants_colour();
+        output->unicode = take_locale();
         if (client_given(client, OPTION_JSON))
                 return parse_json_mode(client->options[OPTION_JSON], &output->json);
         if (client_given(client, OPTION_JSON_AUTO))

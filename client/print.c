@@ -7,6 +7,7 @@
 
 #include "client/number.h"
 #include "client/print.h"
+#include "client/width.h"
 
 enum { COLUMNS_MAX = 10 };
 
@@ -160,15 +161,6 @@ size_t table_rows(const Table *table) {
         return table->n_cells / table->n_columns;
 }
 
-/* Characters, not bytes: all but the continuation bytes of UTF-8. */
-static int width_of(const char *text) {
-        int width = 0;
-
-        for (; *text; text++)
-                width += ((unsigned char)*text & 0xc0) != 0x80;
-        return width;
-}
-
 static int column_width(const Table *table, size_t column, bool legend) {
         int width = legend ? width_of(table->columns[column].header) : 0;
 
@@ -216,7 +208,7 @@ static void print_header(const Table *table, const Output *output, const int *wi
         putchar('\n');
 }
 
-void table_print(Table *table, const Output *output) {
+void table_print_part(const Table *table, const Output *output, size_t first, size_t n) {
         bool legend = has_header(table, output);
         int widths[COLUMNS_MAX];
 
@@ -224,9 +216,13 @@ void table_print(Table *table, const Output *output) {
                 widths[i] = column_width(table, i, legend);
         if (legend)
                 print_header(table, output, widths);
-        for (size_t i = 0; i + table->n_columns <= table->n_cells; i += table->n_columns) {
-                print_row(table, (const char *const *)table->cells + i, widths);
+        for (size_t i = first; i < first + n; i++) {
+                print_row(table, (const char *const *)table->cells + i * table->n_columns, widths);
                 putchar('\n');
         }
+}
+
+void table_print(Table *table, const Output *output) {
+        table_print_part(table, output, 0, table_rows(table));
         table_clear(table);
 }

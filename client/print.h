@@ -43,9 +43,10 @@ typedef enum Paint {
 /* How results are wanted. */
 struct Output {
         JSONMode json;
-        bool colour; /* stdout is a terminal, and nobody has asked for none */
-        bool legend; /* headers and footers */
-        bool plain;  /* lists, not trees */
+        bool colour;  /* stdout is a terminal, and nobody has asked for none */
+        bool legend;  /* headers and footers */
+        bool plain;   /* lists, not trees */
+        bool unicode; /* the terminal shows more than ASCII */
 };
 
 struct Column {
@@ -96,5 +97,7 @@ void table_cell(Table *table, const char *format, ...) _printf_(2, 3);
 size_t table_rows(const Table *table);
 /* Of its longest row, as it would be printed. */
 int table_width(const Table *table, const Output *output);
+/* n rows of it, which are there, in columns for all of them. */
+void table_print_part(const Table *table, const Output *output, size_t first, size_t n);
 /* Empties the table after printing, so that it can be filled again. */
 void table_print(Table *table, const Output *output);

@@ -2,6 +2,7 @@
 
 /* What guestmapctl prints: tables, colours, JSON. */
 
+#include <locale.h>
 #include <string.h>
 
 #include "client/json-print.h"
@@ -34,6 +35,23 @@ static void test_table(void **state) {
                                            "pc.ram    7\n"
                                            "ü      1000 last\n");
         assert_int_equal(table_rows(table), 0);
+}
+
+static void test_wide_table(void **state) {
+        _cleanup_(table_freep) Table *table = table_new(columns, 3);
+        static const char *const names[] = {"\U0001f409", "日本語", "e\u0301", "dimm0"};
+
+        assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+        for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+                table_cell(table, "%s", names[i]);
+                table_cell(table, "1");
+                table_cell(table, "%s", "");
+        }
+        table_print(table, &(Output){});
+        assert_string_equal(caught_text(), "\U0001f409     1\n"
+                                           "日本語 1\n"
+                                           "e\u0301      1\n"
+                                           "dimm0  1\n");
 }
 
 static void test_no_legend(void **state) {
@@ -109,6 +127,6 @@ static void test_json_pretty(void **state) {
         assert_string_equal(caught_text(), "{\n  \"first\": \"0x10\"\n}\n");
 }
 
-UNIT_TESTS(CAUGHT(test_table), CAUGHT(test_no_legend), CAUGHT(test_no_headers),
-           CAUGHT(test_empty_table), CAUGHT(test_paint), CAUGHT(test_flag_words),
-           CAUGHT(test_json_short), CAUGHT(test_json_pretty));
+UNIT_TESTS(CAUGHT(test_table), CAUGHT(test_wide_table), CAUGHT(test_no_legend),
+           CAUGHT(test_no_headers), CAUGHT(test_empty_table), CAUGHT(test_paint),
+           CAUGHT(test_flag_words), CAUGHT(test_json_short), CAUGHT(test_json_pretty));
