@@ -20,6 +20,22 @@
 #define ENTER "\033[?1049h\033[?25l\033[?7l\033[H\033[J" /* no cursor, no wrapping */
 #define LEAVE "\033[?7h\033[?25h\033[?1049l"
 
+enum {
+        HEIGHT_DEFAULT = 24,
+        ESCAPE_MSEC = 50, /* the bytes of one key come together */
+};
+
+/* What terminals send for them behind ESC. */
+static const struct {
+        const char *text;
+        ScreenKey key;
+} sequences[] = {
+        {"[A", KEY_UP},       {"OA", KEY_UP},         {"[B", KEY_DOWN}, {"OB", KEY_DOWN},
+        {"[5~", KEY_PAGE_UP}, {"[6~", KEY_PAGE_DOWN}, {"[H", KEY_HOME}, {"OH", KEY_HOME},
+        {"[1~", KEY_HOME},    {"[7~", KEY_HOME},      {"[F", KEY_END},  {"OF", KEY_END},
+        {"[4~", KEY_END},     {"[8~", KEY_END},
+};
+
 static bool is_entered;
 static struct termios usual;
 static int signals = -1;
@@ -95,15 +111,21 @@ int screen_width(void) {
         return size.ws_col;
 }
 
+int screen_height(void) {
+        struct winsize size = {};
+
+        (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+        return size.ws_row > 0 ? size.ws_row : HEIGHT_DEFAULT;
+}
+
 void screen_show(const char *text) {
-        struct winsize size = {.ws_row = 24};
         char *picture = NULL;
         size_t length;
         FILE *out = must(open_memstream(&picture, &length));
+        int height = screen_height();
 
-        (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
         fputs("\033[H", out);
-        for (unsigned row = 0; *text && row < size.ws_row; row++) {
+        for (int row = 0; *text && row < height; row++) {
                 size_t n = strcspn(text, "\n");
 
                 fprintf(out, "%s%.*s\033[K", row ? "\r\n" : "", (int)n, text);
@@ -143,13 +165,40 @@ static ScreenEvent take_signal(int *ret) {
         return SCREEN_REDRAW;
 }
 
+/* What follows at once; false: nothing. */
+static bool take_next(unsigned char *ret) {
+        struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
+
+        return poll(&fd, 1, ESCAPE_MSEC) > 0 && read(STDIN_FILENO, ret, 1) == 1;
+}
+
+/* The rest of a key that begins with ESC: an introducer, parameters, a final byte. */
+static ScreenKey take_sequence(void) {
+        char text[8] = "";
+        unsigned char byte;
+
+        for (size_t n = 0; n + 1 < sizeof(text) && take_next(&byte); n++) {
+                text[n] = (char)byte;
+                if (n > 0 && byte >= '@' && byte <= '~')
+                        break;
+        }
+        for (size_t i = 0; i < ELEMENTS_OF(sequences); i++)
+                if (strcmp(sequences[i].text, text) == 0)
+                        return sequences[i].key;
+        return KEY_OTHER;
+}
+
 /* A terminal that has gone is the end, too. */
 static ScreenEvent take_key(int *ret) {
         unsigned char key;
         ssize_t n = read(STDIN_FILENO, &key, 1);
 
-        *ret = n > 0 ? key : SIGHUP;
-        return n > 0 ? SCREEN_KEY : SCREEN_END;
+        if (n <= 0) {
+                *ret = SIGHUP;
+                return SCREEN_END;
+        }
+        *ret = key == '\033' ? (int)take_sequence() : key;
+        return SCREEN_KEY;
 }
 
 ScreenEvent screen_wait(uint64_t until_usec, int *ret) {

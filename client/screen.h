@@ -18,12 +18,25 @@ typedef enum ScreenEvent {
         SCREEN_END,    /* a signal: screen_leave(), then screen_die() */
 } ScreenEvent;
 
+/* Keys beside the characters. */
+typedef enum ScreenKey {
+        KEY_OTHER = 256,
+        KEY_UP,
+        KEY_DOWN,
+        KEY_PAGE_UP,
+        KEY_PAGE_DOWN,
+        KEY_HOME,
+        KEY_END,
+} ScreenKey;
+
 /* -errno: standard input or output is no terminal. */
 int screen_enter(void);
 /* Nothing if it was not entered, or left. */
 void screen_leave(void);
 /* Columns; 0 if the terminal does not say. */
 int screen_width(void);
+/* Lines; 24 if the terminal does not say. */
+int screen_height(void);
 /* Lines with a newline behind each. */
 void screen_show(const char *text);
 /* Waits until that, clock.h. *ret: the key, or the signal. */

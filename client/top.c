@@ -10,6 +10,7 @@
 #include "client/number.h"
 #include "client/scrape.h"
 #include "client/top.h"
+#include "client/width.h"
 
 typedef struct ColumnInfo ColumnInfo;
 
@@ -45,6 +46,12 @@ static const ColumnInfo infos[N_TOP_COLUMNS] = {
         [TOP_DIRTY] = {"dirty", "DIRTY/S", "dirty-bytes-per-second", LOOK_SIZE_RATE,
                        "guestmap_vm_dirty_bytes"},
 };
+
+/* What a table borrows of its headers. */
+typedef struct Headers {
+        Column columns[N_TOP_COLUMNS];
+        char text[N_TOP_COLUMNS][16];
+} Headers;
 
 /* What a narrow screen goes without, first to last. */
 static const TopColumn spare_columns[] = {TOP_OWNER, TOP_EXITS, TOP_STATE};
@@ -201,9 +208,27 @@ int top_tick(Top *top) {
         return 0;
 }
 
+size_t top_shown(const Top *top) {
+        return top->room > 0 ? MIN_OF(top->room, top->n - top->first) : top->n;
+}
+
+void top_scroll(Top *top, ssize_t by) {
+        ssize_t first = (ssize_t)top->first + by;
+        ssize_t most = top->n > top->room ? (ssize_t)(top->n - top->room) : 0;
+
+        top->first = (size_t)MAX_OF(MIN_OF(first, most), 0);
+}
+
 /* Beside the name, a screen shall have what no VM can do without. */
 static int name_room(const Top *top) {
         return top->width > 0 ? MAX_OF(top->width - REST_WIDTH, (int)NAME_WIDTH_MIN) : INT_MAX;
+}
+
+/* In bytes, as far as there is room for it. */
+static int name_length(const Top *top, const char *name) {
+        int width;
+
+        return (int)width_fit(name, strlen(name), name_room(top), &width);
 }
 
 static void put_cell(Table *table, const Top *top, const TopVM *vm, TopColumn column) {
@@ -211,7 +236,7 @@ static void put_cell(Table *table, const Top *top, const TopVM *vm, TopColumn co
         double number = number_of(vm, column);
 
         if (column == TOP_NAME)
-                table_cell(table, "%.*s", name_room(top), vm->name);
+                table_cell(table, "%.*s", name_length(top, vm->name), vm->name);
         else if (look == LOOK_TEXT)
                 table_cell(table, "%s", vm->state);
         else if ((!vm->is_up && column != TOP_GENERATION) ||
@@ -241,14 +266,29 @@ static bool is_left_out(TopColumn column, size_t n) {
         return false;
 }
 
-static Table *make_table(const Top *top, size_t n_left_out, Column *columns) {
+/* On a screen, the column that is sorted by shows which way. */
+static void mark_header(const Top *top, Headers *headers, TopColumn column) {
+        bool down = (infos[column].look != LOOK_TEXT) != top->reversed;
+        bool unicode = top->client->output.unicode;
+        const char *mark = "";
+
+        if (top->width > 0 && column == top->column)
+                mark = unicode ? (down ? "▼" : "▲") : (down ? "v" : "^");
+        snprintf(headers->text[column], sizeof(headers->text[column]), "%s%s", infos[column].header,
+                 mark);
+}
+
+static Table *make_table(const Top *top, size_t n_left_out, Headers *headers) {
+        Column *columns = headers->columns;
         size_t n = 0;
         Table *table;
 
-        for (TopColumn column = 0; column < N_TOP_COLUMNS; column++)
-                if (!is_left_out(column, n_left_out))
-                        columns[n++] = (Column){infos[column].header,
-                                                infos[column].look != LOOK_TEXT};
+        for (TopColumn column = 0; column < N_TOP_COLUMNS; column++) {
+                if (is_left_out(column, n_left_out))
+                        continue;
+                mark_header(top, headers, column);
+                columns[n++] = (Column){headers->text[column], infos[column].look != LOOK_TEXT};
+        }
         table = table_new(columns, n);
         for (size_t i = 0; i < top->n; i++)
                 for (TopColumn column = 0; column < N_TOP_COLUMNS; column++)
@@ -259,14 +299,14 @@ static Table *make_table(const Top *top, size_t n_left_out, Column *columns) {
 
 static void print_table(const Top *top) {
         const Output *output = &top->client->output;
-        Column columns[N_TOP_COLUMNS];
-        Table *table = make_table(top, 0, columns);
+        Headers headers;
+        Table *table = make_table(top, 0, &headers);
 
         for (size_t n = 1; top->width > 0 && n <= ELEMENTS_OF(spare_columns) &&
                            table_width(table, output) > top->width;
              n++) {
                 table_free(table);
-                table = make_table(top, n, columns);
+                table = make_table(top, n, &headers);
         }
         if (output->legend && top->is_down)
                 printf("guestmapd is not running, or has not answered in time\n\n");
@@ -275,7 +315,7 @@ static void print_table(const Top *top) {
                        PLURAL(top->n), sum(top, TOP_COMMITS),
                        number_size_about((uint64_t)sum(top, TOP_MAPPED)).text,
                        number_size_about((uint64_t)sum(top, TOP_RESIDENT)).text);
-        table_print(table, output);
+        table_print_part(table, output, top->first, top_shown(top));
         table_free(table);
 }
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "client/client.h"
 
@@ -45,10 +46,12 @@ struct Top {
         Client *client;
         uint64_t usec; /* how long a VM is waited for */
         int width;     /* columns of the screen; 0: there is room for all */
+        size_t room;   /* VMs that a screen shows, from `first` on; 0: all */
+        size_t first;
         TopColumn column;
         bool reversed;
         bool is_down; /* guestmapd, at the last tick */
-        double at; /* seconds after 1970, when it was asked */
+        double at;    /* seconds after 1970, when it was asked */
         TopVM *vms;
         size_t n;
         double before_at;
@@ -61,6 +64,10 @@ void top_deinit(Top *top);
 int top_tick(Top *top);
 /* Sorts by another column; by the same the other way round. */
 void top_sort(Top *top, TopColumn column);
+/* How many VMs are printed. */
+size_t top_shown(const Top *top);
+/* So many VMs on, or back if negative, as far as the last of them fill the room. */
+void top_scroll(Top *top, ssize_t by);
 /* For people or machines, as is wanted. */
 void top_print(const Top *top);
 

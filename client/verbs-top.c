@@ -21,6 +21,13 @@ typedef struct Run Run;
 #define DELAY_MIN_USEC UINT64_C(100000)
 #define PATIENCE_USEC  UINT64_C(1000000)
 
+/* On a screen. */
+enum {
+        LINES_ABOVE = 3, /* what all VMs do, a blank line, the header */
+        LINES_BELOW = 2,
+        VMS_MIN = 3,
+};
+
 struct Run {
         Top top;
         uint64_t delay_usec;
@@ -80,23 +87,63 @@ static int run_batch(Run *run) {
         }
 }
 
+/* Below the VMs; what is not shown of them is told. */
+static void print_keys(const Top *top) {
+        size_t n = top_shown(top);
+
+        if (n < top->n)
+                printf("%zu to %zu of %zu VMs: arrow and page keys scroll", top->first + 1,
+                       top->first + n, top->n);
+        printf("\nq quit  sort: Name sTate Owner Gen Commits Exits Slots Mapped Resident Dirty\n");
+}
+
+/* A very low screen has VMs rather than the keys. Returns whether these are wanted. */
+static bool fit(Top *top) {
+        bool legend = top->client->output.legend;
+        int above = legend ? LINES_ABOVE : 0, below = legend ? LINES_BELOW : 0;
+        int height = screen_height() - above;
+        bool keys = legend && height - below >= VMS_MIN;
+
+        top->width = screen_width();
+        top->room = (size_t)MAX_OF(height - (keys ? below : 0), 1);
+        top_scroll(top, 0);
+        return keys;
+}
+
 /* Printed as into a pipe, but that it is kept. */
 static void draw(Run *run) {
+        bool keys = fit(&run->top);
         FILE *terminal = stdout;
         char *text = NULL;
         size_t length;
 
-        run->top.width = screen_width();
         stdout = must(open_memstream(&text, &length));
         top_print(&run->top);
-        if (run->top.client->output.legend)
-                fputs("\nq quit  sort: Name sTate Owner Gen Commits Exits Slots Mapped Resident "
-                      "Dirty\n",
-                      stdout);
+        if (keys)
+                print_keys(&run->top);
         fclose(stdout);
         stdout = terminal;
         screen_show(must(text));
         free(text);
+}
+
+static void scroll_by_key(Top *top, int key) {
+        ssize_t page = (ssize_t)top->room, all = (ssize_t)top->n;
+
+        switch (key) {
+        case KEY_UP:
+                return top_scroll(top, -1);
+        case KEY_DOWN:
+                return top_scroll(top, 1);
+        case KEY_PAGE_UP:
+                return top_scroll(top, -page);
+        case KEY_PAGE_DOWN:
+                return top_scroll(top, page);
+        case KEY_HOME:
+                return top_scroll(top, -all);
+        case KEY_END:
+                return top_scroll(top, all);
+        }
 }
 
 /* The first letter of a column; that of "slots" is taken, so "state" has another. */
@@ -121,7 +168,9 @@ static bool wait_for_tick(Run *run, uint64_t until_usec) {
                         screen_die(what);
                 if (event == SCREEN_KEY && what == 'q')
                         return false;
-                if (event == SCREEN_KEY)
+                if (event == SCREEN_KEY && what >= KEY_OTHER)
+                        scroll_by_key(&run->top, what);
+                else if (event == SCREEN_KEY)
                         sort_by_key(run, what);
                 draw(run);
         }

@@ -95,8 +95,11 @@ $ctl add busy more mmio 4KiB system 1MiB
 check 'it is drawn again' terminal_shows "^busy .* $($ctl --json=short show busy | jq .generation) "
 terminal_keys n
 check 'sorted by name' eval 'terminal_text | sed -n 4p | grep -q ^busy'
+check 'which is marked' terminal_shows '^NAME[^A-Z ]+ .* COMMITS/S '
+ascending=$(terminal_text | sed -n 3p | cut -d ' ' -f 1)
 terminal_keys n
 check 'and the other way round' eval 'terminal_text | sed -n 4p | grep -q ^idle'
+check 'marked as that' eval '! terminal_shows "^$ascending "'
 terminal_resize 40 5
 check 'smaller' eval '! terminal_shows "quit|EXITS" && terminal_shows "^idle"'
 terminal_resize 80 24
@@ -117,10 +120,38 @@ check 'and leaves the terminal as it was' eval \
         'terminal_shows ^before && terminal_shows ^icanon && terminal_shows ^echo'
 terminal_close
 
+# More VMs than lines: 24 are three above, two below, and 19 of 32.
+for i in {01..30}; do
+        $ctl create "many-$i" --accelerator=none
+done
+terminal_open 80 24 "LC_ALL=C $ctl top --delay=200ms --sort=name"
+check 'more VMs than lines' terminal_shows '^1 to 19 of 32 VMs'
+check 'the keys all the same' eval 'terminal_text | sed -n 24p | grep -q "^q quit .* Dirty$"'
+check 'the first of them' eval 'terminal_text | sed -n 4p | grep -q "^busy "'
+check 'a mark in ASCII' terminal_shows '^NAME\^ '
+terminal_keys Down
+check 'one down' eval 'terminal_text | sed -n 4p | grep -q "^idle "'
+terminal_keys NPage
+check 'a page down is the end' terminal_shows '^14 to 32 of 32 VMs'
+check 'where the last one is' eval 'terminal_text | sed -n 22p | grep -q "^many-30 "'
+terminal_keys Up
+check 'one up' terminal_shows '^13 to 31 of 32 VMs'
+terminal_keys PPage
+check 'a page up is the start' terminal_shows '^1 to 19 of 32 VMs'
+terminal_keys End
+check 'to the end' terminal_shows '^14 to 32 of 32 VMs'
+terminal_resize 80 50
+check 'all on a higher screen' eval '! terminal_shows "of 32 VMs" && terminal_shows "^busy "'
+terminal_keys Home
+terminal_close
+for i in {01..30}; do
+        $ctl destroy "many-$i"
+done
+
 $ctl create a-name-that-is-longer-than-most --accelerator=none
 terminal_open 80 12 "$ctl top --delay=200ms"
 check 'all that matters in 80 columns' terminal_shows \
-        '^NAME +GENERATION COMMITS/S SLOTS +MAPPED RESIDENT DIRTY/S$'
+        '^NAME +GENERATION COMMITS/S[^ ]+ SLOTS +MAPPED RESIDENT DIRTY/S$'
 check 'a long name too' terminal_shows '^a-name-that-is-longer-th +1 .* 0 +0 +0 +-$'
 terminal_close
 $ctl destroy a-name-that-is-longer-than-most
