@@ -352,6 +352,18 @@ static void test_no_such_vm(void **state) {
         assert_no_entry();
 }
 
+/* Each has three: root's begin with the VM's creation, and end with its end. */
+static void test_noise_is_its_makers(void **state) {
+        scene.manager->audit_limit.entries_max = 3;
+        for (unsigned i = 0; i < 6; i++)
+                CALL(OWNER, VM1, GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", "a", 0);
+        CALL(ROOT, VM1, GUESTMAP_INTERFACE_MAP, "RemoveRegion", "sa{sv}", "a", 0);
+        for (unsigned i = 0; i < 3; i++)
+                expect("1000 RemoveRegion \"a\": " GUESTMAP("NoSuchRegion"));
+        expect("0 RemoveRegion \"a\": " GUESTMAP("NoSuchRegion"));
+        assert_no_entry();
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char *argv[]) {
@@ -362,6 +374,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_it_leaves_before_it_is_known),
                 TEST(test_refusals),
                 TEST(test_no_such_vm),
+                TEST(test_noise_is_its_makers),
         };
 
         if (argc != 2)
