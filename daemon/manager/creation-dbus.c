@@ -74,6 +74,23 @@ static void ask_first_properties(VM *vm) {
                 failed_errno(vm, r, "can't ask its process");
 }
 
+static int set_not_remembered(const VM *vm, int r, sd_bus_error *error) {
+        const char *dir = vm->manager->settings.state_dir;
+
+        if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG)
+                return error_set(error, GUESTMAP_ERROR_NO_SPACE, "VM \"%s\": %s: %s", vm->name, dir,
+                                 strerror(-r));
+        return sd_bus_error_set_errnof(error, r, "VM \"%s\": can't remember it in %s: %s", vm->name,
+                                       dir, strerror(-r));
+}
+
+static void not_remembered(VM *vm, int r) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void)set_not_remembered(vm, r, &error);
+        creation_failed(vm, &error);
+}
+
 static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
         int r;
 
@@ -85,7 +102,7 @@ static void on_setup(VM *vm, sd_bus_message *reply, void *userdata) {
         }
         r = durable_confirm(vm->manager->settings.state_dir, vm);
         if (r < 0)
-                failed_errno(vm, r, "can't remember it");
+                not_remembered(vm, r);
         else
                 ask_first_properties(vm);
 }
@@ -185,7 +202,7 @@ static void on_unit_started(VM *vm, const char *result) {
 }
 
 /* From here on failures are told by creation_failed(). */
-static int begin(VM *vm) {
+static int begin(VM *vm, sd_bus_error *error) {
         int r;
 
         r = sd_event_add_time_relative(vm->manager->event, &vm->timer, CLOCK_MONOTONIC, START_USEC,
@@ -196,7 +213,7 @@ static int begin(VM *vm) {
         if (vm->durable) {
                 r = durable_add(vm->manager->settings.state_dir, vm);
                 if (r < 0)
-                        return r;
+                        return set_not_remembered(vm, r, error);
         }
         if (vm->manager->settings.units)
                 return unit_start(vm, on_unit_started);
@@ -315,7 +332,7 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
                 return error_set(error, GUESTMAP_ERROR_VM_EXISTS,
                                  "VM \"%s\" is durable, and stopped", options.name);
         vm_take_request(vm, m);
-        r = begin(vm);
+        r = begin(vm, error);
         if (r < 0 && vm->durable)
                 durable_remove(manager->settings.state_dir, vm->instance);
         if (r == -EADDRINUSE)
@@ -323,9 +340,11 @@ int creation_method(Manager *manager, sd_bus_message *m, sd_bus_error *error) {
                                  options.name, manager->settings.runtime_dir);
         if (r < 0 && !manager->settings.units)
                 spawn_remove(vm);
+        if (r < 0 && !sd_bus_error_is_set(error))
+                r = sd_bus_error_set_errnof(error, r, "VM \"%s\": can't start its process: %s",
+                                            options.name, strerror(-r));
         if (r < 0)
-                return sd_bus_error_set_errnof(error, r, "VM \"%s\": can't start its process: %s",
-                                               options.name, strerror(-r));
+                return r;
         TAKE_PTR(vm);
         return 1;
 }

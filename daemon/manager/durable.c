@@ -42,13 +42,14 @@ int durable_add(const char *dir, const VM *vm) {
                 r = path_of(path, dir, vm->instance, SUFFIX);
         if (r >= 0)
                 r = path_of(new, dir, vm->instance, NEW_SUFFIX);
-        if (r >= 0)
-                r = write_to(new, vm);
         if (r < 0)
                 return r;
-        if (rename(new, path) < 0)
-                return -errno;
-        return directory_sync(dir);
+        r = write_to(new, vm);
+        if (r >= 0 && rename(new, path) < 0)
+                r = -errno;
+        if (r < 0)
+                (void)unlink(new);
+        return r < 0 ? r : directory_sync(dir);
 }
 
 int durable_confirm(const char *dir, VM *vm) {

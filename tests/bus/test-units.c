@@ -6,10 +6,12 @@
  * The test is systemd, which answers nothing, the client, and guestmapd itself.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "api/names.h"
@@ -294,6 +296,43 @@ static void test_says_why_a_unit_does_not_start(void **state) {
         teardown(&scene);
 }
 
+static unsigned count_files(const char *path) {
+        DIR *stream = opendir(path);
+        unsigned n = 0;
+
+        assert_non_null(stream);
+        while (readdir(stream))
+                n++;
+        closedir(stream);
+        return n - 2;
+}
+
+/* Which directory it is, and nothing is left in it. */
+static void test_has_no_room_for_what_is_durable(void **state) {
+        struct rlimit before, none;
+        Scene scene = {};
+        char expected[256];
+
+        setup(&scene);
+        (void)signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        none = (struct rlimit){.rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+        assert_true(sd_bus_call_method_async(scene.client, NULL, GUESTMAP_SERVICE, GUESTMAP_PATH,
+                                             GUESTMAP_INTERFACE_MANAGER, "CreateVM", on_created,
+                                             &scene, "sa{sv}", "vm0", 2, "durable", "b", true,
+                                             "accelerator", "s", "none") >= 0);
+        run_until(&scene, &scene.is_answered, 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        snprintf(expected, sizeof(expected), "NoSpace: VM \"vm0\": %s: File too large",
+                 scene.state);
+        assert_string_equal(scene.error, expected);
+        assert_int_equal(count_files(scene.state), 0);
+        assert_int_equal(scene.n_asked, 0);
+        manager_free(scene.manager);
+        teardown(&scene);
+}
+
 /* Whoever starts it, and however often. */
 static void test_limits_memory_at_each_start(void **state) {
         Scene scene = {.has_durable = true, .is_inactive = true, .starts_fail = true};
@@ -347,4 +386,5 @@ UNIT_TESTS(cmocka_unit_test(test_has_entries_of_what_goes_no_further),
            cmocka_unit_test(test_ends_while_a_unit_starts),
            cmocka_unit_test(test_says_why_a_unit_does_not_start),
            cmocka_unit_test(test_limits_memory_at_each_start),
+           cmocka_unit_test(test_has_no_room_for_what_is_durable),
            cmocka_unit_test(test_asks_for_nothing_more_when_it_ends));
