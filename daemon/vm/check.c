@@ -14,7 +14,8 @@ typedef struct Checked Checked;
 struct Checked {
         const char *directory;
         CheckStatus status;
-        size_t length; /* of the journal, in bytes */
+        const char *file; /* that the status is of */
+        size_t length;    /* of the journal, in bytes */
         Replay replay;
         Facts facts;
         Detail why; /* it is not whole */
@@ -37,8 +38,10 @@ static void check(Checked *checked) {
         r = journal_read(checked->directory, JOURNAL_NAME, &bytes, &checked->length);
         if (r == 0)
                 r = journal_replay(&checked->replay, bytes, checked->length, &checked->why);
-        if (r == 0)
+        if (r == 0) {
                 r = facts_read(&checked->facts, checked->directory, &checked->why);
+                checked->file = r == 0 ? JOURNAL_NAME : FACTS_NAME;
+        }
         checked->status = status_of(checked, r);
         if (r < 0)
                 detail_set(&checked->why, 0, "%s", strerror(-r));
@@ -66,7 +69,7 @@ static void print_words(const Checked *checked) {
         const Replay *replay = &checked->replay;
         const VM *vm = replay->vm;
 
-        printf("%s/%s: %s%s%s\n", checked->directory, JOURNAL_NAME, word_of(checked->status),
+        printf("%s/%s: %s%s%s\n", checked->directory, checked->file, word_of(checked->status),
                checked->why.text[0] ? ": " : "", checked->why.text);
         if (!vm)
                 return;
@@ -126,6 +129,7 @@ static void print_json(const Checked *checked) {
         json_writer_init(&writer, SIZE_MAX);
         json_open(&writer, '{');
         write_string(&writer, "directory", checked->directory);
+        write_string(&writer, "file", checked->file);
         write_string(&writer, "status", word_of(checked->status));
         write_string(&writer, "detail", checked->why.text);
         write_number(&writer, "bytes", checked->length);
@@ -142,6 +146,7 @@ static void print_json(const Checked *checked) {
 CheckStatus check_directory(const char *directory, bool json) {
         _cleanup_(checked_deinit) Checked checked = {
                 .directory = directory,
+                .file = JOURNAL_NAME,
                 .replay.accelerator = "none",
         };
 

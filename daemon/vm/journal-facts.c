@@ -13,7 +13,7 @@
 #include "daemon/vm/json-piece.h"
 #include "lib/util/crc32c.h"
 
-static const char name[] = "facts", new_name[] = "facts.new";
+static const char name[] = FACTS_NAME, new_name[] = FACTS_NAME ".new";
 
 static void write_facts(JSONWriter *writer, const Facts *facts) {
         json_open(writer, '{');
@@ -132,9 +132,5 @@ int facts_read(Facts *ret, const char *directory, Detail *detail) {
         r = journal_read(directory, name, &bytes, &length);
         if (r == -ENOENT)
                 return 0;
-        if (r == 0)
-                r = parse(ret, bytes, length, detail);
-        if (r > 0)
-                detail_prefix(detail, "%s/%s: ", directory, name);
-        return r;
+        return r < 0 ? r : parse(ret, bytes, length, detail);
 }

@@ -17,6 +17,8 @@
 
 #include "lib/util/detail.h"
 
+#define FACTS_NAME "facts"
+
 typedef struct Facts Facts;
 typedef struct VM VM;
 

@@ -186,6 +186,8 @@ static int recover_facts(VM *vm, const char *directory, Detail *detail) {
         if (!directory)
                 return 0;
         r = facts_read(&vm->facts, directory, detail);
+        if (r > 0)
+                detail_prefix(detail, "%s/" FACTS_NAME ": ", directory);
         if (r == 0 && vm->facts.dirty_log != 0)
                 r = map_log_global_start(vm->map, (unsigned)vm->facts.dirty_log, detail);
         if (r != 0)

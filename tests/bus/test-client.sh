@@ -138,7 +138,11 @@ END
         json "find as JSON" 'd["address"] == "0xe0010" and d["offset"] == "0x10" and d["section"]["region"] == "bios"' find pc memory 0xe0010
         refuses "find nothing" "Unassigned: *0xa0000*" find pc memory 0xa0000
         would "fsck as JSON for people" 0 $'{\n  "directory":*",\n  "detail":*\n}' fsck pc --json=pretty
-        json "fsck as JSON" 'd["name"] == "pc"' fsck pc
+        json "fsck as JSON" 'd["name"] == "pc" and d["file"] == "journal"' fsck pc
+        cp -r "$directory/run/pc.d" "$directory/hurt"
+        printf X | dd of="$directory/hurt/facts" bs=1 seek=60 conv=notrunc status=none
+        would "fsck of damaged facts" 2 "$directory/hurt/facts: damaged: it is not one whole record"*'VM "pc"'* fsck "$directory/hurt"
+        json "fsck of damaged facts as JSON" 'd["file"] == "facts" and d["status"] == "damaged"' fsck "$directory/hurt"
         prints "slots" slots pc <<'END'
 SLOT   FIRST    LAST   SIZE BACKING OFFSET FLAGS
    0     0x0 0x9ffff 640KiB       1    0x0
