@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <sys/stat.h>
+
 #include "api/names.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/creation-dbus.h"
@@ -97,13 +99,25 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
 }
 
 /* A service's sandbox hides the device from guestmapd, not from VMs: all it sees is its node. */
+/*
+ * As a unit the VM's process is in the group kvm, which guestmapd is not. Whose file it is cannot
+ * be seen from its user namespace: that the group is that one is taken for granted.
+ */
+static bool kvm_is_open_to_units(void) {
+        struct stat status;
+
+        return stat("/dev/kvm", &status) == 0 && S_ISCHR(status.st_mode) &&
+               ((status.st_mode & 0060) == 0060 || (status.st_mode & 0006) == 0006);
+}
+
 static int get_kvm_available(sd_bus *bus, const char *path, const char *interface,
                              const char *property, sd_bus_message *m, void *userdata,
                              sd_bus_error *error) {
         Manager *manager = userdata;
-        int mode = manager->settings.units ? F_OK : R_OK | W_OK;
+        bool available = manager->settings.units ? kvm_is_open_to_units()
+                                                 : access("/dev/kvm", R_OK | W_OK) == 0;
 
-        return sd_bus_message_append(m, "b", access("/dev/kvm", mode) == 0);
+        return sd_bus_message_append(m, "b", available);
 }
 
 static int get_limits(sd_bus *bus, const char *path, const char *interface, const char *property,
