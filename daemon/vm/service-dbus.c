@@ -17,22 +17,36 @@
 #include "daemon/vm/vcpus.h"
 #include "daemon/vm/watch-dbus.h"
 
+static const char *plural(uint64_t n) {
+        return n == 1 ? "" : "s";
+}
+
+static void print_salvage(char *text, size_t size, const Salvage *salvage) {
+        const char *name = salvage->vm ? salvage->vm->name : "";
+
+        snprintf(text, size, "%s%scannot recover: %s", name, name[0] ? ": " : "",
+                 salvage->why.text);
+}
+
+static void print_map(char *text, size_t size, const VM *vm) {
+        const Snapshot *snapshot = map_snapshot(vm->map);
+        uint32_t slots = slots_used(vm->slots);
+
+        snprintf(text, size, "%s: %" PRIu64 " region%s, %" PRIu32 " slot%s, generation %" PRIu64,
+                 vm->name, snapshot->n_regions, plural(snapshot->n_regions), slots, plural(slots),
+                 snapshot->generation);
+}
+
+/* The name first: the unit may be called by a part of the ID. */
 static void print_status(char *text, size_t size, void *userdata) {
         const Service *service = userdata;
-        const VM *vm = service->vm;
-        const Snapshot *snapshot;
 
-        if (service->salvage) {
-                snprintf(text, size, "cannot recover: %s", service->salvage->why.text);
-                return;
-        }
-        if (!vm) {
+        if (service->salvage)
+                print_salvage(text, size, service->salvage);
+        else if (service->vm)
+                print_map(text, size, service->vm);
+        else
                 snprintf(text, size, "no VM yet");
-                return;
-        }
-        snapshot = map_snapshot(vm->map);
-        snprintf(text, size, "%" PRIu64 " regions, %" PRIu32 " slots, generation %" PRIu64,
-                 snapshot->n_regions, slots_used(vm->slots), snapshot->generation);
 }
 
 int service_new(Service **ret, sd_event *event) {
