@@ -42,6 +42,11 @@ test_bus_starts_the_service() {
         busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager Version
         systemctl is-active guestmapd.service
         [ "$(systemctl show --property User --value guestmapd.service)" = guestmap ]
+        # Where there was nothing to be cleared away.
+        systemctl show --property ExecStartPre guestmapd.service >/tmp/steps
+        grep -q 'status=0' /tmp/steps
+        not grep -q 'status=1' /tmp/steps
+        not logged _SYSTEMD_UNIT=guestmapd.service _COMM=find
 }
 
 # As printed, but that the session's bus is the system's.
@@ -213,12 +218,27 @@ has_status() {
         [ "$(status "$1")" = "$2" ]
 }
 
+kvm_available() {
+        busctl get-property org.guestmap1 /org/guestmap1 org.guestmap1.Manager KVMAvailable
+}
+
 test_status_says_how_much_there_is() {
         n=$(property one Regions | cut -c 3-)
         eventually has_status guestmapd.service "1 VM, $n regions"
         slots=$(property one SlotsUsed | cut -c 3-)
         eventually has_status guestmap-vm@one.service \
-                "$n regions, $slots slots, generation $(property one Generation | cut -c 3-)"
+                "one: $n regions, $slots slot$([ "$slots" = 1 ] || echo s), generation $(
+                        property one Generation | cut -c 3-)"
+}
+
+# What the VM's process, which is not guestmapd, could do with it.
+test_kvm_that_nobody_may_open_is_not_available() {
+        [ "$accelerator" = kvm ] || return 0
+        [ "$(kvm_available)" = 'b true' ]
+        chmod 0 /dev/kvm
+        [ "$(kvm_available)" = 'b false' ]
+        chmod 0660 /dev/kvm
+        [ "$(kvm_available)" = 'b true' ]
 }
 
 # It would count what all users do together.
