@@ -145,8 +145,8 @@ static void print_rate(const Output *output, const Dirty *dirty, double seconds)
         _cleanup_(json_putp) json_object *object = NULL;
 
         if (output->json == JSON_OFF) {
-                printf("%" PRIu64 " page%s, %" PRIu64 " pages/s, %.1f MiB/s\n", n, PLURAL(n), rate,
-                       (double)(rate * dirty->page_size) / (1 << 20));
+                printf("%" PRIu64 " page%s, %" PRIu64 " pages/s, %s/s\n", n, PLURAL(n), rate,
+                       number_size_about(rate * dirty->page_size).text);
         } else {
                 object = json_new_object();
                 json_add_count(object, "pages", n);

@@ -143,7 +143,7 @@ END
         watcher=$!
         wrote() {
                 ctl write logged memory 0x8000 01
-                grep -Eqx '1 page, [0-9]+ pages/s, [0-9.]+ MiB/s' "$directory/rate"
+                grep -Eqx '1 page, [1-9][0-9]* pages/s, [0-9.]+KiB/s' "$directory/rate"
         }
         eventually wrote && verdict "dirty --watch" yes ||
                 verdict "dirty --watch" no "$(<"$directory/rate")"
