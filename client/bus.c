@@ -278,6 +278,8 @@ int client_cannot_read(int r) {
 int client_print_error(const Client *client, const sd_bus_error *error, int r) {
         if (r == -ETIMEDOUT && client->deadline > 0 && clock_left(client->deadline) == 0)
                 return r;
+        if (client->expects && client->expects(error))
+                return r;
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                    SD_BUS_ERROR_NAME_HAS_NO_OWNER))
                 fail("guestmapd is not running on %s (%s)", bus_name(client).text, error->message);

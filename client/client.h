@@ -29,6 +29,7 @@ struct Client {
         Output output;
         bool unattended; /* nobody is asked for a password, nothing is waited for long */
         uint64_t deadline; /* of CLOCK_MONOTONIC: calls that it cuts off are no error; 0: none */
+        bool (*expects)(const sd_bus_error *error); /* nothing is said of those; NULL: none */
         bool starts_none; /* a guestmapd that is not running; who has stopped it wants it so */
 };
 

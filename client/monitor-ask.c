@@ -110,9 +110,14 @@ int ask_changes(void *userdata, const char *space, uint64_t since, Answer *ret) 
 
 int ask_view(void *userdata, const char *space, uint64_t *ret_generation, Sections *ret) {
         Watched *watched = userdata;
+        Client *client = watched->monitor->client;
+        int r;
 
         ask_limit(watched->monitor);
-        return view_fetch(watched->monitor->client, watched->path, space, ret_generation, ret);
+        client->expects = is_gone;
+        r = view_fetch(client, watched->path, space, ret_generation, ret);
+        client->expects = NULL;
+        return r;
 }
 
 int ask_id(Watched *watched, char **ret) {

@@ -126,9 +126,10 @@ static void print_heading(const Watched *watched, uint64_t previous, uint64_t ge
 
 void tell_gap(void *userdata, uint64_t previous, uint64_t generation, const char *why) {
         _cleanup_(json_putp) json_object *object = NULL;
-        const Watched *watched = userdata;
+        Watched *watched = userdata;
         char reason[32];
 
+        watched->told = generation;
         if (is_for_people(output_of(watched))) {
                 snprintf(reason, sizeof(reason), " (%s)", why);
                 print_heading(watched, previous, generation, reason);
@@ -141,14 +142,14 @@ void tell_gap(void *userdata, uint64_t previous, uint64_t generation, const char
         json_print(output_of(watched), object);
 }
 
-/* Behind a heading of its own where no signal has told of it. */
+/* Behind a heading of its own where neither a signal nor a gap's heading has told of it. */
 void tell_change(void *userdata, const Change *change, uint64_t previous, uint64_t generation) {
         _cleanup_(json_putp) json_object *object = NULL;
         const Watched *watched = userdata;
         const Output *output = output_of(watched);
 
         if (is_for_people(output)) {
-                if (!watched->monitor->is_heard)
+                if (!watched->monitor->is_heard && generation > watched->told)
                         print_heading(watched, previous, generation, "");
                 print_change(output, change);
                 return;

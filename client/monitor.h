@@ -41,6 +41,7 @@ struct Watched {
         bool is_ailing;   /* a call has failed; tried again at the next tick */
         bool is_doubted;  /* since then it was not asked whether it is the same VM */
         bool is_behind;   /* the service was away; nothing was asked since */
+        uint64_t told;    /* the generation up to which a heading of a gap has told */
         uint64_t unheard; /* the first generation that no signal has told; 0: there was none */
         Follow follow;
 };

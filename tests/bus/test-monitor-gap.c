@@ -23,12 +23,14 @@
 #include <systemd/sd-id128.h>
 #include <unistd.h>
 
+#include "api/errors.h"
 #include "api/names.h"
 #include "lib/util/cleanup.h"
 #include "tests/common/unit.h"
 
-#define VM    GUESTMAP_PATH_VM "/vm"
-#define SPACE VM "/space/memory"
+#define VM      GUESTMAP_PATH_VM "/vm"
+#define SPACE   VM "/space/memory"
+#define VM_GONE GUESTMAP_ERROR_PREFIX GUESTMAP_ERROR_VM_GONE
 #define DUMP                                                                                       \
         "{\"generation\": %lu, \"address-spaces\": {\"memory\": ["                                 \
         "{\"first\": \"0x0\", \"last\": \"0xfff\", \"region\": \"low\", \"offset\": \"0x0\", "     \
@@ -47,6 +49,7 @@ static int said_fd;
 static char said[65536];
 static uint64_t generation;
 static bool knows_no_changes; /* GetChanges tells neither them nor the view, as of large ones */
+static bool is_going;         /* the VM: its views are not to be had any more */
 static bool never_rests;      /* until there is a dump, there is a commit before each page */
 static unsigned n_pages;
 
@@ -181,6 +184,12 @@ static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *error) {
                         continue;
                 if (!answers[i].answer)
                         return 1;
+                if (is_going && strcmp(member, "GetFlatViewFrom") == 0) {
+                        assert_true(sd_bus_reply_method_errorf(call, VM_GONE, "VMGone: it goes") >=
+                                    0);
+                        is_going = false;
+                        return 1;
+                }
                 assert_true(sd_bus_message_new_method_return(call, &reply) >= 0);
                 assert_true(answers[i].answer(call, reply) >= 0);
                 assert_true(sd_bus_send(bus, reply, NULL) >= 0);
@@ -242,8 +251,8 @@ static void start_watcher(const struct sockaddr_un *address) {
         said_fd = fds[0];
 }
 
-/* Watched from generation 5 on, and heard in 6. */
-static void watch(bool passes_fds) {
+/* Watched from generation 5 on. */
+static void watch_unheard(bool passes_fds) {
         static const sd_id128_t id = SD_ID128_ARRAY(1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, d, e, f, 0);
         struct sockaddr_un address = {};
         int listener = listen_at(&address), fd;
@@ -259,10 +268,15 @@ static void watch(bool passes_fds) {
         assert_true(sd_bus_start(bus) >= 0);
         assert_true(sd_bus_add_filter(bus, NULL, on_call, NULL) >= 0);
         generation = 5;
-        knows_no_changes = never_rests = false;
+        knows_no_changes = is_going = never_rests = false;
         n_pages = 0;
         said[0] = '\0';
         run_until("vm memory generation 5, 2 sections\n");
+}
+
+/* And heard in 6. */
+static void watch(bool passes_fds) {
+        watch_unheard(passes_fds);
         tell(5, 6);
         run_until("vm generation 6: 1 edit, 0 slot operations\n");
 }
@@ -321,6 +335,39 @@ static void test_changes_are_forgotten(void **state) {
         check_goes_on();
 }
 
+/* That a VM goes is no news by itself; that its views are not to be had is none at all. */
+static void test_the_vm_goes(void **state) {
+        watch(true);
+        knows_no_changes = is_going = true;
+        tell(7, 8);
+        run_until("vm generations 7 to 8, in one (missed)\n");
+        tell(8, 9);
+        run_until_changed("vm generations 7 to 9, in one (missed)\n", 6, 9);
+        assert_false(is_going);
+        assert_null(strstr(said, "VMGone"));
+}
+
+static void tell_owner(const char *owner) {
+        sd_bus_message *m = NULL;
+
+        assert_true(sd_bus_message_new_signal(bus, &m, "/org/freedesktop/DBus",
+                                              "org.freedesktop.DBus", "NameOwnerChanged") >= 0);
+        assert_true(sd_bus_message_set_sender(m, "org.freedesktop.DBus") >= 0);
+        assert_true(sd_bus_message_append(m, "sss", GUESTMAP_SERVICE, "", owner) >= 0);
+        assert_true(sd_bus_send(bus, m, NULL) >= 0);
+        sd_bus_message_unref(m);
+}
+
+/* What changed while the service was away has one heading, whether or not signals come. */
+static void test_the_service_restarts(void **state) {
+        watch_unheard(true);
+        tell_owner("");
+        run_until("guestmapd has ended; waiting for it to come back\n");
+        generation = 8;
+        tell_owner(":1.2");
+        run_until_changed("vm generations 6 to 8, in one (restarted)\n", 5, 8);
+}
+
 /* No two pages are of one generation: a dump is. What came meanwhile is asked for at some time. */
 static void test_the_map_never_rests(void **state) {
         uint64_t dumped;
@@ -350,6 +397,8 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test_teardown(test_a_signal_is_lost, end),
                 cmocka_unit_test_teardown(test_signals_are_folded, end),
                 cmocka_unit_test_teardown(test_changes_are_forgotten, end),
+                cmocka_unit_test_teardown(test_the_vm_goes, end),
+                cmocka_unit_test_teardown(test_the_service_restarts, end),
                 cmocka_unit_test_teardown(test_the_map_never_rests, end),
                 cmocka_unit_test_teardown(test_no_dump_comes_through, end),
         };
