@@ -72,7 +72,8 @@ const Verb verbs[] = {
          .example = "guestmapctl slots pc"},
         {"changes", "VM SPACE SINCE", "Show what has changed since a generation",
          .run = verb_changes, .paged = true,
-         .more = "Where that is not known any more it is the whole view, and that is said.",
+         .more = "Where that is not known any more, or more than 10000 sections, it is the whole "
+                 "view, and that is said.",
          .example = "guestmapctl changes pc memory 3"},
         {"monitor", "[VM [SPACE]]", "Print each commit as it happens",
          OPTION_BIT(OPTION_UNTIL_GENERATION) | OPTION_BIT(OPTION_TIMEOUT), .run = verb_monitor,

@@ -26,23 +26,27 @@ static void print_json(const Output *output, const Answer *answer) {
         json_print(output, object);
 }
 
-static void print_lines(const Output *output, const Answer *answer, uint64_t since) {
-        const Change *change = &answer->change;
-
+static void print_heading(const Output *output, const Answer *answer, uint64_t since,
+                          const char *why_all) {
         if (answer->complete)
                 print_line(output, PAINT_HEADER, "Generation %" PRIu64, answer->generation);
         else
                 print_line(output, PAINT_HEADER,
                            "Generation %" PRIu64 ", all of it: what has changed since %" PRIu64
-                           " is not known",
-                           answer->generation, since);
+                           " is %s",
+                           answer->generation, since, why_all);
+}
+
+static void print_sections(const Output *output, const Change *change) {
         for (size_t i = 0; i < change->removed.n; i++)
                 section_print_change(&change->removed.items[i], output, change->space, false);
         for (size_t i = 0; i < change->added.n; i++)
                 section_print_change(&change->added.items[i], output, change->space, true);
 }
 
-static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *answer) {
+/* *ret_why_all: why it is all of the view, if it is. */
+static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *answer,
+                 const char **ret_why_all) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -57,9 +61,11 @@ static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *an
         r = answer_read(reply, answer);
         if (r < 0)
                 return client_cannot_read(r);
+        *ret_why_all = "not known";
         if (answer->complete || answer->change.added.n > 0)
                 return 0;
-        /* All of the view, where that is too much for the answer. */
+        /* Either is too much for the answer: what has changed, or, if that is not known, all. */
+        *ret_why_all = "more than 10000 sections, or not known";
         return view_fetch(client, vm_path, answer->change.space, &answer->generation,
                           &answer->change.added);
 }
@@ -67,6 +73,7 @@ static int fetch(Client *client, const char *vm_path, uint64_t since, Answer *an
 int verb_changes(Client *client, char **arguments) {
         _cleanup_(answer_deinit) Answer answer = {};
         _cleanup_(freep) char *path = NULL;
+        const char *why_all;
         uint64_t since;
         int r;
 
@@ -77,12 +84,15 @@ int verb_changes(Client *client, char **arguments) {
         if (r < 0)
                 return r;
         answer.change.space = must(strdup(arguments[1]));
-        r = fetch(client, path, since, &answer);
+        r = fetch(client, path, since, &answer, &why_all);
         if (r < 0)
                 return r;
-        if (client->output.json == JSON_OFF)
-                print_lines(&client->output, &answer, since);
-        else
+        if (client->output.json != JSON_OFF) {
                 print_json(&client->output, &answer);
+                return 0;
+        }
+        if (client->output.legend)
+                print_heading(&client->output, &answer, since, why_all);
+        print_sections(&client->output, &answer.change);
         return 0;
 }

@@ -130,6 +130,23 @@ END
 Generation 4, all of it: what has changed since 9 is not known
 + memory 0x0-0xfff mmio here @0x0
 END
+        prints "changes without a heading" --no-legend changes until memory 9 <<'END'
++ memory 0x0-0xfff mmio here @0x0
+END
+        /usr/bin/python3 -c 'import json
+regions = [{"name": "system", "kind": "container", "size": "2^64"},
+           {"name": "box", "kind": "container", "size": "1GiB", "parent": "system", "offset": 0}]
+regions += [{"name": f"page{i}", "kind": "mmio", "size": 4096, "parent": "box",
+             "offset": i * 4096} for i in range(10001)]
+print(json.dumps({"guestmap": 1, "regions": regions,
+                  "address-spaces": [{"name": "memory", "root": "system"}]}))' \
+                >"$directory/pages"
+        ctl create pages --accelerator=none --layout="$directory/pages"
+        ctl disable pages box
+        prints "changes that are too many" changes pages memory 1 <<'END'
+Generation 2, all of it: what has changed since 1 is more than 10000 sections, or not known
+END
+        ctl destroy pages
         json "changes as JSON" 'd == {"generation": 4, "complete": True, "removed": [], "added": [
                 {"first": "0x0", "last": "0xfff", "region": "here", "offset": "0x0",
                  "kind": "mmio", "flags": []}]}' changes until memory 3
