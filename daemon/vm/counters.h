@@ -32,6 +32,7 @@ struct Counters {
         uint64_t commit_nsec;               /* that they took, summed up */
         uint64_t buckets[N_COMMIT_BUCKETS]; /* how many took no longer than that, but than before */
         uint64_t aborts[N_ABORTS];
+        uint64_t dirty_pages; /* that readers of dirty logs have found, and cleared; each his own */
 };
 
 /* How long a commit took that counts in a bucket, at most; what took longer counts in none. */

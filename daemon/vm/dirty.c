@@ -64,6 +64,11 @@ static int bitmaps_init(Bitmaps *bitmaps, size_t size, Detail *detail) {
                                    strerror(-r));
 }
 
+/* What is not cleared is found once more by who asks next. */
+static void note_found(VM *vm, bool clear, uint64_t n_pages) {
+        vm->counters.dirty_pages += clear ? n_pages : 0;
+}
+
 int dirty_get_region(VM *vm, const Region *region, bool clear, int *ret_fd, Detail *detail) {
         uint64_t n_pages = (region->state.size - 1) / vm->accelerator->page_size + 1;
         _cleanup_(bitmaps_deinit) Bitmaps bitmaps = {.fd = -1};
@@ -77,8 +82,9 @@ int dirty_get_region(VM *vm, const Region *region, bool clear, int *ret_fd, Deta
                 r = dirty_log_sync(vm->dirty_log, region->backing, clear, detail);
         if (r != 0)
                 return r;
-        (void)page_log_read(&region->backing->log, PAGE_LOG_REGION, n_pages, clear,
-                            (uint64_t *)bitmaps.at);
+        note_found(vm, clear,
+                   page_log_read(&region->backing->log, PAGE_LOG_REGION, n_pages, clear,
+                                 (uint64_t *)bitmaps.at));
         *ret_fd = TAKE_FD(bitmaps.fd);
         return 0;
 }
@@ -130,7 +136,7 @@ static size_t file_size(const Logged *logged) {
         return size;
 }
 
-static void fill(const Bitmaps *bitmaps, const VM *vm, const Logged *logged, bool clear) {
+static void fill(const Bitmaps *bitmaps, VM *vm, const Logged *logged, bool clear) {
         DirtyIndex *index = (DirtyIndex *)bitmaps->at;
         DirtyRow *rows = (DirtyRow *)(index + 1);
         size_t offset = rows_end(logged);
@@ -151,6 +157,7 @@ static void fill(const Bitmaps *bitmaps, const VM *vm, const Logged *logged, boo
                                                  (uint64_t *)(bitmaps->at + offset)),
                         .offset = offset,
                 };
+                note_found(vm, clear, rows[i].n_dirty);
                 offset += page_log_words(log->n_pages) * sizeof(uint64_t);
         }
 }

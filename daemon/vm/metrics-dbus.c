@@ -272,7 +272,7 @@ static double logged_slots(const Service *service) {
 static double dirty_bytes(const Service *service) {
         const VM *vm = service->vm;
 
-        return (double)dirty_log_n_cleared(vm->dirty_log) * (double)vm->accelerator->page_size;
+        return (double)vm->counters.dirty_pages * (double)vm->accelerator->page_size;
 }
 
 static const JournalCounters *journal_counters(const Service *service) {
@@ -357,7 +357,7 @@ static const Metric metrics[] = {
         {{"guestmap_vm_logged_slots", "gauge", "", "Memory slots whose dirty log is on"},
          logged_slots},
         {{"guestmap_vm_dirty_bytes", "counter", "bytes",
-          "Pages that readers of dirty logs have found written by the guest, and cleared"},
+          "Pages that readers of dirty logs have found written, and cleared"},
          dirty_bytes},
         {{"guestmap_vm_journal_bytes", "gauge", "bytes", "Size of the journal"}, journal_bytes},
         {{"guestmap_vm_journal_written_bytes", "counter", "bytes", "Written to the journal"},

@@ -31,25 +31,23 @@ int dirty_buffer_reserve(DirtyBuffer *buffer, const Accelerator *accelerator, ui
         return 0;
 }
 
-static uint64_t count_bits(const uint64_t *bits, uint64_t n_pages) {
-        uint64_t n = 0;
-
+static bool has_bits(const uint64_t *bits, uint64_t n_pages) {
         for (uint64_t i = 0; i < page_log_words(n_pages); i++)
-                n += (uint64_t)__builtin_popcountll(bits[i]);
-        return n;
+                if (bits[i] != 0)
+                        return true;
+        return false;
 }
 
-static int forget(DirtyBuffer *buffer, Accelerator *accelerator, uint32_t slot, uint64_t n_pages) {
+static int forget(const DirtyBuffer *buffer, Accelerator *accelerator, uint32_t slot,
+                  uint64_t n_pages) {
         int r = 0;
 
         for (uint64_t first = 0; r == 0 && first < n_pages; first += PIECE_PAGES) {
                 const uint64_t *bits = buffer->bits + first / 64;
                 uint32_t n = (uint32_t)MIN_OF(n_pages - first, (uint64_t)PIECE_PAGES);
-                uint64_t n_dirty = count_bits(bits, n);
 
-                if (n_dirty > 0)
+                if (has_bits(bits, n))
                         r = accelerator->ops->clear_dirty(accelerator, slot, first, n, bits);
-                buffer->n_cleared += r == 0 ? n_dirty : 0;
         }
         return r;
 }
@@ -68,8 +66,6 @@ int dirty_fetch(DirtyBuffer *buffer, Accelerator *accelerator, const Slot *slot,
         page_log_merge(&extent->backing->log,
                        (extent->host - (uintptr_t)extent->backing->host) / page, buffer->bits,
                        n_pages);
-        if (!accelerator->clears_by_hand)
-                buffer->n_cleared += count_bits(buffer->bits, n_pages);
         return clear && accelerator->clears_by_hand
                        ? forget(buffer, accelerator, slot->number, n_pages)
                        : 0;

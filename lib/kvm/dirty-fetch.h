@@ -20,7 +20,6 @@ typedef struct DirtyBuffer DirtyBuffer;
 struct DirtyBuffer {
         uint64_t *bits;
         uint64_t n_words;
-        uint64_t n_cleared; /* pages that KVM was told to forget, ever */
 };
 
 void dirty_buffer_deinit(DirtyBuffer *buffer);

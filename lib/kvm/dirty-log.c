@@ -40,10 +40,6 @@ int dirty_log_sync(DirtyLog *log, const Backing *backing, bool clear, Detail *de
         return 0;
 }
 
-uint64_t dirty_log_n_cleared(const DirtyLog *log) {
-        return log->buffer.n_cleared;
-}
-
 /* The slot as it is, logged as the accelerator now says. */
 static int set_again(DirtyLog *log, const Slot *slot) {
         const PlannedOp same = {SLOT_FLAGS, slot->number, slot->extent, slot->extent};

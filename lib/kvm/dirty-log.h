@@ -32,5 +32,3 @@ Listener *dirty_log_listener(DirtyLog *log);
  * what is written from now on will be logged again. MAP_E_KVM, -ENOMEM.
  */
 int dirty_log_sync(DirtyLog *log, const Backing *backing, bool clear, Detail *detail);
-/* Pages that it was found to have logged and told to forget, ever. */
-uint64_t dirty_log_n_cleared(const DirtyLog *log);

@@ -114,7 +114,7 @@ END
 }
 
 test_dirty() {
-        local watcher
+        local watcher found
         ctl create logged --accelerator=none
         ctl add logged ram ram 1MiB system 0
         refuses "no log" 'NotSupported: *"ram": its dirty log was never started' dirty logged ram
@@ -135,6 +135,10 @@ END
                 d["ranges"][1] == {"first": "0xff000", "last": "0xfffff", "pages": 1}' \
                 dirty logged ram --clear
         prints "cleared" dirty logged ram --no-legend </dev/null
+        found=$(ctl metrics | sed -n 's/^guestmap_vm_dirty_bytes_total{vm="logged"} //p')
+        [[ $found == 12288 ]] && verdict "what was cleared counts" yes ||
+                verdict "what was cleared counts" no "$found"
+        json "top has how fast" 'd["vms"][0]["dirty-bytes-per-second"] > 0' top --batch --iterations=1
         refuses "clear twice" "dirty: --watch clears anyway" dirty logged ram --clear --watch
 
         # A log that the watcher starts is his, and ends with him.
