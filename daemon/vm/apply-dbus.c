@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "daemon/vm/options-dbus.h"
 #include "daemon/vm/report.h"
 #include "daemon/vm/service-dbus.h"
+#include "lib/util/size-words.h"
 
 typedef struct ApplyCall ApplyCall;
 
@@ -74,9 +74,9 @@ static int check_kept(ApplyCall *call) {
         if (!call->keep_memory || change->discarded == 0)
                 return 0;
         return detail_set(&call->detail, MAP_E_IN_USE,
-                          "region \"%s\" would lose its contents, of 0x%" PRIx64
-                          " bytes of RAM in all, and keep-memory is set",
-                          change->discarded_region, change->discarded);
+                          "region \"%s\" would lose its contents, of %s of RAM in all, and "
+                          "keep-memory is set",
+                          change->discarded_region, size_words(change->discarded).text);
 }
 
 static int parse(ApplyCall *call, const Cancel *cancel) {

@@ -7,6 +7,7 @@
 #include "daemon/vm/equip.h"
 #include "daemon/vm/fd-store.h"
 #include "lib/memory/handler-socket.h"
+#include "lib/util/size-words.h"
 
 /*
  * A new descriptor gets the lowest number that is free: one from the reserve tells that all below
@@ -85,11 +86,25 @@ static int equip_ioeventfd(VM *vm, Edit *edit, Detail *detail) {
         return r != 0 ? r : vm_keep_ioeventfd(vm, edit->name, edit->ioeventfd, detail);
 }
 
+/* Memory that the map can never have is not even made. */
+static int check_size(const VM *vm, const Edit *edit, Detail *detail) {
+        uint64_t limit = vm->map->limits.ram_bytes;
+
+        if (edit->size <= limit || edit->size == SIZE_WHOLE)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "RAMBytes: %s asked for by region \"%s\", the limit is %s",
+                          size_words(edit->size).text, edit->name, size_words(limit).text);
+}
+
 static int equip_region(VM *vm, Edit *edit, Detail *detail) {
         int r;
 
         if (edit->backing || !region_kind_has_backing(edit->kind))
                 return 0;
+        r = check_size(vm, edit, detail);
+        if (r != 0)
+                return r;
         r = backing_new_memfd(&edit->backing, vm->last_backing + 1, edit->name, edit->size,
                               &edit->memory, detail);
         return r != 0 ? r : count_backing(vm, edit, detail);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/preparation-dbus.h"
 #include "daemon/vm/service-dbus.h"
+#include "lib/util/size-words.h"
 
 Preparation *preparation_free(Preparation *preparation) {
         if (!preparation)
@@ -164,9 +164,8 @@ static int check_new(const Service *service, const Prealloc *memory, Detail *det
                                   service->vm->name, n, PREPARATIONS_MAX);
         if (ram_bytes > limit)
                 return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
-                                  "RAMBytes: %" PRIu64 " with what is being prepared, the limit is "
-                                  "%" PRIu64,
-                                  ram_bytes, limit);
+                                  "RAMBytes: %s with what is being prepared, the limit is %s",
+                                  size_words(ram_bytes).text, size_words(limit).text);
         return 0;
 }
 

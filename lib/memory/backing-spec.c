@@ -8,21 +8,11 @@
 
 #include "lib/memory/backing-spec.h"
 #include "lib/memory/map-error.h"
+#include "lib/util/size-words.h"
 
 bool backing_spec_is_usual(const BackingSpec *spec) {
         return spec->huge_page == 0 && spec->numa.policy == NUMA_ANYWHERE && !spec->prealloc &&
                !spec->dump;
-}
-
-PageSize page_size_words(uint64_t page) {
-        static const char *const units[] = {"", "KiB", "MiB", "GiB"};
-        PageSize words;
-        size_t unit = 0;
-
-        for (; page > 0 && page % 1024 == 0 && unit + 1 < ELEMENTS_OF(units); unit++)
-                page /= 1024;
-        snprintf(words.text, sizeof(words.text), "%" PRIu64 "%s", page, units[unit]);
-        return words;
 }
 
 static bool has_page_size(uint64_t page) {
@@ -43,7 +33,7 @@ static void list_page_sizes(char *text, size_t size) {
         for (size_t n = 0; directory && n < size && (entry = readdir(directory));)
                 if (sscanf(entry->d_name, "hugepages-%" SCNu64 "kB", &kib) == 1)
                         n += (size_t)snprintf(text + n, size - n, "%s%s", n > 0 ? ", " : "",
-                                              page_size_words(kib * 1024).text);
+                                              size_words(kib * 1024).text);
         if (directory)
                 closedir(directory);
 }
@@ -58,13 +48,13 @@ static int check_page(const BackingSpec *spec, const char *name, uint64_t size, 
                 return detail_set(detail, MAP_E_INVALID_ARGUMENT,
                                   "memory of \"%s\": there are no huge pages of %s; the host has: "
                                   "%s",
-                                  name, page_size_words(spec->huge_page).text, sizes);
+                                  name, size_words(spec->huge_page).text, sizes);
         }
         if (size % spec->huge_page != 0)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
-                                  "memory of \"%s\": size 0x%" PRIx64
-                                  " is no multiple of its huge pages, of %s",
-                                  name, size, page_size_words(spec->huge_page).text);
+                                  "memory of \"%s\": size %s is no multiple of its huge pages, of "
+                                  "%s",
+                                  name, size_words(size).text, size_words(spec->huge_page).text);
         return 0;
 }
 

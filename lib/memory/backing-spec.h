@@ -40,9 +40,3 @@ int backing_spec_check(const BackingSpec *spec, const char *name, uint64_t size,
 /* The last of these, which depends on the file's page, not on what was asked for. */
 int backing_spec_check_bound(const BackingSpec *spec, const char *name, uint64_t page,
                              Detail *detail);
-
-/* A size of pages as people say it: "2MiB". */
-typedef struct PageSize {
-        char text[24];
-} PageSize;
-PageSize page_size_words(uint64_t page);

@@ -23,6 +23,7 @@
 #include "lib/memory/headroom.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/range.h"
+#include "lib/util/size-words.h"
 
 #ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -113,6 +114,42 @@ static int backing_new(Backing **ret, uint64_t id, const char *name, uint64_t si
         return 0;
 }
 
+typedef struct ProcessLimit {
+        int error; /* of who comes to it */
+        int resource;
+        const char *name;
+        bool is_count; /* else a size */
+} ProcessLimit;
+
+/* The limit of this process that an error comes from; NULL: from none, or that is not known. */
+static const ProcessLimit *find_limit(int r, rlim_t *ret) {
+        static const ProcessLimit limits[] = {
+                {-ENOMEM, RLIMIT_AS, "RLIMIT_AS"},
+                {-EFBIG, RLIMIT_FSIZE, "RLIMIT_FSIZE"},
+                {-EMFILE, RLIMIT_NOFILE, "RLIMIT_NOFILE", true},
+        };
+        struct rlimit limit;
+
+        for (size_t i = 0; i < ELEMENTS_OF(limits); i++) {
+                if (limits[i].error != r || getrlimit(limits[i].resource, &limit) < 0 ||
+                    limit.rlim_cur == RLIM_INFINITY)
+                        continue;
+                *ret = limit.rlim_cur;
+                return &limits[i];
+        }
+        return NULL;
+}
+
+static int none_within_limit(const ProcessLimit *limit, rlim_t value, const char *name,
+                             uint64_t size, Detail *detail) {
+        SizeWords words = size_words(value);
+
+        if (limit->is_count)
+                snprintf(words.text, sizeof(words.text), "%" PRIu64, (uint64_t)value);
+        return detail_set(detail, MAP_E_NO_MEMORY, "memory of \"%s\": no %s to be had: %s is %s",
+                          name, size_words(size).text, limit->name, words.text);
+}
+
 /* Which limit it was, where that can be told. */
 static int none_to_be_had(int r, const Backing *backing, const char *name, Detail *detail) {
         const Headroom headroom = {
@@ -122,19 +159,17 @@ static int none_to_be_had(int r, const Backing *backing, const char *name, Detai
                 .bytes = backing->mapped,
                 .root = "",
         };
-        struct rlimit limit;
+        const ProcessLimit *limit;
+        rlim_t value;
 
         if (r == -ENOMEM && backing->in_memory && backing->page > page_size() &&
             headroom_check_huge(&headroom, detail) != 0)
                 return MAP_E_NO_MEMORY;
-        if (r == -ENOMEM && getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-                return detail_set(detail, MAP_E_NO_MEMORY,
-                                  "memory of \"%s\": no %#" PRIx64 " bytes to be had: RLIMIT_AS is "
-                                  "%#" PRIx64,
-                                  name, backing->size, (uint64_t)limit.rlim_cur);
-        return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": no %#" PRIx64 " bytes to be had: %s", name,
-                          backing->size, strerror(-r));
+        limit = find_limit(r, &value);
+        if (limit)
+                return none_within_limit(limit, value, name, backing->size, detail);
+        return detail_set(detail, MAP_E_NO_MEMORY, "memory of \"%s\": no %s to be had: %s", name,
+                          size_words(backing->size).text, strerror(-r));
 }
 
 /* Its file, which is there, into memory of ours. On failure it has none. */
@@ -194,8 +229,8 @@ static int check_pages(const BackingSpec *spec, const PassedFD *passed, const ch
                 return detail_set(detail, MAP_E_INVALID_ARGUMENT,
                                   "memory of \"%s\": the descriptor's file has pages of %s, not "
                                   "huge pages of %s",
-                                  name, page_size_words(passed->page).text,
-                                  page_size_words(spec->huge_page).text);
+                                  name, size_words(passed->page).text,
+                                  size_words(spec->huge_page).text);
         return backing_spec_check_bound(spec, name, passed->page, detail);
 }
 
@@ -327,9 +362,9 @@ static int check_end(const Backing *backing, const char *name, uint64_t end, Det
             backing->offset + end <= (uint64_t)status.st_size)
                 return 0;
         return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": the file has 0x%" PRIx64 " bytes, the region uses it "
-                          "up to 0x%" PRIx64,
-                          name, (uint64_t)status.st_size, backing->offset + backing->size);
+                          "memory of \"%s\": the file has %s, the region uses it up to %s", name,
+                          size_words((uint64_t)status.st_size).text,
+                          size_words(backing->offset + backing->size).text);
 }
 
 /* Many file systems have no number of blocks, and no end. */

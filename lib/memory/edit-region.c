@@ -9,6 +9,7 @@
 #include "lib/memory/render.h"
 #include "lib/memory/undo.h"
 #include "lib/util/array.h"
+#include "lib/util/size-words.h"
 
 /* Whether the region may hang below that parent: not below itself, and not too deep. */
 static int check_ancestors(const Region *region, const Region *parent, Detail *detail) {
@@ -163,6 +164,16 @@ static int check_memory(const Edit *edit, Detail *detail) {
                           region_kind_to_string(edit->kind));
 }
 
+static int check_ram(const Map *map, uint64_t size, Detail *detail) {
+        uint64_t used = map->ram_bytes, limit = map->limits.ram_bytes;
+
+        if (used <= limit && size <= limit - used)
+                return 0;
+        return detail_set(detail, MAP_E_QUOTA_EXCEEDED,
+                          "RAMBytes: %s in use, %s more asked for, the limit is %s",
+                          size_words(used).text, size_words(size).text, size_words(limit).text);
+}
+
 /* What is true of a new region whatever else is: name, kind, flags, quotas. */
 static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
         bool is_alias = edit->verb == EDIT_ADD_ALIAS;
@@ -183,8 +194,7 @@ static int check_new_region(Map *map, const Edit *edit, Detail *detail) {
         if (r == 0)
                 r = edit_check_quota(map->n_regions, 1, map->limits.regions, "Regions", detail);
         if (r == 0 && edit->backing)
-                r = edit_check_quota(map->ram_bytes, edit->backing->size, map->limits.ram_bytes,
-                                     "RAMBytes", detail);
+                r = check_ram(map, edit->backing->size, detail);
         return r;
 }
 

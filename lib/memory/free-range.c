@@ -4,6 +4,7 @@
 
 #include "lib/memory/free-range.h"
 #include "lib/memory/map-error.h"
+#include "lib/util/size-words.h"
 
 typedef struct Search Search;
 
@@ -58,9 +59,9 @@ static int refuse(const Search *search, const FreeRequest *request, Detail *deta
         else
                 detail_set(detail, 0, "there is no place at all");
         detail_prefix(detail,
-                      "0x%" PRIx64 " bytes at a multiple of 0x%" PRIx64
-                      " are free nowhere in 0x%" PRIx64 "-0x%" PRIx64 ": ",
-                      request->size, search->mask + 1, request->first, request->last);
+                      "%s at a multiple of %s are free nowhere in 0x%" PRIx64 "-0x%" PRIx64 ": ",
+                      size_words(request->size).text, size_words(search->mask + 1).text,
+                      request->first, request->last);
         return MAP_E_NO_FREE_RANGE;
 }
 

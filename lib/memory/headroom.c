@@ -8,6 +8,7 @@
 #include "lib/memory/headroom.h"
 #include "lib/memory/map-error.h"
 #include "lib/util/cleanup.h"
+#include "lib/util/size-words.h"
 
 /* What the host keeps for itself is one part in so many of what it has. */
 #define KEPT_SHARE 256
@@ -27,6 +28,11 @@ static int read_number(const char *root, const char *path, uint64_t *ret) {
         _cleanup_(fclosep) FILE *file = open_file(root, path);
 
         return file && fscanf(file, "%" SCNu64, ret) == 1 ? 0 : -EINVAL;
+}
+
+/* What changes by the moment, for a message. */
+static SizeWords whole_mib(uint64_t bytes) {
+        return size_words(bytes & ~((UINT64_C(1) << 20) - 1));
 }
 
 /* Huge pages */
@@ -54,7 +60,7 @@ int headroom_check_huge(const Headroom *headroom, Detail *detail) {
         return detail_set(detail, MAP_E_NO_MEMORY,
                           "memory of \"%s\": needs %" PRIu64 " huge pages of %s, %" PRIu64
                           " are free (nr_hugepages)",
-                          headroom->name, needed, page_size_words(page).text, free);
+                          headroom->name, needed, size_words(page).text, free);
 }
 
 static int count_huge_on_node(const Headroom *headroom, unsigned node, uint64_t *count) {
@@ -83,7 +89,7 @@ static int check_huge_on_nodes(const Headroom *headroom, Detail *detail) {
         return detail_set(detail, MAP_E_NO_MEMORY,
                           "memory of \"%s\": needs %" PRIu64 " huge pages of %s, %" PRIu64
                           " are free on NUMA %s (nr_hugepages)",
-                          headroom->name, needed, page_size_words(headroom->page).text, free,
+                          headroom->name, needed, size_words(headroom->page).text, free,
                           numa_nodes_words(nodes).text);
 }
 
@@ -126,9 +132,9 @@ static int check_nodes(const Headroom *headroom, Detail *detail) {
         if (bound)
                 snprintf(who, sizeof(who), "NUMA %s %s", numa_nodes_words(nodes).text,
                          numa_is_one(nodes) ? "has" : "have");
-        return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": needs 0x%" PRIx64 " bytes, %s 0x%" PRIx64 " available",
-                          headroom->name, headroom->bytes, who, available);
+        return detail_set(detail, MAP_E_NO_MEMORY, "memory of \"%s\": needs %s, %s %s available",
+                          headroom->name, size_words(headroom->bytes).text, who,
+                          whole_mib(available).text);
 }
 
 /* Cgroups, version 2 */
@@ -176,9 +182,9 @@ static int check_cgroup(const Headroom *headroom, const char *cgroup, Detail *de
         if (headroom->bytes <= left)
                 return 0;
         return detail_set(detail, MAP_E_NO_MEMORY,
-                          "memory of \"%s\": needs 0x%" PRIx64 " bytes, cgroup %s has 0x%" PRIx64
-                          " left of its MemoryMax, 0x%" PRIx64,
-                          headroom->name, headroom->bytes, cgroup, left, max);
+                          "memory of \"%s\": needs %s, cgroup %s has %s left of its MemoryMax, %s",
+                          headroom->name, size_words(headroom->bytes).text, cgroup,
+                          whole_mib(left).text, size_words(max).text);
 }
 
 /* Those above it have limits, too; the root has none. */

@@ -11,6 +11,7 @@
 #include "lib/memory/map-error.h"
 #include "lib/memory/passed-fd.h"
 #include "lib/util/file-type.h"
+#include "lib/util/size-words.h"
 
 static int refuse(const char *name, Detail *detail, const char *why) {
         return detail_set(detail, MAP_E_INVALID_ARGUMENT, "memory of \"%s\": the descriptor %s",
@@ -80,13 +81,14 @@ static int check_range(const PassedFD *passed, const char *name, uint64_t size, 
         if (passed->offset % passed->page != 0)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
                                   "memory of \"%s\": offset 0x%" PRIx64 " in the file is no "
-                                  "multiple of its page size, 0x%" PRIx64,
-                                  name, passed->offset, passed->page);
+                                  "multiple of its page size, %s",
+                                  name, passed->offset, size_words(passed->page).text);
         if (passed->offset > passed->size || size > passed->size - passed->offset)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
-                                  "memory of \"%s\": 0x%" PRIx64 " bytes at offset 0x%" PRIx64
-                                  " reach beyond the end of the file (size 0x%" PRIx64 ")",
-                                  name, size, passed->offset, passed->size);
+                                  "memory of \"%s\": %s at offset 0x%" PRIx64
+                                  " reach beyond the end of the file (size %s)",
+                                  name, size_words(size).text, passed->offset,
+                                  size_words(passed->size).text);
         return 0;
 }
 

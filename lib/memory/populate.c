@@ -11,6 +11,7 @@
 #include "lib/memory/map-error.h"
 #include "lib/memory/populate.h"
 #include "lib/util/cleanup.h"
+#include "lib/util/size-words.h"
 
 typedef struct Population Population;
 
@@ -70,7 +71,7 @@ static int no_page(const Population *population, int r, Detail *detail) {
                 return detail_set(detail, MAP_E_NO_MEMORY,
                                   "memory of \"%s\": the kernel has no more pages of %s for it "
                                   "(nr_hugepages, or a limit of its cgroup or file system)",
-                                  population->name, page_size_words(backing->page).text);
+                                  population->name, size_words(backing->page).text);
         return detail_set(detail, MAP_E_NO_MEMORY, "memory of \"%s\": cannot be populated: %s",
                           population->name, strerror(-r));
 }

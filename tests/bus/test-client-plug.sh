@@ -39,7 +39,7 @@ test_host_memory() {
         [[ $(tail -c +2097153 "$directory/file" | head -c 2) == Hi ]] &&
                 verdict "it is the memory" yes || verdict "it is the memory" no
         truncate -s 2MiB "$directory/file"
-        refuses "what was cut off" 'NoMemory: memory of "file": the file has 0x200000 bytes, *' \
+        refuses "what was cut off" 'NoMemory: memory of "file": the file has 2MiB, *' \
                 read made memory 0x100100000 1
         refuses "all of that in a file" 'NoMemory: memory of "file": *' \
                 read made memory 4GiB 2MiB --out="$directory/out"
@@ -60,7 +60,7 @@ test_host_memory() {
         refuses "one node of several" 'InvalidArgs: memory of "x": there is no NUMA node 63; *' \
                 add made x ram 1MiB --numa-node=0,63 --numa-policy=interleave
         refuses "memory of a device" 'InvalidKind: region "x"*' add made x mmio 1 --prealloc
-        refuses "more than there is" 'NoMemory: memory of "x": needs 0x80000000000 bytes*' \
+        refuses "more than there is" 'NoMemory: memory of "x": needs 8TiB*' \
                 add made x ram 8TiB --prealloc
         refuses "cancel nothing" 'NoSuchRegion: no region "all" is being prepared' \
                 cancel made all
@@ -172,6 +172,9 @@ test_plug() {
         refuses "plug a name again" 'RegionExists: *"low"*' plug hot --size=1MiB --name=low
         refuses "plug where nothing fits" "NoFreeRange: *largest place is 0x8000000-0xfffffff" \
                 plug hot --size=256MiB --window=0-0xfffffff
+        refuses "plug more than the quota" \
+                'QuotaExceeded: RAMBytes: 100TiB asked for by region "dimm4", the limit is 64TiB' \
+                plug hot --size=100TiB
         refuses "plug nothing" "plug: how much? --size=SIZE is missing" plug hot
         refuses "plug size 0" "InvalidRange: *" plug hot --size=0
         refuses "plug what is not whole pages" "size 1000 is not a multiple of a page, 4KiB" \

@@ -64,7 +64,7 @@ static void test_contents(void **state) {
         QuotaScene *scene = *state;
 
         add(scene, VM1, "a", "ram", 4096);
-        refuse_add(scene, "RAMBytes: 4096", VM1, "b", "ram", 8192);
+        refuse_add(scene, "RAMBytes: 4KiB", VM1, "b", "ram", 8192);
         add(scene, VM1, "b", "ram", 4096);
         add(scene, VM1, "dev", "mmio", 4096);
         refuse_add(scene, "Regions: 5", VM1, "c", "mmio", 4096);

@@ -209,8 +209,8 @@ static void test_file_cut_off(void **state) {
         open_door(scene);
         expect_crashed(scene);
         refused(scene,
-                "memory of \"file\": 0x1000 bytes at offset 0x0 reach beyond the end of the file "
-                "(size 0x800)",
+                "memory of \"file\": 4KiB at offset 0x0 reach beyond the end of the file "
+                "(size 2KiB)",
                 VM, GUESTMAP_INTERFACE_VM, "GetLayout", "a{sv}", 0);
         assert_int_equal(ftruncate(file, 0x1000), 0);
         assert_int_equal(pwrite(file, "x", 1, 0xfff), 1);

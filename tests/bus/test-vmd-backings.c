@@ -195,7 +195,7 @@ static void test_what_is_there(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}",
                                      LAYOUT(DIMM "\"hugepage-size\": \"2MiB\""), 1, "keep-memory",
                                      "b", 1),
-                            "InUse: region \"dimm0\" would lose its contents, of 0x400000 bytes of "
+                            "InUse: region \"dimm0\" would lose its contents, of 4MiB of "
                             "RAM in all, and keep-memory is set");
         assert_non_null(strstr(apply(rig, LAYOUT(DIMM "\"hugepage-size\": \"2MiB\"")),
                                "\"bytes-discarded\":4194304"));

@@ -132,7 +132,7 @@ static void test_options(void **state) {
         assert_non_null(strstr(rig->text, "2 {\"generation\":3,\"edits\":1"));
         assert_string_equal(
                 rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 1, "keep-memory", "b", true),
-                "InUse: region \"ram\" would lose its contents, of 0x1000 bytes of RAM "
+                "InUse: region \"ram\" would lose its contents, of 4KiB of RAM "
                 "in all, and keep-memory is set");
         assert_string_equal(rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 1,
                                      "expect-generation", "t", UINT64_C(1)),

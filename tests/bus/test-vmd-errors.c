@@ -115,7 +115,7 @@ static void test_missing(void **state) {
 static void test_ranges(void **state) {
         Rig *rig = rig_new_full();
 
-        REFUSED_ADD(rig, "NoMemory: ", "x", "ram", UINT64_MAX - 1, "", 0);
+        REFUSED_ADD(rig, "QuotaExceeded: RAMBytes: ", "x", "ram", UINT64_MAX - 1, "", 0);
         REFUSED_ADD(rig, "InvalidRange: ", "x", "ram", 0, "", 0);
         REFUSED_ADD(rig, "InvalidRange: ", "x", "ram", UINT64_MAX, "", 0);
         REFUSED_ADD(rig, "InvalidRange: ", "x", "mmio", 0x1001, "system", UINT64_MAX - 0xfff);

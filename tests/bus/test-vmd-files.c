@@ -17,7 +17,7 @@
 #define FILE_0 UINT64_C(0x100000) /* where the guest has it */
 #define VCPU   "org.guestmap1.VCPU"
 
-#define CUT_OFF "memory of \"file\": the file has 0x1000 bytes, the region uses it up to 0x4000"
+#define CUT_OFF "memory of \"file\": the file has 4KiB, the region uses it up to 16KiB"
 
 typedef struct Guest {
         Rig *rig;

@@ -52,8 +52,8 @@ static void test_refused(void **state) {
         assert_string_equal(rig_call(rig, RIG_VM, "Map.FindFree", "stttt", "memory",
                                      UINT64_C(0x2000), UINT64_C(0x800), UINT64_C(0x400),
                                      UINT64_C(0x4fff)),
-                            "NoFreeRange: address space \"memory\": 0x2000 bytes at a multiple of "
-                            "0x800 are free nowhere in 0x400-0x4fff: the largest place is "
+                            "NoFreeRange: address space \"memory\": 8KiB at a multiple of "
+                            "2KiB are free nowhere in 0x400-0x4fff: the largest place is "
                             "0x4000-0x4fff");
         assert_string_equal(find(rig, RIG_VM, "memory", 0),
                             "InvalidRange: address space \"memory\": size 0 has no place");

@@ -336,7 +336,7 @@ static void test_apply(void **state) {
         rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", remove, 2, "dry-run", "b", true, "keep-memory",
                  "b", true);
         assert_string_equal(rig->text,
-                            "InUse: region \"ram\" would lose its contents, of 0x2000 bytes "
+                            "InUse: region \"ram\" would lose its contents, of 8KiB "
                             "of RAM in all, and keep-memory is set");
         free(rig_log(rig));
         rig_call(rig, RIG_VM, "Map.Apply", "sa{sv}", remove, 0);

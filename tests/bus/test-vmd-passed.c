@@ -88,8 +88,8 @@ static void test_offsets(void **state) {
 /* It has no seals, and its owner cuts it off: who looks there is told so, and all else goes on. */
 static void test_file_cut_off(void **state) {
         static const char cut_off[] =
-                "NoMemory: memory of \"dimm\": the file has 0x1100 bytes, the "
-                "region uses it up to 0x3000";
+                "NoMemory: memory of \"dimm\": the file has 4352B, the "
+                "region uses it up to 12KiB";
         _cleanup_(closep) int fd = make_file();
         Rig *rig = rig_new_vm();
         struct stat status;
@@ -180,11 +180,11 @@ static void test_refused(void **state) {
                        "InvalidArgs: memory of \"dimm\": the descriptor is not open for reading "
                        "and writing");
         assert_refused(rig, "ram", 0x4000, good, 0x1000,
-                       "InvalidRange: memory of \"dimm\": 0x4000 bytes at offset 0x1000 reach "
-                       "beyond the end of the file (size 0x4000)");
+                       "InvalidRange: memory of \"dimm\": 16KiB at offset 0x1000 reach "
+                       "beyond the end of the file (size 16KiB)");
         assert_refused(rig, "ram", 0x1000, good, 0x10,
                        "InvalidRange: memory of \"dimm\": offset 0x10 in the file is no multiple "
-                       "of its page size, 0x1000");
+                       "of its page size, 4KiB");
         assert_refused(rig, "mmio", 0x1000, good, 0,
                        "InvalidArgs: region \"dimm\": a region of kind mmio has no memory that a "
                        "descriptor could be");

@@ -5,12 +5,12 @@
  */
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/util/rcu.h"
+#include "lib/util/size-words.h"
 #include "tests/bus/preparation-rig.h"
 #include "tests/common/slow-unmap.h"
 #include "tests/common/unit.h"
@@ -83,8 +83,8 @@ static void test_refused_at_once(void **state) {
         rig->service->vm->map->limits.ram_bytes = SIZE - 1;
         assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm1", "ram",
                                      SIZE, "", UINT64_C(0), 0, 1, "prealloc", "b", 1),
-                            "QuotaExceeded: RAMBytes: 0 in use, 1048576 more asked for, the limit "
-                            "is 1048575");
+                            "QuotaExceeded: RAMBytes: 1MiB asked for by region \"dimm1\", the "
+                            "limit is 1048575B");
         assert_int_equal(n_preparations(rig), 0);
         rig_free(rig);
 }
@@ -178,8 +178,8 @@ static void test_quotas(void **state) {
         assert_int_equal(n_preparations(rig), 2);
         assert_string_equal(rig_call(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "c", "ram", SIZE,
                                      "", UINT64_C(0), 0, 1, "prealloc", "b", 1),
-                            "QuotaExceeded: RAMBytes: 3145728 with what is being prepared, the "
-                            "limit is 2097152");
+                            "QuotaExceeded: RAMBytes: 3MiB with what is being prepared, the "
+                            "limit is 2MiB");
         rig->service->vm->limits.map.ram_bytes = UINT64_MAX;
         rig->service->vm->map->limits.ram_bytes = UINT64_MAX;
         for (int i = 2; i < PREPARATIONS_MAX; i++) {
@@ -207,7 +207,7 @@ static void test_no_memory(void **state) {
         rig = rig_new_slow();
         before = rig_state(rig);
         snprintf(begins, sizeof(begins),
-                 "NoMemory: memory of \"dimm0\": needs %#" PRIx64 " bytes, ", size);
+                 "NoMemory: memory of \"dimm0\": needs %s, ", size_words(size).text);
         rig_send(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", "ram", size, "", UINT64_C(0),
                  0, 1, "prealloc", "b", 1);
         slow_jobs_end();

@@ -10,6 +10,7 @@
 
 #include "lib/memory/backing.h"
 #include "lib/memory/map-error.h"
+#include "lib/util/size-words.h"
 #include "tests/common/huge-pages.h"
 #include "tests/common/unit.h"
 
@@ -58,7 +59,7 @@ static void assert_huge(uint64_t page) {
                huge_pages_number(page, "resv_hugepages");
         snprintf(words, sizeof(words),
                  "memory of \"dimm0\": needs %ld huge pages of %s, %ld are free (nr_hugepages)",
-                 free + 1, page_size_words(page).text, free);
+                 free + 1, size_words(page).text, free);
         assert_refused((uint64_t)(free + 1) * page, &spec, MAP_E_NO_MEMORY, words);
 
         backing = backing_unref(backing);
@@ -81,7 +82,7 @@ static void test_sizes(void **state) {
         if (huge_pages_number(HUGE_2M, "nr_hugepages") < 0)
                 skip();
         assert_refused(0x300000, &huge, MAP_E_INVALID_RANGE,
-                       "memory of \"dimm0\": size 0x300000 is no multiple of its huge pages, of "
+                       "memory of \"dimm0\": size 3MiB is no multiple of its huge pages, of "
                        "2MiB");
 }
 
@@ -127,11 +128,15 @@ static void test_dump(void **state) {
 }
 
 static void test_words(void **state) {
-        assert_string_equal(page_size_words(4096).text, "4KiB");
-        assert_string_equal(page_size_words(HUGE_2M).text, "2MiB");
-        assert_string_equal(page_size_words(16 * HUGE_1G).text, "16GiB");
-        assert_string_equal(page_size_words(1025).text, "1025");
-        assert_string_equal(page_size_words(0).text, "0");
+        assert_string_equal(size_words(4096).text, "4KiB");
+        assert_string_equal(size_words(HUGE_2M).text, "2MiB");
+        assert_string_equal(size_words(16 * HUGE_1G).text, "16GiB");
+        assert_string_equal(size_words(1025).text, "1025B");
+        assert_string_equal(size_words(0).text, "0B");
+        assert_string_equal(size_words(UINT64_C(64) << 40).text, "64TiB");
+        assert_string_equal(size_words(UINT64_C(1) << 60).text, "1048576TiB");
+        assert_string_equal(size_words(UINT64_MAX - 1).text, "18446744073709551614B");
+        assert_string_equal(size_words(UINT64_MAX).text, "2^64");
 }
 
 /* A file of a caller's has the pages that it has. */

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -100,15 +102,41 @@ static void test_sizes(void **state) {
                        "memory of \"dimm1\": size 2^64, memory has from 1 to 2^64 - 2 bytes");
         assert_refused(
                 MAP_E_NO_MEMORY, SIZE_WHOLE - 1,
-                "memory of \"dimm1\": no 0xfffffffffffffffe bytes to be had: File too large");
+                "memory of \"dimm1\": no 18446744073709551614B to be had: File too large");
         assert_refused(
                 MAP_E_NO_MEMORY, UINT64_C(1) << 63,
-                "memory of \"dimm1\": no 0x8000000000000000 bytes to be had: File too large");
+                "memory of \"dimm1\": no 8388608TiB to be had: File too large");
         /* A file may be that long, but no process has that many addresses. */
         assert_refused(MAP_E_NO_MEMORY, UINT64_C(1) << 60,
-                       "memory of \"dimm1\": no 0x1000000000000000 bytes to be had: "
+                       "memory of \"dimm1\": no 1048576TiB to be had: "
                        "Cannot allocate memory");
         assert_int_equal(count_fds(), n_fds);
+}
+
+static void assert_limited(int resource, rlim_t value, const char *words) {
+        struct rlimit before, limit;
+
+        assert_int_equal(getrlimit(resource, &before), 0);
+        limit = (struct rlimit){value, before.rlim_max};
+        assert_int_equal(setrlimit(resource, &limit), 0);
+        assert_refused(MAP_E_NO_MEMORY, UINT64_C(3) << 40, words);
+        assert_int_equal(setrlimit(resource, &before), 0);
+}
+
+/* Limits of the process are named, with their values. */
+static void test_limits(void **state) {
+        int next = dup(STDOUT_FILENO);
+        char words[80];
+
+        assert_true(next >= 0);
+        close(next);
+        (void)signal(SIGXFSZ, SIG_IGN);
+        assert_limited(RLIMIT_FSIZE, 1 << 20,
+                       "memory of \"dimm1\": no 3TiB to be had: RLIMIT_FSIZE is 1MiB");
+        (void)signal(SIGXFSZ, SIG_DFL);
+        snprintf(words, sizeof(words),
+                 "memory of \"dimm1\": no 3TiB to be had: RLIMIT_NOFILE is %d", next);
+        assert_limited(RLIMIT_NOFILE, (rlim_t)next, words);
 }
 
 /* Nothing is reserved: far more than any machine has. */
@@ -247,7 +275,9 @@ static void test_references(void **state) {
 }
 
 UNIT_TESTS(cmocka_unit_test(test_memory), cmocka_unit_test(test_last_page),
-           cmocka_unit_test(test_seals), cmocka_unit_test(test_sizes), cmocka_unit_test(test_large),
+           cmocka_unit_test(test_seals), cmocka_unit_test(test_sizes),
+           cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_limits), cmocka_unit_test(test_large),
            cmocka_unit_test(test_long_name), cmocka_unit_test(test_open),
            cmocka_unit_test(test_readonly_stays_readonly), cmocka_unit_test(test_references),
            cmocka_unit_test(test_file_that_cannot_be_bound),

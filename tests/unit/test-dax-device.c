@@ -103,10 +103,10 @@ static void test_refused(void **state) {
         put_file(ZERO "align", "2097152\n");
         assert_refused(MIB, MIB, NULL, MAP_E_INVALID_RANGE,
                        "memory of \"pmem\": offset 0x100000 in the file is no multiple of its page "
-                       "size, 0x200000");
+                       "size, 2MiB");
         assert_refused(2 * MIB, 4 * MIB, NULL, MAP_E_INVALID_RANGE,
-                       "memory of \"pmem\": 0x400000 bytes at offset 0x200000 reach beyond the end "
-                       "of the file (size 0x400000)");
+                       "memory of \"pmem\": 4MiB at offset 0x200000 reach beyond the end "
+                       "of the file (size 4MiB)");
         assert_refused(0, MIB, &node, MAP_E_INVALID_ARGUMENT,
                        "memory of \"pmem\": the descriptor's file is on a disk or a device, whose "
                        "pages come from no NUMA nodes of choice");

@@ -58,27 +58,27 @@ static void test_refused(void **state) {
         } cases[] = {
                 {{0x2000, 0, 0, 0x4fff},
                  MAP_E_NO_FREE_RANGE,
-                 "0x2000 bytes at a multiple of 0x1 are free nowhere in 0x0-0x4fff: "
+                 "8KiB at a multiple of 1B are free nowhere in 0x0-0x4fff: "
                  "the largest place is 0x3000-0x47ff"},
                 {{0x1000, 0x2000, 0x1000, 0x4fff},
                  MAP_E_NO_FREE_RANGE,
-                 "0x1000 bytes at a multiple of 0x2000 are free nowhere in 0x1000-0x4fff: "
+                 "4KiB at a multiple of 8KiB are free nowhere in 0x1000-0x4fff: "
                  "the largest place is 0x4000-0x47ff"},
                 {{0x1000, 0x1000, 0x3000, 0x3ffe},
                  MAP_E_NO_FREE_RANGE,
-                 "0x1000 bytes at a multiple of 0x1000 are free nowhere in 0x3000-0x3ffe: "
+                 "4KiB at a multiple of 4KiB are free nowhere in 0x3000-0x3ffe: "
                  "the largest place is 0x3000-0x3ffe"},
                 {{1, 0, 0x1000, 0x2fff},
                  MAP_E_NO_FREE_RANGE,
-                 "0x1 bytes at a multiple of 0x1 are free nowhere in 0x1000-0x2fff: "
+                 "1B at a multiple of 1B are free nowhere in 0x1000-0x2fff: "
                  "there is no place at all"},
                 {{1, 0x1000, TOP - 0x17ff, TOP},
                  MAP_E_NO_FREE_RANGE,
-                 "0x1 bytes at a multiple of 0x1000 are free nowhere in "
+                 "1B at a multiple of 4KiB are free nowhere in "
                  "0xffffffffffffe800-0xffffffffffffffff: there is no place at all"},
                 {{SIZE_WHOLE, 0, 0, TOP},
                  MAP_E_NO_FREE_RANGE,
-                 "0xffffffffffffffff bytes at a multiple of 0x1 are free nowhere in "
+                 "2^64 at a multiple of 1B are free nowhere in "
                  "0x0-0xffffffffffffffff: the largest place is 0x5000-0xffffffffffffefff"},
                 {{0, 0, 0, TOP}, MAP_E_INVALID_RANGE, "size 0 has no place"},
                 {{1, 0, 2, 1}, MAP_E_INVALID_RANGE, "window 0x2-0x1 ends before it begins"},

@@ -53,16 +53,16 @@ static void put_nodes(void) {
 static void test_host(void **state) {
         put_nodes();
         assert_room(148 * MIB, NULL);
-        assert_room(148 * MIB + 1, "memory of \"dimm0\": needs 0x9400001 bytes, the host has "
-                                   "0x9400000 available");
+        assert_room(148 * MIB + 1, "memory of \"dimm0\": needs 155189249B, the host has "
+                                   "148MiB available");
 }
 
 static void test_node(void **state) {
         put_nodes();
         spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 1}};
         assert_room(49 * MIB, NULL);
-        assert_room(50 * MIB, "memory of \"dimm0\": needs 0x3200000 bytes, NUMA node 1 has "
-                              "0x3100000 available");
+        assert_room(50 * MIB, "memory of \"dimm0\": needs 50MiB, NUMA node 1 has "
+                              "49MiB available");
         /* What is preferred is no limit. */
         spec.numa.policy = NUMA_PREFERRED;
         assert_room(50 * MIB, NULL);
@@ -74,8 +74,8 @@ static void test_nodes(void **state) {
                                                            "Node 7 MemFree:         51200 kB\n");
         spec = (BackingSpec){.numa = {NUMA_BIND, 1 << 1 | 1 << 7}};
         assert_room(98 * MIB, NULL);
-        assert_room(99 * MIB, "memory of \"dimm0\": needs 0x6300000 bytes, NUMA nodes 1,7 have "
-                              "0x6200000 available");
+        assert_room(99 * MIB, "memory of \"dimm0\": needs 99MiB, NUMA nodes 1,7 have "
+                              "98MiB available");
         spec.numa.policy = NUMA_INTERLEAVE;
         assert_room(99 * MIB, NULL);
 }
@@ -96,16 +96,16 @@ static void test_cgroup(void **state) {
                  "slab_reclaimable 1048576\n");
         assert_room(35 * MIB, NULL);
         assert_room(36 * MIB,
-                    "memory of \"dimm0\": needs 0x2400000 bytes, cgroup /guestmap.slice/vm.service "
-                    "has 0x2300000 left of its MemoryMax, 0x4000000");
+                    "memory of \"dimm0\": needs 36MiB, cgroup /guestmap.slice/vm.service "
+                    "has 35MiB left of its MemoryMax, 64MiB");
 }
 
 static void test_cgroup_above(void **state) {
         put_file("/proc/self/cgroup", "0::/guestmap.slice/vm.service\n");
         put_file("/sys/fs/cgroup/guestmap.slice/memory.max", "1048576\n");
         put_file("/sys/fs/cgroup/guestmap.slice/memory.current", "2097152\n");
-        assert_room(1, "memory of \"dimm0\": needs 0x1 bytes, cgroup /guestmap.slice has 0x0 left "
-                       "of its MemoryMax, 0x100000");
+        assert_room(1, "memory of \"dimm0\": needs 1B, cgroup /guestmap.slice has 0B left "
+                       "of its MemoryMax, 1MiB");
 }
 
 #define HUGE "/sys/kernel/mm/hugepages/hugepages-2048kB/"

@@ -96,19 +96,19 @@ static void test_kinds(void **state) {
 static void test_ranges(void **state) {
         assert_refused(make_memfd(F_SEAL_SHRINK), 512, 4096, MAP_E_INVALID_RANGE,
                        "memory of \"dimm\": offset 0x200 in the file is no multiple of its page "
-                       "size, 0x1000");
+                       "size, 4KiB");
         assert_refused(make_memfd(F_SEAL_SHRINK), 0x3000, 0x1001, MAP_E_INVALID_RANGE,
-                       "memory of \"dimm\": 0x1001 bytes at offset 0x3000 reach beyond the end of "
-                       "the file (size 0x4000)");
+                       "memory of \"dimm\": 4097B at offset 0x3000 reach beyond the end of "
+                       "the file (size 16KiB)");
         assert_refused(make_memfd(F_SEAL_SHRINK), 0x5000, 1, MAP_E_INVALID_RANGE,
-                       "memory of \"dimm\": 0x1 bytes at offset 0x5000 reach beyond the end of "
-                       "the file (size 0x4000)");
+                       "memory of \"dimm\": 1B at offset 0x5000 reach beyond the end of "
+                       "the file (size 16KiB)");
         assert_refused(make_memfd(F_SEAL_SHRINK), 0xfffffffffffff000, 0x2000, MAP_E_INVALID_RANGE,
-                       "memory of \"dimm\": 0x2000 bytes at offset 0xfffffffffffff000 reach beyond "
-                       "the end of the file (size 0x4000)");
+                       "memory of \"dimm\": 8KiB at offset 0xfffffffffffff000 reach beyond "
+                       "the end of the file (size 16KiB)");
         assert_refused(make_memfd(F_SEAL_SHRINK), 0x4000, 1, MAP_E_INVALID_RANGE,
-                       "memory of \"dimm\": 0x1 bytes at offset 0x4000 reach beyond the end of "
-                       "the file (size 0x4000)");
+                       "memory of \"dimm\": 1B at offset 0x4000 reach beyond the end of "
+                       "the file (size 16KiB)");
         assert_refused(make_memfd(F_SEAL_SHRINK), 0, 0, MAP_E_INVALID_RANGE,
                        "memory of \"dimm\": size 0, memory has from 1 to 2^64 - 2 bytes");
 }
@@ -216,7 +216,7 @@ static void assert_fails(const Backing *backing, uint64_t offset, size_t size, c
         assert_string_equal(detail.text, words);
 }
 
-#define CUT_OFF "memory of \"dimm\": the file has 0x1100 bytes, the region uses it up to 0x4000"
+#define CUT_OFF "memory of \"dimm\": the file has 4352B, the region uses it up to 16KiB"
 
 /* From the second of its pages on. */
 static void use_and_cut_off(int fd) {
