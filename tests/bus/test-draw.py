@@ -48,6 +48,21 @@ def check_legend(world):
             yield f"{vm}: the legend is not of what is there"
 
 
+def check_narrow(world):
+    """Nothing is wider than the terminal, nor continued below the addresses."""
+    for columns in (50, 30, 10):
+        lines = world.does("draw", "rich", "memory", "--no-legend", columns=columns).split("\n")
+        if max(map(len, lines)) != columns:
+            yield f"{columns} columns: a line of {max(map(len, lines))}"
+        wide = world.does("draw", "rich", "memory", "--no-legend", columns=1000).split("\n")
+        # Wide bars are longer; addresses are what both have.
+        if [line[:9] for line in lines] != [line[:9] for line in wide]:
+            yield f"{columns} columns: other lines than with room for all"
+    drawn = world.does("draw", "small", "memory", columns=20).split("\n")
+    if max(map(len, drawn[drawn.index(""):])) > 20:
+        yield "20 columns: the legend is wider"
+
+
 def check_ways(world):
     """Of ways side by side to one section the first is named, and that there are others."""
     drawn = world.does("draw", "beside", columns=120)
@@ -159,6 +174,9 @@ def check_older(world):
             yield f"{first:#x}: {was} instead of {held}"
     if covered != sum(int(s["last"], 16) - int(s["first"], 16) + 1 for s in before["sections"]):
         yield "the older view is not covered"
+    legend = world.does("draw", "moved", "memory", f"--from={generation}").split("\n\n")[-1]
+    if "╳╳ nothing any more\n+ added  - removed" not in legend:
+        yield f"the legend does not tell of changes: {legend}"
     yield from golden("compared-100.txt",
                       world.does("draw", "small", "memory", "--from=1", columns=100))
 
@@ -200,6 +218,7 @@ run({"small": small(),
      "beside": side_by_side()},
     [("a terminal's picture is as it was", check_terminal),
      ("the legend is of what is there", check_legend),
+     ("a narrow terminal's lines are cut", check_narrow),
      ("of ways side by side the first is named", check_ways),
      ("colours come on a terminal only, whose columns are used", check_colours),
      ("the SVG is as it was, and has all names", check_svg),
