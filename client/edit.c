@@ -188,7 +188,9 @@ int edit_close(Client *client, sd_bus_message *message) {
         r = sd_bus_message_close_container(message);
         if (r < 0)
                 return client_cannot_ask(r);
-        trapped_init(&trapped, client, sd_bus_message_get_path(message));
+        r = trapped_init(&trapped, client, sd_bus_message_get_path(message));
+        if (r < 0)
+                return r;
         r = progress_call(client, message, &reply);
         if (r < 0)
                 return r;

@@ -7,17 +7,24 @@
 #include "client/number.h"
 #include "client/trapped.h"
 
-static int get_bytes(const Client *client, const char *vm, uint64_t *ret) {
+static int get_bytes(const Client *client, const char *vm, sd_bus_error *error, uint64_t *ret) {
         return sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, vm, GUESTMAP_INTERFACE_VM,
-                                           "TrappedBytes", NULL, 't', ret);
+                                           "TrappedBytes", error, 't', ret);
 }
 
-void trapped_init(Trapped *trapped, const Client *client, const char *path) {
+int trapped_init(Trapped *trapped, const Client *client, const char *path) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         size_t prefix = strlen(GUESTMAP_PATH_VM "/");
+        int r;
 
         *trapped = (Trapped){.vm = must(strndup(path, prefix + strcspn(path + prefix, "/")))};
-        if (get_bytes(client, trapped->vm, &trapped->before) < 0)
-                trapped_deinit(trapped);
+        r = get_bytes(client, trapped->vm, &error, &trapped->before);
+        if (r >= 0)
+                return 0;
+        trapped_deinit(trapped);
+        return sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED)
+                       ? 0
+                       : client_print_error(client, &error, r);
 }
 
 void trapped_deinit(Trapped *trapped) {
@@ -28,7 +35,8 @@ void trapped_deinit(Trapped *trapped) {
 void trapped_tell(Trapped *trapped, const Client *client) {
         uint64_t now;
 
-        if (!trapped->vm || get_bytes(client, trapped->vm, &now) < 0 || now <= trapped->before)
+        if (!trapped->vm || get_bytes(client, trapped->vm, NULL, &now) < 0 ||
+            now <= trapped->before)
                 return;
         trapped->bytes = now;
         fail("guest memory without a slot: %s more, %s in all",

@@ -14,13 +14,13 @@
 typedef struct Trapped Trapped;
 
 struct Trapped {
-        char *vm; /* its path; NULL: the VM does not say */
+        char *vm; /* its path; NULL: it may not be asked */
         uint64_t before;
         uint64_t bytes; /* in all, once trapped_tell() has found that there are more */
 };
 
-/* Of the VM that an object is, or is below. */
-void trapped_init(Trapped *trapped, const Client *client, const char *path);
+/* Of the VM that an object is, or is below. Who may edit and not look is told nothing. */
+int trapped_init(Trapped *trapped, const Client *client, const char *path);
 void trapped_deinit(Trapped *trapped);
 /* On stderr, if there is more now. */
 void trapped_tell(Trapped *trapped, const Client *client);
