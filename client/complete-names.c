@@ -36,7 +36,8 @@ static int offer_list(const Completion *completion, sd_bus_message *reply, const
 
         r = sd_bus_message_enter_container(reply, 'a', element);
         while (r >= 0 && (r = read(reply, &name)) > 0)
-                complete_offer(completion, name.text, name.remark[0] ? name.remark : NULL);
+                if (*name.text)
+                        complete_offer(completion, name.text, name.remark[0] ? name.remark : NULL);
         return r < 0 ? client_cannot_read(r) : 0;
 }
 
@@ -123,6 +124,34 @@ int complete_regions(const Completion *completion) {
                 after = last ? must(strdup(last)) : NULL;
         } while (after && n < REGIONS_OFFERED && strncmp(after, completion->word, length) <= 0);
         return 0;
+}
+
+static int read_preparing(sd_bus_message *reply, Name *ret) {
+        uint64_t there, size;
+        int r;
+
+        r = sd_bus_message_read(reply, "(stt)", &ret->text, &there, &size);
+        if (r > 0)
+                snprintf(ret->remark, sizeof(ret->remark), "%s of %s",
+                         number_size_about(there).text, number_size(size).text);
+        return r;
+}
+
+int complete_preparing(const Completion *completion) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = vm_path(completion, &path);
+        if (r < 0)
+                return r;
+        r = client_method(completion->client, &reply, path, "org.freedesktop.DBus.Properties",
+                          "Get", "ss", GUESTMAP_INTERFACE_VM, "Preparing");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'v', "a(stt)");
+        return r < 0 ? client_cannot_read(r)
+                     : offer_list(completion, reply, "(stt)", read_preparing);
 }
 
 static int read_space(sd_bus_message *reply, Name *ret) {

@@ -20,6 +20,7 @@ struct Argument {
 static const Argument arguments_known[] = {
         {"VM", complete_vms},
         {"REGION", complete_regions},
+        {"cancel REGION", complete_preparing},
         {"PARENT", complete_regions},
         {"TARGET", complete_regions},
         {"ROOT", complete_regions},
@@ -27,8 +28,10 @@ static const Argument arguments_known[] = {
         {"ID", complete_transactions},
         {"INDEX", complete_vcpus},
         {"REGISTER=VALUE", complete_registers},
-        {"PROPERTY=VALUE", .words = "size= offset= priority= enabled= readonly= nonvolatile= "
-                                    "unmergeable= target-offset= romd= dirty-log="},
+        {"PROPERTY=VALUE",
+         .words = "size= offset= priority= target-offset= enabled=yes enabled=no readonly=yes "
+                  "readonly=no nonvolatile=yes nonvolatile=no unmergeable=yes unmergeable=no "
+                  "romd=yes romd=no dirty-log=yes dirty-log=no"},
         {"KIND", .words = "container ram rom romd mmio reserved"},
         {"HANDLER", .words = "none constant latch log"},
         {"MODE", .words = "real flat long"},
@@ -166,6 +169,16 @@ static int offer_verbs(const Completion *completion, const char *first) {
         return 0;
 }
 
+/* By the verb's own name before it, where another verb's argument of that name is anything else. */
+static int offer_verb_argument(const Completion *completion, const Verb *verb, const char *what,
+                               size_t length) {
+        char name[64];
+        size_t n = snprintf(name, sizeof(name), "%s %.*s", verb->name, (int)length, what);
+        const Argument *argument = argument_find(name, n);
+
+        return argument ? argument->ask(completion) : offer_argument(completion, what, length);
+}
+
 static int offer_next_argument(const Completion *completion, const Verb *verb) {
         const char *what = verb->arguments;
         size_t length = strcspn(what, " ");
@@ -178,7 +191,7 @@ static int offer_next_argument(const Completion *completion, const Verb *verb) {
                         return 0;
                 }
         }
-        return offer_argument(completion, what, length);
+        return offer_verb_argument(completion, verb, what, length);
 }
 
 static int offer_word(Completion *completion, char **words) {

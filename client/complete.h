@@ -31,6 +31,7 @@ void complete_offer(const Completion *completion, const char *candidate, const c
 /* Offer what there is on the bus; of the VM, but for the first, that is the first argument. */
 int complete_vms(const Completion *completion);
 int complete_regions(const Completion *completion);
+int complete_preparing(const Completion *completion); /* regions that are not there yet */
 int complete_spaces(const Completion *completion);
 int complete_transactions(const Completion *completion);
 int complete_vcpus(const Completion *completion);

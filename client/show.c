@@ -44,6 +44,7 @@ static const Property properties[] = {
         {"Regions", "regions"},
         {"RAMBytes", "ram-bytes", FORMAT_BYTES},
         {"TrappedBytes", "trapped-bytes", FORMAT_BYTES},
+        {"Preparing", "preparing"},
         {"PauseUSec", "pause-usec"},
         {"Kind", "kind"},
         {"Size", "size", FORMAT_SIZE},
@@ -176,6 +177,36 @@ static int show_places(Shown *shown, const Property *property, sd_bus_message *m
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
+/* Of all that are too many, which have no name, there is the sum. */
+static void show_prepared(Shown *shown, const Property *property, json_object *list,
+                          const char *region, uint64_t there, uint64_t size) {
+        bool first = json_object_array_length(list) == 0;
+        json_object *object = json_new_object();
+
+        table_cell(shown->table, "%s%s", first ? property->name : "", first ? ":" : "");
+        table_cell(shown->table, "%s %s of %s", *region ? region : "others",
+                   number_size_about(there).text, number_size(size).text);
+        json_add_text(object, "region", region);
+        json_add_size(object, "there", there);
+        json_add_size(object, "size", size);
+        json_append(list, object);
+}
+
+static int show_preparing(Shown *shown, const Property *property, sd_bus_message *message) {
+        json_object *list = json_new_array();
+        uint64_t there, size;
+        const char *region;
+        int r;
+
+        json_add(shown->object, property->key, list);
+        r = sd_bus_message_enter_container(message, 'a', "(stt)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(message, "(stt)", &region, &there, &size)) > 0)
+                show_prepared(shown, property, list, region, there, size);
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 /* A line for each number. */
 static int show_counts(Shown *shown, const Property *property, sd_bus_message *message) {
         json_object *counts = json_new_object();
@@ -241,6 +272,8 @@ static ShowFunction show_function(const char *type) {
                 return show_names;
         if (strcmp(type, "a(st)") == 0)
                 return show_places;
+        if (strcmp(type, "a(stt)") == 0)
+                return show_preparing;
         if (strcmp(type, "a{st}") == 0)
                 return show_counts;
         return strlen(type) == 1 && strchr("sotuib", *type) ? show_basic : NULL;

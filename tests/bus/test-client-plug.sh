@@ -81,6 +81,45 @@ keeps() {
         (((0x$mask >> ($2 - 1)) & 1))
 }
 
+# What completion offers.
+to_cancel() {
+        "$ctl" __complete --address="$address" cancel seen ""
+}
+
+# Whether memory is seen, in show and for who wants to cancel, while it is prepared: it may be ready
+# before anybody looks.
+is_seen() {
+        local adding ok
+        ctl add seen large ram 1GiB --prealloc 2>"$directory/adding" &
+        adding=$!
+        eventually_prepared && run show seen && [[ $out == *" Preparing: large "*" of 1GiB"* ]] &&
+                run --json=short show seen &&
+                [[ $out == *'"preparing":[{"region":"large","there":"0x'*'","size":"0x40000000"}]'* ]] &&
+                [[ $(to_cancel) == "large"$'\t'*" of 1GiB" ]]
+        ok=$?
+        ctl cancel seen large 2>/dev/null
+        wait "$adding" && ctl remove seen large
+        return "$ok"
+}
+
+eventually_prepared() {
+        for _ in {1..50}; do
+                [[ $(to_cancel) == large* ]] && return
+        done
+        return 1
+}
+
+test_seen() {
+        ctl create seen --accelerator=none
+        ctl add seen small ram 1MiB
+        [[ -z $(to_cancel) ]] && verdict "nothing to cancel" yes ||
+                verdict "nothing to cancel" no
+        json "nothing is prepared" 'd["preparing"] == []' show seen
+        eventually is_seen && verdict "what is prepared is seen" yes ||
+                verdict "what is prepared is seen" no
+        ctl destroy seen
+}
+
 # A VM whose layout has memory that takes its time: it is there, with all of it, or it is not.
 test_create_prepared() {
         local layout=$directory/prepared creator
@@ -284,6 +323,7 @@ start_bus
 start_guestmapd
 guestmapd_pid=${started[-1]}
 test_host_memory
+test_seen
 test_create_prepared
 test_plug
 test_trapped

@@ -77,6 +77,8 @@ COMPLETED = [
     ("create x --accelerator=k", "create x --accelerator=kvm "),
     ("set pc system pri", "set pc system priority="),
     ("set pc system size=1GiB ro", "set pc system size=1GiB romd="),
+    ("set pc system romd=y", "set pc system romd=yes "),
+    ("cancel pc ", "cancel pc "),
     ("preview pc ", "preview pc {id} "),
     ("remove pc io --transaction=", "remove pc io --transaction={id} "),
     ("remove pc io -T ", "remove pc io -T {id} "),
