@@ -129,8 +129,9 @@ static void print_rest(const Output *output) {
         putchar('\n');
         print_line(output, PAINT_HEADER, "Values");
         print_entry("  KIND", "container, ram, rom, romd, mmio or reserved");
-        print_entry("  SIZE, OFFSET, ADDRESS",
-                    "4096, 0x1000, or with KiB, MiB, GiB, TiB; a size may also be 2^64");
+        print_entry(
+                "  SIZE, OFFSET, ADDRESS",
+                "4096, 0x1000, or with KiB, MiB, GiB, TiB or K, M, G, T; a size may also be 2^64");
         putchar('\n');
         print_statuses(output);
         putchar('\n');

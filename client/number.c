@@ -16,12 +16,11 @@ typedef struct Unit {
         uint64_t factor;
 } Unit;
 
+/* Of two for the same the first is what is printed. */
 static const Unit byte_units[] = {
-        {"TiB", UINT64_C(1) << 40},
-        {"GiB", UINT64_C(1) << 30},
-        {"MiB", UINT64_C(1) << 20},
-        {"KiB", UINT64_C(1) << 10},
-        {"", 1},
+        {"TiB", UINT64_C(1) << 40}, {"T", UINT64_C(1) << 40},   {"GiB", UINT64_C(1) << 30},
+        {"G", UINT64_C(1) << 30},   {"MiB", UINT64_C(1) << 20}, {"M", UINT64_C(1) << 20},
+        {"KiB", UINT64_C(1) << 10}, {"K", UINT64_C(1) << 10},   {"", 1},
 };
 
 static const Unit time_units[] = {
@@ -178,7 +177,6 @@ NumberText number_size_about(uint64_t size) {
                 return (NumberText){"2^64"};
         for (; value >= 1023.5 && i + 1 < ELEMENTS_OF(units); i++)
                 value /= 1024;
-        snprintf(number.text, sizeof(number.text), "%.*g%s", value < 1000 ? 3 : 4, value,
-                 units[i]);
+        snprintf(number.text, sizeof(number.text), "%.*g%s", value < 1000 ? 3 : 4, value, units[i]);
         return number;
 }

@@ -5,7 +5,8 @@
  * Numbers as people type and read them
  *
  * What is typed has the grammar of layout documents: decimal without a leading zero, or 0x
- * hexadecimal, a unit KiB, MiB, GiB or TiB behind it if wanted. A size may also be 2^64, which
+ * hexadecimal, a unit KiB, MiB, GiB or TiB behind it if wanted; K, M, G and T are the same, as they
+ * are in the files of systemd and guestmapd. A size may also be 2^64, which
  * comes out as GUESTMAP_SIZE_WHOLE. What is printed can be typed again and means the same.
  *
  * Parsers return 0, -EINVAL (not such a number) or -ERANGE (too large); *ret is untouched unless 0.

@@ -39,7 +39,9 @@ const Verb verbs[] = {
          .example = "guestmapctl show pc dimm0"},
         {"fsck", "VM|DIR", "Check the journal that a VM could be made of again", .run = verb_fsck,
          .more = "A name with a slash is that of a directory.",
-         .statuses = {[1] = "failed, or the last record is torn", [2] = "there is damage"},
+         .statuses = {[1] = "failed, or the last record is torn",
+                      [2] = "there is damage",
+                      [EXIT_NOTHING_READ] = "there is nothing to read"},
          .example = "guestmapctl fsck pc"},
         {"top", "", "Show what VMs do, again and again",
          OPTION_BIT(OPTION_DELAY) | OPTION_BIT(OPTION_ITERATIONS) | OPTION_BIT(OPTION_SORT) |
@@ -177,8 +179,7 @@ const Verb verbs[] = {
 
         {.help = "RAM that comes and goes"},
         {"plug", "VM", "Find room and add RAM there; print its name and address", PLUG_OPTIONS,
-         .run = verb_plug, .more = "Needs --size.",
-         .example = "guestmapctl plug pc --size=1GiB"},
+         .run = verb_plug, .more = "Needs --size.", .example = "guestmapctl plug pc --size=1GiB"},
         {"unplug", "VM REGION", "Take RAM out and remove it with what it holds", EDIT_OPTIONS,
          .run = verb_unplug, .example = "guestmapctl unplug pc dimm0"},
 

@@ -22,6 +22,7 @@ typedef struct Verb Verb;
 enum {
         EXIT_WOULD_CHANGE = 2, /* a comparison or dry run found something to change */
         EXIT_NOTHING_CAME = 2, /* until the timeout */
+        EXIT_NOTHING_READ = 3, /* there was nothing to check */
         EXIT_STATUSES,
 };
 

@@ -361,15 +361,17 @@ static int request_read(sd_bus_message *m, Request *request, Detail *detail) {
 }
 
 int map_target_expect(const MapTarget *target, uint64_t expected, Detail *detail) {
-        uint64_t generation = target->transaction ? target->transaction->staged->base_generation
-                                                  : target->service->vm->map->generation;
+        const OpenTransaction *open = target->transaction;
+        const VM *vm = target->service->vm;
+        uint64_t generation = open ? open->staged->base_generation : vm->map->generation;
 
         if (generation == expected)
                 return 0;
-        return detail_set(detail, MAP_E_CONFLICT,
-                          "%s has generation %" PRIu64 ", not %" PRIu64 " as expected",
-                          target->transaction ? target->transaction->path : target->service->path,
-                          generation, expected);
+        detail_set(detail, 0, "VM \"%s\" has generation %" PRIu64 ", not %" PRIu64 " as expected",
+                   vm->name, generation, expected);
+        if (open)
+                detail_prefix(detail, "transaction %s of ", strrchr(open->path, '/') + 1);
+        return MAP_E_CONFLICT;
 }
 
 static int method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -136,7 +136,7 @@ static void test_options(void **state) {
                 "in all, and keep-memory is set");
         assert_string_equal(rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 1,
                                      "expect-generation", "t", UINT64_C(1)),
-                            "Conflict: " RIG_VM " has generation 2, not 1 as expected");
+                            "Conflict: VM \"test\" has generation 2, not 1 as expected");
         assert_string_equal(
                 rig_call(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", fd, 1, "colour", "s", "red"),
                 "InvalidArgs: unknown option \"colour\"");
@@ -260,7 +260,7 @@ static void test_large_transaction(void **state) {
         rig_send(rig, T1, "Transaction.Commit", "a{sv}", 1, "expect-generation", "t", UINT64_C(7));
         slow_jobs_end();
         rig_wait(rig);
-        assert_non_null(strstr(rig->text, "Conflict: " RIG_VM " has generation 1, not 7"));
+        assert_non_null(strstr(rig->text, "Conflict: VM \"test\" has generation 1, not 7"));
         free(rig_log(rig));
 
         slow_jobs_begin(&rig->service->jobs);

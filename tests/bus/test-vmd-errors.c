@@ -204,13 +204,13 @@ static void test_options(void **state) {
 static void test_expect_generation(void **state) {
         Rig *rig = rig_new_full();
 
-        REFUSED_AT(rig, RIG_VM, "Conflict: /org/guestmap1/vm/test has generation 6, not 5",
+        REFUSED_AT(rig, RIG_VM, "Conflict: VM \"test\" has generation 6, not 5",
                    "Map.RemoveRegion", "sa{sv}", "low", 1, "expect-generation", "t", UINT64_C(5));
         rig_add(rig, RIG_VM, "new", "mmio", 1, "", 0);
         free(rig_log(rig));
         /* What is staged compares with what the transaction is based on. */
         REFUSED_AT(rig, RIG_VM "/transaction/1",
-                   "Conflict: /org/guestmap1/vm/test/transaction/1 has generation 6, not 7",
+                   "Conflict: transaction 1 of VM \"test\" has generation 6, not 7",
                    "Map.RemoveRegion", "sa{sv}", "ram", 1, "expect-generation", "t", UINT64_C(7));
         REFUSED_AT(rig, RIG_VM, "Conflict: ", "VM.Begin", "ta{sv}", UINT64_C(0), 1,
                    "expect-generation", "t", UINT64_C(6));

@@ -147,7 +147,7 @@ static void test_expected_generation(void **state) {
         rig_send(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "dimm0", "ram", SIZE, "", UINT64_C(0),
                  0, 2, "prealloc", "b", 1, "expect-generation", "t", UINT64_C(1));
         assert_string_equal(rig_add(rig, RIG_VM, "a", "mmio", 1, "", 0), "2");
-        await(rig, "Conflict: " RIG_VM " has generation 2, not 1 as expected");
+        await(rig, "Conflict: VM \"test\" has generation 2, not 1 as expected");
         rig_free(rig);
 }
 

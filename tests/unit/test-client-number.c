@@ -20,6 +20,10 @@ static void test_numbers(void **state) {
                 {"0x10KiB", 16384},
                 {"3MiB", 3u << 20},
                 {"4GiB", UINT64_C(4) << 30},
+                {"1K", 1024},
+                {"0x10M", 16u << 20},
+                {"8G", UINT64_C(8) << 30},
+                {"2T", UINT64_C(2) << 40},
                 {"16777215TiB", UINT64_C(16777215) << 40},
                 {"18446744073709551615", UINT64_MAX},
                 {"0xffffffffffffffff", UINT64_MAX},
@@ -37,6 +41,7 @@ static void test_not_numbers(void **state) {
         static const char *const bad[] = {
                 "",    "x",     "0x",   "-1",    "+1",     " 1",   "1 ",   "1.5",   "0x0x1",
                 "1kb", "1 KiB", "1kib", "1KiBx", "0xgg",   "2^64", "1e3",  "KiB",   "0b1",
+                "1k",  "1g",    "1B",   "1Gi",   "1GB",    "1KM",  "G",    "1P",    "1.5G",
                 "010", "00",    "0000000150000000",
         };
         uint64_t value = 77;
