@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "client/json-print.h"
 #include "client/number.h"
@@ -47,6 +48,13 @@ void json_add_size(json_object *object, const char *key, uint64_t size) {
         json_add_text(object, key, number_hex_size(size).text);
 }
 
+void json_add_amount(json_object *object, const char *name, uint64_t amount) {
+        if (strncmp(name, "bytes-", strlen("bytes-")) == 0)
+                json_add_hex(object, name, amount);
+        else
+                json_add_count(object, name, amount);
+}
+
 void json_add_flags(json_object *object, const char *key, uint32_t flags, const char *const *names,
                     size_t n_names) {
         json_object *words = json_new_array();
@@ -63,6 +71,12 @@ void json_print(const Output *output, json_object *object) {
         if (output->json == JSON_PRETTY)
                 flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
         puts(must((void *)json_object_to_json_string_ext(object, flags)));
+}
+
+int json_print_done(const Output *output, int r) {
+        if (r >= 0 && output->json != JSON_OFF)
+                puts("{}");
+        return r;
 }
 
 void output_print(const Output *output, Table *table, json_object *object) {

@@ -4,7 +4,8 @@
  * show: the properties of a VM or of a region
  *
  * What the service has is shown, in its order. The table below only says what the numbers mean and
- * how a property is called outside D-Bus; one that is not in it keeps its name and comes out plain.
+ * how a property is called outside D-Bus; one that is not in it, of a service that is newer, keeps
+ * its name and comes out plain.
  */
 
 #include <inttypes.h>
@@ -20,7 +21,6 @@ typedef enum Format {
         FORMAT_PLAIN,
         FORMAT_HEX,
         FORMAT_SIZE,
-        FORMAT_BYTES, /* a count, which people see as a size */
 } Format;
 
 typedef struct Property {
@@ -34,6 +34,8 @@ static const Property properties[] = {
         {"Name", "name"},
         {"ID", "id"},
         {"State", "state"},
+        {"Lost", "lost"},
+        {"Directory", "directory"},
         {"Owner", "owner"},
         {"Durable", "durable"},
         {"Accelerator", "accelerator"},
@@ -41,9 +43,10 @@ static const Property properties[] = {
         {"Generation", "generation"},
         {"SlotsUsed", "slots-used"},
         {"SlotsMax", "slots-max"},
+        {"SlotStats", "slot-stats"},
         {"Regions", "regions"},
-        {"RAMBytes", "ram-bytes", FORMAT_BYTES},
-        {"TrappedBytes", "trapped-bytes", FORMAT_BYTES},
+        {"RAMBytes", "ram-bytes", FORMAT_SIZE},
+        {"TrappedBytes", "trapped-bytes", FORMAT_SIZE},
         {"Preparing", "preparing"},
         {"PauseUSec", "pause-usec"},
         {"Kind", "kind"},
@@ -109,9 +112,6 @@ static void show_number(Shown *shown, const Property *property, uint64_t value) 
         } else if (property->format == FORMAT_HEX) {
                 json_add_hex(shown->object, property->key, value);
                 text = number_hex(value);
-        } else if (property->format == FORMAT_BYTES) {
-                json_add_count(shown->object, property->key, value);
-                text = number_size(value);
         } else {
                 json_add_count(shown->object, property->key, value);
                 snprintf(text.text, sizeof(text.text), "%" PRIu64, value);
@@ -220,7 +220,7 @@ static int show_counts(Shown *shown, const Property *property, sd_bus_message *m
         while (r >= 0 && (r = sd_bus_message_read(message, "{st}", &name, &n)) > 0) {
                 table_cell(shown->table, "%s%s", first ? property->name : "", first ? ":" : "");
                 table_cell(shown->table, "%s %" PRIu64, name, n);
-                json_add_count(counts, name, n);
+                json_add_amount(counts, name, n);
                 first = false;
         }
         return r < 0 ? r : sd_bus_message_exit_container(message);

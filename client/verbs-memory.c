@@ -281,5 +281,5 @@ int verb_write(Client *client, char **arguments) {
                 r = memory_find(&memory, client, arguments[0], arguments[1]);
         if (r < 0)
                 return r;
-        return write_pieces(&memory, address, &bytes);
+        return json_print_done(&client->output, write_pieces(&memory, address, &bytes));
 }

@@ -220,6 +220,8 @@ int verb_metrics(Client *client, char **arguments) {
         Format format;
         int r;
 
+        if (client->output.json != JSON_OFF)
+                return fail("metrics prints no JSON: --format says what it prints");
         client->starts_none = true;
         r = read_format(client, &format);
         if (r == 0 && timeout)

@@ -8,6 +8,7 @@
 
 #include "api/names.h"
 #include "client/edit.h"
+#include "client/json-print.h"
 #include "client/verb.h"
 
 typedef struct Place Place;
@@ -110,8 +111,8 @@ int verb_cancel(Client *client, char **arguments) {
         r = client_find_vm(client, arguments[0], &path);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, "Cancel", "s",
-                             arguments[1]);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, "Cancel", "s", arguments[1]);
+        return json_print_done(&client->output, r);
 }
 
 int verb_remove(Client *client, char **arguments) {

@@ -85,7 +85,7 @@ static int read_stats(Client *client, const char *path, json_object *object) {
         if (r < 0)
                 return client_cannot_read(r);
         while ((r = sd_bus_message_read(reply, "{st}", &name, &count)) > 0)
-                json_add_count(stats, name, count);
+                json_add_amount(stats, name, count);
         return r < 0 ? client_cannot_read(r) : 0;
 }
 

@@ -94,8 +94,8 @@ int verb_abort(Client *client, char **arguments) {
         r = client_transaction_path(arguments[0], arguments[1], &path);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_TRANSACTION, "Abort", "a{sv}",
-                             0);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_TRANSACTION, "Abort", "a{sv}", 0);
+        return json_print_done(&client->output, r);
 }
 
 int verb_preview(Client *client, char **arguments) {

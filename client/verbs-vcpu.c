@@ -43,7 +43,8 @@ static int call_vcpu(Client *client, char **arguments, const char *member) {
         r = find_vcpu(client, arguments, &path);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_VCPU, member, NULL);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_VCPU, member, NULL);
+        return json_print_done(&client->output, r);
 }
 
 /* VM: a method of the VM without arguments. */
@@ -54,7 +55,8 @@ static int call_vm(Client *client, char **arguments, const char *member) {
         r = client_find_vm(client, arguments[0], &path);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, member, NULL);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, member, NULL);
+        return json_print_done(&client->output, r);
 }
 
 static int append_setup(sd_bus_message *request, uint32_t index, const char *mode,
@@ -90,7 +92,9 @@ int verb_vcpu_add(Client *client, char **arguments) {
                 r = client_request(client, &request, path, GUESTMAP_INTERFACE_VM, "AddVCPU");
         if (r >= 0)
                 r = append_setup(request, index, mode, mode ? arguments[3] : NULL);
-        return r < 0 ? r : client_call(client, request, NULL);
+        if (r >= 0)
+                r = client_call(client, request, NULL);
+        return json_print_done(&client->output, r);
 }
 
 int verb_vcpu_remove(Client *client, char **arguments) {
@@ -101,8 +105,9 @@ int verb_vcpu_remove(Client *client, char **arguments) {
         r = find_vm(client, arguments, &path, &index);
         if (r < 0)
                 return r;
-        return client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, "RemoveVCPU", "ua{sv}",
-                             index, 0);
+        r = client_method(client, NULL, path, GUESTMAP_INTERFACE_VM, "RemoveVCPU", "ua{sv}", index,
+                          0);
+        return json_print_done(&client->output, r);
 }
 
 /* How the last run ended, and what it was about. */
@@ -310,7 +315,8 @@ static int set_registers(Client *client, const char *path, char **assignments) {
                         return r;
         }
         r = sd_bus_message_close_container(request);
-        return r < 0 ? client_cannot_ask(r) : client_call(client, request, NULL);
+        r = r < 0 ? client_cannot_ask(r) : client_call(client, request, NULL);
+        return json_print_done(&client->output, r);
 }
 
 static int show_registers(Client *client, const char *path) {

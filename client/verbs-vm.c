@@ -225,6 +225,8 @@ int verb_create(Client *client, char **arguments) {
 }
 
 int verb_destroy(Client *client, char **arguments) {
-        return client_method(client, NULL, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM",
-                             "sa{sv}", arguments[0], 0);
+        int r = client_method(client, NULL, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "DestroyVM",
+                              "sa{sv}", arguments[0], 0);
+
+        return json_print_done(&client->output, r);
 }

@@ -132,8 +132,10 @@ static void print_json(const Checked *checked) {
         write_string(&writer, "file", checked->file);
         write_string(&writer, "status", word_of(checked->status));
         write_string(&writer, "detail", checked->why.text);
-        write_number(&writer, "bytes", checked->length);
-        write_number(&writer, "whole-bytes", checked->replay.now.end);
+        json_key(&writer, "bytes");
+        json_hex(&writer, checked->length);
+        json_key(&writer, "whole-bytes");
+        json_hex(&writer, checked->replay.now.end);
         if (checked->replay.vm)
                 write_vm(&writer, &checked->replay);
         if (checked->replay.vm && checked->status == CHECK_DAMAGED)

@@ -119,13 +119,13 @@ int report_commit(char **ret, const VM *vm, const Commit *commit, size_t n_edits
         json_key(&writer, "slot-operations");
         report_plan(&writer, plan);
         json_key(&writer, "bytes-remapped");
-        json_number(&writer, plan->bytes_remapped);
+        json_hex(&writer, plan->bytes_remapped);
         json_key(&writer, "bytes-unchanged-remapped");
-        json_number(&writer, plan->bytes_unchanged);
+        json_hex(&writer, plan->bytes_unchanged);
         json_key(&writer, "bytes-trapped");
-        json_number(&writer, slots_planned_trapped(vm->slots));
+        json_hex(&writer, slots_planned_trapped(vm->slots));
         json_key(&writer, "bytes-discarded");
-        json_number(&writer, bytes_discarded);
+        json_hex(&writer, bytes_discarded);
         json_close(&writer, '}');
         return json_writer_take(&writer, ret);
 }

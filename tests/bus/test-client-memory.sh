@@ -17,7 +17,7 @@ END
         echo '{"guestmap":1,"edits":[{"enable-region":{"name":"window","enabled":true}}]}' \
                 >"$directory/open.json"
         json "what a cut costs" \
-                'd["slot-operations"]["create"] == 2 and d["bytes-unchanged-remapped"] == 960 * 1024' \
+                'd["slot-operations"]["create"] == 2 and d["bytes-unchanged-remapped"] == "0xf0000"' \
                 apply sticky "$directory/open.json"
         ctl disable sticky window
         prints "opened again" apply sticky "$directory/open.json" <<'END'

@@ -24,6 +24,8 @@ import tap
 from verb_rows import KVM_SCENE, LOOK, ROWS, SCENE
 
 NOBODY = 65534
+# Keys of JSON under which there are addresses, offsets, and other numbers of bytes.
+OF_BYTES = re.compile(r"(^|-)(bytes|size|address|offset|first|last)$")
 PATIENCE = 60   # seconds, for what takes none where nothing is wrong
 
 CTL, GUESTMAPD, VMD, WITH_BUS, TREE = (os.path.abspath(path) for path in sys.argv[1:])
@@ -132,15 +134,40 @@ def check_rows():
     yield from (f"{verb} is not in --help" for verb in sorted(rows - set(lines)))
 
 
+def check_json(value, key=""):
+    """What is not as guestmapctl(1) says of --json."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if not re.fullmatch("[a-z0-9]+([-.][a-z0-9]+)*", name):
+                yield f"key {name!r}"
+            yield from check_json(member, name)
+    elif isinstance(value, list):
+        for member in value:
+            yield from check_json(member, key)
+    elif isinstance(value, (int, float)) and OF_BYTES.search(key) and not key.endswith("-second"):
+        yield f"{key} is {value!r}, a number"
+
+
+def check_printed(out):
+    if not out:
+        yield "prints no JSON"
+    for line in out.splitlines():
+        yield from check_json(json.loads(line))
+
+
 def check_good(service, row):
     if row.kvm and not HAS_KVM:
         raise tap.Skip("no /dev/kvm here")
     if row.lasts:
         yield from check_lasting(row)
         return
-    result = ctl(f"{row.verb} {service.fill(row.good)}")
+    result = ctl(f"{'--json=short ' * row.json}{row.verb} {service.fill(row.good)}")
     if result.returncode != row.status:
         yield f"exit status {result.returncode}, not {row.status}: {result.stderr}"
+    if not row.json:
+        yield from said(ctl(f"--json=short {row.verb} {row.good}"), f"{row.verb} prints no JSON: ")
+    elif row.status != 1:
+        yield from check_printed(result.stdout)
 
 
 def check_lasting(row):

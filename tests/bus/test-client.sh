@@ -53,7 +53,7 @@ END
         does "destroy" destroy spare
         refuses "destroy again" "NoSuchVM: *spare*" destroy spare
         refuses "verbs on no VM" "NoSuchVM: *spare*" tree spare
-        json "show" 'd["name"] == "pc" and d["accelerator"] == "none" and d["generation"] == 1 and d["ram-bytes"] == 0 and len(d["id"]) == 32' show pc
+        json "show" 'd["name"] == "pc" and d["accelerator"] == "none" and d["generation"] == 1 and d["ram-bytes"] == "0x0" and len(d["id"]) == 32' show pc
         does "create a durable VM" create lasting --accelerator=none --durable
         json "a durable VM" 'd["durable"] is True' show lasting
         does "destroy a durable VM" destroy lasting
@@ -141,6 +141,7 @@ END
         json "fsck as JSON" 'd["name"] == "pc" and d["file"] == "journal"' fsck pc
         cp -r "$directory/run/pc.d" "$directory/hurt"
         printf X | dd of="$directory/hurt/facts" bs=1 seek=60 conv=notrunc status=none
+        would "fsck of nothing" 3 "$directory/none/journal: unreadable: *" fsck "$directory/none"
         would "fsck of damaged facts" 2 "$directory/hurt/facts: damaged: it is not one whole record"*'VM "pc"'* fsck "$directory/hurt"
         json "fsck of damaged facts as JSON" 'd["file"] == "facts" and d["status"] == "damaged"' fsck "$directory/hurt"
         prints "slots" slots pc <<'END'

@@ -24,6 +24,7 @@ class Row:
     manager: bool = False   # asks guestmapd only, and no VM
     offline: bool = False   # asks nobody
     lasts: bool = False     # until it is interrupted, and outlives the service
+    json: bool = True       # prints JSON, if that is wanted
     absent: str = ""        # what it prints, and succeeds, where there is no service
 
 
@@ -54,11 +55,12 @@ ROWS = [
     Row("fsck", "vm", "none", "NoSuchVM: ", LOOK, manager=True),
     Row("top", "--batch --iterations=1", "--iterations=x", 'iterations "x" ', LOOK, manager=True),
     Row("metrics", "", "--format=tape", "--format=tape", LOOK, manager=True,
-        absent="guestmap_up 0"),
+        json=False, absent="guestmap_up 0"),
     Row("tree", "vm", "none", "NoSuchVM: ", LOOK),
     Row("flat", "vm memory", "vm none", "NoSuchAddressSpace: ", LOOK),
     Row("find", "vm memory 0x10", "vm memory 0x200000", "Unassigned: ", LOOK),
-    Row("draw", "vm", "vm none", 'VM "vm" has no address space "none"', LOOK),
+    Row("draw", "vm", "vm none", 'VM "vm" has no address space "none"', LOOK,
+        json=False),
     Row("slots", "vm", "none", "NoSuchVM: ", LOOK),
     Row("changes", "vm memory 1", "vm none 1", "NoSuchAddressSpace: ", LOOK),
     Row("monitor", "vm", "none", "NoSuchVM: ", LOOK, lasts=True),
