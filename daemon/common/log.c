@@ -106,29 +106,23 @@ static bool tell_lost(void) {
         return true;
 }
 
-static void print_entry(const LogFields *fields, const char *text) {
-        const char *vm = fields->vm ?: default_vm;
-
-        fprintf(stderr, "%s: %s%s%s%s\n", program_invocation_short_name, vm ? "VM \"" : "",
-                vm ?: "", vm ? "\": " : "", text);
-}
-
 void log_entry(int priority, const LogFields *fields, const char *format, ...) {
         const char *vm = fields->vm ?: default_vm;
-        char text[TEXT_MAX];
+        char text[TEXT_MAX], shown[TEXT_MAX];
         int n = 0;
         va_list arguments;
 
-        if (journal >= 0 && vm)
+        if (vm)
                 n = snprintf(text, sizeof(text), "VM \"%.*s\": ", (int)utf8_cut(vm, QUOTED_MAX),
                              vm);
         va_start(arguments, format);
         vsnprintf(text + n, sizeof(text) - (size_t)n, format, arguments);
         va_end(arguments);
+        utf8_show(shown, sizeof(shown), text);
 
         if (journal < 0)
-                print_entry(fields, text);
-        else if (!tell_lost() || !send_entry(priority, fields, text))
+                fprintf(stderr, "%s: %s\n", program_invocation_short_name, shown);
+        else if (!tell_lost() || !send_entry(priority, fields, shown))
                 atomic_fetch_add(&lost, 1);
 }
 

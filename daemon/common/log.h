@@ -24,6 +24,8 @@
  *
  * I2: an entry has all of its fields: a value that is too long is cut.
  *
+ * I3: a message is one line, whatever clients have said that is in it: utf8_show().
+ *
  * Any thread may log.
  */
 

@@ -141,6 +141,20 @@ static void test_long_words(void **state) {
         assert_string_equal(field(scene, "GUESTMAP_RESULT"), SD_BUS_ERROR_ACCESS_DENIED);
 }
 
+/* Nor does an error that repeats it make another entry of it, or the name of a VM to be. */
+static void test_forged_lines(void **state) {
+        Scene *scene = *state;
+
+        log_call(scene,
+                 new_call(scene, VM1, GUESTMAP_INTERFACE_MAP, "EnableRegion", "sb",
+                          "x\nuid 0: Destroy: done", 1),
+                 &SD_BUS_ERROR_MAKE_CONST("a.b", "no \"x\nuid 0: Destroy: done\" \x1b[2K"));
+        assert_true(caught_journal_take(&scene->journal));
+        assert_string_equal(field(scene, "MESSAGE"),
+                            "VM \"vm1\": uid 7: EnableRegion \"x\\x0auid 0: Destroy: done\" true: "
+                            "no \"x\\x0auid 0: Destroy: done\" \\x1b[2K");
+}
+
 /* Arguments of other types than the contract's are shown as far as they can be. */
 static void test_other_types(void **state) {
         Scene *scene = *state;
@@ -204,8 +218,8 @@ static void test_noise_until_the_end(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_what),  TEST(test_long_words),          TEST(test_other_types),
-                TEST(test_noise), TEST(test_noise_until_the_end),
+                TEST(test_what),        TEST(test_long_words), TEST(test_forged_lines),
+                TEST(test_other_types), TEST(test_noise),      TEST(test_noise_until_the_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

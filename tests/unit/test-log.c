@@ -96,15 +96,18 @@ static void test_vm_of_the_process(void **state) {
         assert_string_equal(field(journal, "GUESTMAP_VM"), "other");
 }
 
-/* Lines of a message, or what looks like fields in it, are nothing but its text. */
+/* Nobody forges an entry, a field or a colour by what he says. */
 static void test_any_text(void **state) {
         CaughtJournal *journal = *state;
         char text[TEXT_MAX + 1000];
 
-        log_info("%s", "one\nGUESTMAP_VM=forged\n");
+        log_info("%s", "one\nGUESTMAP_VM=forged\x1b[31m");
         assert_true(take(journal));
-        assert_string_equal(field(journal, "MESSAGE"), "one\nGUESTMAP_VM=forged\n");
+        assert_string_equal(field(journal, "MESSAGE"), "one\\x0aGUESTMAP_VM=forged\\x1b[31m");
         assert_null(field(journal, "GUESTMAP_VM"));
+        log_vm(LOG_INFO, "a\n", "it");
+        assert_true(take(journal));
+        assert_string_equal(field(journal, "MESSAGE"), "VM \"a\\x0a\": it");
         memset(text, 'x', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
         log_info("%s", text);
