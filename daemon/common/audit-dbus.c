@@ -30,12 +30,24 @@ static bool names_region(sd_bus_message *call) {
                !strstr(member, "AddressSpace") && !strstr(member, "Apply");
 }
 
+/* Below the VM: "space/memory". NULL: the VM itself, or the service. */
+static const char *part_of_vm(const char *path) {
+        const size_t prefix = strlen(GUESTMAP_PATH_VM "/");
+        const char *part;
+
+        if (strncmp(path, GUESTMAP_PATH_VM "/", prefix) != 0)
+                return NULL;
+        part = strchr(path + prefix, '/');
+        return part ? part + 1 : NULL;
+}
+
+/* The VM's name may be "region", too. */
 static char *read_region(sd_bus_message *call) {
-        const char *text, *object = strstr(sd_bus_message_get_path(call), "/region/");
+        const char *text, *part = part_of_vm(sd_bus_message_get_path(call));
         char *region = NULL;
 
-        if (object)
-                (void)sd_bus_path_decode_many(object, "/region/%", &region);
+        if (part && strncmp(part, "region/", strlen("region/")) == 0)
+                (void)sd_bus_path_decode_many(part - 1, "/region/%", &region);
         else if (names_region(call) && sd_bus_message_read(call, "s", &text) > 0)
                 region = strdup(text);
         (void)sd_bus_message_rewind(call, 1);
@@ -134,17 +146,6 @@ static bool read_generation(sd_bus_message *call, sd_bus_message *reply, uint64_
         read = sd_bus_message_read(reply, "t", ret) > 0;
         (void)sd_bus_message_rewind(reply, 1);
         return read && *ret > 0; /* 0: staged */
-}
-
-/* Below the VM: "space/memory". NULL: the VM itself, or the service. */
-static const char *part_of_vm(const char *path) {
-        const size_t prefix = strlen(GUESTMAP_PATH_VM "/");
-        const char *part;
-
-        if (strncmp(path, GUESTMAP_PATH_VM "/", prefix) != 0)
-                return NULL;
-        part = strchr(path + prefix, '/');
-        return part ? part + 1 : NULL;
 }
 
 static void log_fields(int level, const LogFields *fields, const char *outcome) {

@@ -108,6 +108,12 @@ static void test_what(void **state) {
                VM1 "/region/pc_2eram", PROPERTIES, "Set", "ssv", "org.guestmap1.Region", "Enabled",
                "b", 0);
         assert_string_equal(field(scene, "GUESTMAP_REGION"), "pc.ram");
+        EXPECT(scene, "StartDirtyLog on region/ram", GUESTMAP_PATH_VM "/region/region/ram",
+               GUESTMAP_INTERFACE_REGION, "StartDirtyLog", "");
+        assert_string_equal(field(scene, "GUESTMAP_REGION"), "ram");
+        EXPECT(scene, "Destroy", GUESTMAP_PATH_VM "/region", GUESTMAP_INTERFACE_VM, "Destroy",
+               "a{sv}", 0);
+        assert_string_equal(field(scene, "GUESTMAP_REGION"), "");
         EXPECT(scene, "Step 3 on vcpu/1", VM1 "/vcpu/1", GUESTMAP_INTERFACE_VCPU, "Step", "u", 3);
         EXPECT(scene, "AddVCPU 4294967295", VM1, GUESTMAP_INTERFACE_VM, "AddVCPU", "ua{sv}",
                UINT32_MAX, 0);
