@@ -177,10 +177,11 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
 static void give_up(Connection *connection) {
         const Backlog *backlog = &connection->backlog;
 
-        log_warning("uid %" PRIu32 ": disconnected: %zu calls of %zu bytes and %zu descriptors "
-                    "wait for it to read its answers",
-                    connection->uid, backlog->n_line, backlog->load.bytes,
-                    backlog->load.descriptors);
+        if (audit_limit_pass(&connection->service->audit_limit, connection->uid))
+                log_warning("uid %" PRIu32 ": disconnected: %zu calls of %zu bytes and %zu "
+                            "descriptors wait for it to read its answers",
+                            connection->uid, backlog->n_line, backlog->load.bytes,
+                            backlog->load.descriptors);
         connection_free(connection);
 }
 

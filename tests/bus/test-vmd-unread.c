@@ -8,6 +8,7 @@
 
 #include "api/private.h"
 #include "tests/bus/rig-own.h"
+#include "tests/common/caught-journal.h"
 #include "tests/common/unit.h"
 
 enum {
@@ -83,25 +84,51 @@ static Reader read_answers(Rig *rig, sd_bus *own, unsigned n) {
         return reader;
 }
 
-/* One answer lies there, and calls behind it, up to a bound; others notice nothing. */
-static void test_who_reads_nothing_is_left(void **state) {
-        Rig *rig = rig_new_vm();
+/* How many calls it has sent when it is disconnected, at most twice the bound. */
+static unsigned ask_until_disconnected(Rig *rig) {
+        sd_bus *own = connect_and_read_nothing(rig);
         unsigned n = 0;
-        sd_bus *own;
 
-        rig_add_many(rig, "r", REGIONS, 0);
-        own = connect_and_read_nothing(rig);
         for (; n < 2 * BACKLOG_CALLS_MAX && rig_n_connections(rig) == 2; n++) {
                 assert_true(n_unread(rig) <= 1);
                 ask_view(own);
                 rig_settle(rig);
         }
+        sd_bus_close_unref(own);
+        return n;
+}
+
+/* One answer lies there, and calls behind it, up to a bound; others notice nothing. */
+static void test_who_reads_nothing_is_left(void **state) {
+        Rig *rig = rig_new_vm();
+        unsigned n;
+
+        rig_add_many(rig, "r", REGIONS, 0);
+        n = ask_until_disconnected(rig);
         print_message("# it went on for %u calls\n", n);
         assert_int_equal(rig_n_connections(rig), 1);
         assert_true(n > BACKLOG_CALLS_MAX);
         assert_string_equal(rig_call(rig, RIG_VM, "VM.GetRegion", "s", "system"), "/region/system");
-        sd_bus_close_unref(own);
         rig_free(rig);
+}
+
+/* Whoever does that again and again fills no journal by it. */
+static void test_the_journal_hears_of_it_so_often(void **state) {
+        Rig *rig = rig_new_vm();
+        CaughtJournal journal;
+        unsigned n = 0;
+
+        rig_add_many(rig, "r", REGIONS, 0);
+        caught_journal_begin(&journal);
+        rig->service->audit_limit.entries_max = 2;
+        for (unsigned i = 0; i < 4; i++)
+                ask_until_disconnected(rig);
+        assert_int_equal(rig_n_connections(rig), 1);
+        while (caught_journal_take(&journal))
+                n += strstr(caught_journal_field(&journal, "MESSAGE"), ": disconnected: ") != NULL;
+        assert_int_equal(n, 2);
+        rig_free(rig);
+        caught_journal_end(&journal);
 }
 
 /* So do few calls that are large. */
@@ -179,6 +206,7 @@ static void test_who_reads_nothing_leaves_the_line(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_who_reads_nothing_is_left),
+                cmocka_unit_test(test_the_journal_hears_of_it_so_often),
                 cmocka_unit_test(test_what_waits_is_bounded_in_bytes),
                 cmocka_unit_test(test_who_reads_late_gets_all_in_order),
                 cmocka_unit_test(test_who_reads_nothing_leaves_the_line),
