@@ -152,8 +152,10 @@ void held_expect_overdue(VM *vm) {
         r = get_overdue(vm, &overdue);
         if (r >= 0)
                 r = expect_overdue(vm, overdue);
-        if (r < 0)
+        if (r < 0) {
                 log_vm(LOG_ERR, vm->name, "can't limit how long calls wait: %s", strerror(-r));
+                return;
+        }
         cds_list_for_each_entry(call, &vm->held.calls, of_vm)
                 call->overdue = overdue;
 }
