@@ -4,7 +4,6 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
-#include "daemon/common/log.h"
 #include "daemon/manager/audit.h"
 #include "daemon/manager/creation-dbus.h"
 #include "daemon/manager/creation-options-dbus.h"
@@ -21,6 +20,9 @@
 
 /* A unit may take 10 s more to stop, and D-Bus clients wait for 25 s. */
 #define START_USEC 14000000
+
+static const sd_bus_error caller_left = SD_BUS_ERROR_MAKE_CONST(
+        SD_BUS_ERROR_DISCONNECTED, "the caller left before the VM was there; it had no effect");
 
 void creation_failed(VM *vm, const sd_bus_error *error) {
         _cleanup_(sd_bus_error_free) sd_bus_error ended = SD_BUS_ERROR_NULL;
@@ -234,10 +236,8 @@ void creation_client_left(Manager *manager, const char *client) {
         VM *vm, *next;
 
         cds_list_for_each_entry_safe(vm, next, &manager->vms, siblings)
-                if (is_wanted_by(vm, client)) {
-                        log_vm(LOG_NOTICE, vm->name, "who asked for it has left");
-                        creation_failed(vm, NULL);
-                }
+                if (is_wanted_by(vm, client))
+                        creation_failed(vm, &caller_left);
 }
 
 static int new_vm(VM **ret, Manager *manager, const CreationOptions *options, uint32_t owner) {

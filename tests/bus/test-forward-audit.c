@@ -247,6 +247,20 @@ static void test_the_caller_leaves(void **state) {
         assert_no_entry();
 }
 
+/* The VM that it had asked for is not made, and that is not its process's fault. */
+static void test_the_creator_leaves(void **state) {
+        destroy();
+        send_as(ROOT, GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "CreateVM", "sa{sv}", "vm1", 1,
+                "accelerator", "s", "none");
+        leave(ROOT);
+        expect("0 CreateVM \"vm1\": " DBUS("Disconnected"));
+        assert_non_null(strstr(field("MESSAGE"), "left before the VM was there"));
+        while (scene.manager->registry.n > 0)
+                go_on();
+        assert_no_entry();
+        create();
+}
+
 /* The process dies, and the audit has what is known: it may have taken effect. */
 static void test_the_process_dies_then(void **state) {
         pid_t vm = own_bus_vm(&scene.own);
@@ -369,6 +383,7 @@ static void test_noise_is_its_makers(void **state) {
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(test_the_caller_leaves),
+                TEST(test_the_creator_leaves),
                 TEST(test_the_process_dies_then),
                 TEST(test_calls_that_are_held),
                 TEST(test_it_leaves_before_it_is_known),
