@@ -25,13 +25,14 @@ def save(world, name, *words):
 class Browsed:
     """A page for a case: closed in any case, its screenshot kept if that is wanted."""
 
-    def __init__(self, path):
+    def __init__(self, path, **size):
         if not browser.find():
             raise tap.Skip("no chromium here")
         self._path = path
+        self._size = size
 
     def __enter__(self):
-        self.page = browser.Page(self._path)
+        self.page = browser.Page(self._path, **self._size)
         self.page.painted()
         return self.page
 
@@ -205,6 +206,47 @@ def check_parts(world):
         yield from page.errors
 
 
+def check_finding(world):
+    with Browsed(save(world, "found.html", "rich")) as page:
+        find(page, "pci")
+        if page.value("$('detail').querySelector('b').textContent") != "pci":
+            yield "pci is not the first that is found as pci"
+        find(page, "00000000fec00010")
+        if "0x10 at 0xfec00010" not in page.value("$('detail').textContent"):
+            yield "an address as tree prints it is not found"
+        for name, place in (("pc.ram", ", not placed"), ("system", ", root of memory"),
+                            ("ioapic", " at 0xfec00000, priority ")):
+            find(page, name)
+            if place not in page.value("$('detail').textContent"):
+                yield f"{name} is not {place!r}"
+        yield from page.errors
+
+
+def check_room(world):
+    """Nothing has to be scrolled on a usual screen, and a narrow one has room for names."""
+    for name in ("rich", "pc"):
+        with Browsed(save(world, f"room-{name}.html", name)) as page:
+            yield from page.value("""bands.filter(band => {
+                choose(band, leafOf(band) || null);
+                return $("detail").scrollHeight > $("detail").clientHeight;
+            }).map(band => `no room for the detail of ${hex(band.first)}`)""")
+            yield from page.errors
+    with Browsed(save(world, "narrow.html", "rich"), width=390) as page:
+        texts = page.value("""(() => {
+            const texts = [], real = context.fillText;
+            context.fillText = (text, ...more) => {
+                texts.push(text);
+                real.call(context, text, ...more);
+            };
+            draw();
+            context.fillText = real;
+            return texts;
+        })()""")
+        if "pc.ram" not in texts or "…" in texts:
+            yield f"no names on a narrow screen: {texts}"
+        yield from page.errors
+
+
 def colour(page, name):
     return tuple(page.value(f"colours.{name}.match(/\\w\\w/g).map(part => parseInt(part, 16))"))
 
@@ -296,6 +338,19 @@ def check_compared(world):
         yield from page.errors
 
 
+def check_removed(world):
+    """What there was in the older generation only is found there."""
+    world.does("remove", "small", "lost")
+    with Browsed(save(world, "removed.html", "small", "--from=1")) as page:
+        find(page, "lost")
+        if "was lost (reserved)" not in page.value("$('detail').textContent"):
+            yield "a removed region is not found"
+        first, last = shown(page)
+        if not first <= 0xfed00000 < last < 2**33:
+            yield f"lost was at 0xfed00000, shown is {first:#x}-{last:#x}"
+        yield from page.errors
+
+
 run({"small": small(),
      "rich": corpus("pc-rich-03-bus-master-enabled"),
      "hostile": hostile(),
@@ -304,7 +359,10 @@ run({"small": small(),
      "pc": corpus("boot-x86_64-pc")},
     [("the page has all regions, zooms, finds and selects", check_page),
      ("a section's parts are found, and have a way each", check_parts),
+     ("names and addresses are found as they are printed", check_finding),
+     ("there is room on a usual screen, and a narrow one", check_room),
      ("the page has colours, light and dark", check_pixels),
      ("names of any kind are text on the page", check_hostile_page),
      ("the page bears ten thousand sections", check_many),
-     ("the page compares two generations", check_compared)])
+     ("the page compares two generations", check_compared),
+     ("what was removed is found", check_removed)])
