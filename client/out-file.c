@@ -25,18 +25,38 @@ static int write_through(const char *path, OutFilePrint print, void *userdata) {
         return print_into(out, path, print, userdata);
 }
 
-/* As the file that is replaced has it, or as one has it that open() makes. */
-static mode_t mode_of(const struct stat *replaced) {
-        mode_t mask;
+static mode_t mode_of_new(void) {
+        mode_t mask = umask(0);
 
-        if (replaced)
-                return replaced->st_mode & ALLPERMS;
-        mask = umask(0);
         umask(mask);
         return DEFFILEMODE & ~mask;
 }
 
-/* Under another name until it is complete, which nobody can have taken before. */
+/* So that nobody may read or write what he could not before, and everybody what he could. */
+static int be_like(int fd, const struct stat *replaced) {
+        struct stat st;
+
+        if (!replaced)
+                return fchmod(fd, mode_of_new());
+        if (fstat(fd, &st) < 0)
+                return -1;
+        if ((st.st_uid != replaced->st_uid || st.st_gid != replaced->st_gid) &&
+            fchown(fd, replaced->st_uid, replaced->st_gid) < 0)
+                return -1;
+        return fchmod(fd, replaced->st_mode & ACCESSPERMS);
+}
+
+/* A file beside it, of a name that nobody can have taken before; -1 where there can be none. */
+static int open_beside(char *template, const struct stat *replaced) {
+        int fd = mkostemp(template, O_CLOEXEC);
+
+        if (fd < 0 || be_like(fd, replaced) == 0)
+                return fd;
+        (void)unlink(template);
+        close(fd);
+        return -1;
+}
+
 static int replace(const char *path, const struct stat *replaced, OutFilePrint print,
                    void *userdata) {
         _cleanup_(freep) char *new_path = NULL;
@@ -45,12 +65,12 @@ static int replace(const char *path, const struct stat *replaced, OutFilePrint p
 
         if (asprintf(&new_path, "%s.XXXXXX", path) < 0)
                 must(NULL);
-        fd = mkostemp(new_path, O_CLOEXEC);
+        fd = open_beside(new_path, replaced);
         if (fd < 0)
-                return fail_errno(-errno, "cannot make a file beside %s", path);
+                return write_through(path, print, userdata);
         out = must(fdopen(fd, "w"));
         r = print_into(out, new_path, print, userdata);
-        if (r == 0 && (fchmod(fd, mode_of(replaced)) < 0 || rename(new_path, path) < 0))
+        if (r == 0 && rename(new_path, path) < 0)
                 r = fail_errno(-errno, "cannot replace %s", path);
         if (r < 0)
                 (void)unlink(new_path);

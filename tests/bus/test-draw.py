@@ -193,7 +193,7 @@ def check_refusals(world):
     yield from refused('is at generation 3 only', "small", "--from=99")
     yield from refused("generation", "small", "--from=then")
     yield from refused("draw prints no JSON", "small", "--json=short")
-    yield from refused("cannot make a file beside /nowhere/map.svg", "small",
+    yield from refused("cannot open /nowhere/map.svg: No such file", "small",
                        "--svg=/nowhere/map.svg")
     # What XML cannot have, and no message, is no name.
     result = world.run("create", "none", "--accelerator=none", "--layout=-",
