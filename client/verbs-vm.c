@@ -188,8 +188,8 @@ static void undo_create(Client *client, const char *name) {
 }
 
 /*
- * CreateVM would have no VM that could tell how far its memory has come. A signal comes when there
- * is nothing left that it would leave behind.
+ * For who looks on: CreateVM would have no VM that could tell how far its memory has come. A signal
+ * comes when there is nothing left that it would leave behind.
  */
 static int create_and_prepare(Client *client, const char *name, const ClientDocument *layout,
                               char **ret_path) {
@@ -218,7 +218,7 @@ int verb_create(Client *client, char **arguments) {
         r = read_layout(client, &layout);
         if (r < 0)
                 return r;
-        r = client_document_mentions(&layout, "prealloc")
+        r = isatty(STDERR_FILENO) && client_document_mentions(&layout, "prealloc")
                     ? create_and_prepare(client, arguments[0], &layout, &path)
                     : create(client, arguments[0], &layout, &path);
         return r < 0 ? r : print_path(client, path);

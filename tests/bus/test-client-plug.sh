@@ -122,7 +122,7 @@ test_seen() {
 
 # A VM whose layout has memory that takes its time: it is there, with all of it, or it is not.
 test_create_prepared() {
-        local layout=$directory/prepared creator
+        local layout=$directory/prepared
         cat >"$layout" <<'END'
 {"guestmap": 1, "regions": [
  {"name": "root", "kind": "container", "size": "2^64"},
@@ -134,39 +134,54 @@ END
         json "it has what its layout says" '[r["name"] for r in d["regions"]] == ["large", "root"] or \
                 [r["name"] for r in d["regions"]] == ["root", "large"]' export ready
         ctl destroy ready
-        if command -v script >/dev/null; then
-                out=$(bar_of create ready --accelerator=none --layout="$layout")
-                [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K' ]] &&
-                        verdict "create draws a bar" yes || verdict "create draws a bar" no
-                ctl destroy ready
-        else
-                verdict "create draws a bar # SKIP there is no script(1)" yes
-        fi
-        if command -v script >/dev/null; then
-                /usr/bin/python3 -c 'import json
-print(json.dumps({"guestmap": 1, "regions": [
-        {"name": f"part{i}", "kind": "ram", "size": "16MiB", "prealloc": True}
-        for i in range(100)]}))' >"$layout.many"
-                out=$(bar_of create ready --accelerator=none --layout="$layout.many")
-                [[ $out == *$'\rover 64 regions ['*'% of 1600MiB'*$'\r\033[K' ]] &&
-                        verdict "a bar of all of them" yes || verdict "a bar of all of them" no
-                ctl destroy ready
-        else
-                verdict "a bar of all of them # SKIP there is no script(1)" yes
-        fi
         sed -i 's/1GiB/8TiB/' "$layout"
         refuses "create with more than there is" 'NoMemory: memory of "large": needs *' \
                 create ready --accelerator=none --layout="$layout"
         refuses "nothing of it is left" 'NoSuchVM: *' show ready
-        # It is told to end while nobody answers: once it has a VM it does, and leaves none.
         sed -i 's/8TiB/1GiB/' "$layout"
+        if command -v script >/dev/null; then
+                test_create_watched "$layout"
+        else
+                verdict "create on a terminal # SKIP there is no script(1)" yes
+        fi
+}
+
+# On a terminal the VM is there before its memory is.
+test_create_watched() {
+        local layout=$1 terminal
+        out=$(bar_of create ready --accelerator=none --layout="$layout")
+        [[ $out == *$'\rlarge ['*'% of 1GiB'*$'\r\033[K' ]] &&
+                verdict "create draws a bar" yes || verdict "create draws a bar" no
+        ctl destroy ready
+        /usr/bin/python3 -c 'import json
+print(json.dumps({"guestmap": 1, "regions": [
+        {"name": f"part{i}", "kind": "ram", "size": "16MiB", "prealloc": True}
+        for i in range(100)]}))' >"$layout.many"
+        out=$(bar_of create ready --accelerator=none --layout="$layout.many")
+        [[ $out == *$'\rover 64 regions ['*'% of 1600MiB'*$'\r\033[K' ]] &&
+                verdict "a bar of all of them" yes || verdict "a bar of all of them" no
+        ctl destroy ready
+        sed 's/1GiB/8TiB/' "$layout" >"$layout.large"
+        out=$(bar_of create ready --accelerator=none --layout="$layout.large")
+        [[ $out == *'NoMemory: memory of "large": needs '* ]] &&
+                verdict "create watched with more than there is" yes ||
+                verdict "create watched with more than there is" no "$out"
+        refuses "nothing of it is left, either" 'NoSuchVM: *' show ready
+        # It is told to end while nobody answers: once it has a VM it does, and leaves none.
         kill -STOP "$guestmapd_pid"
-        "$ctl" --address="$address" create ready --accelerator=none --layout="$layout" &
-        creator=$!
-        eventually keeps "$creator" 15
-        kill "$creator"
+        script -qec "exec '$ctl' --address='$address' create ready --accelerator=none \
+                --layout='$layout'" /dev/null </dev/null >/dev/null &
+        terminal=$!
+        creator() {
+                pgrep -P "$terminal"
+        }
+        keeps_its_end() {
+                keeps "$(creator)" 15
+        }
+        eventually keeps_its_end
+        kill "$(creator)"
         kill -CONT "$guestmapd_pid"
-        wait "$creator"
+        wait "$terminal"
         status=$?
         [[ $status == 143 ]] && verdict "create is interrupted" yes ||
                 verdict "create is interrupted" no
