@@ -14,6 +14,8 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -68,7 +70,7 @@ class Service:
         patch = {"guestmap": 1, "edits": [{"enable-region": {"name": "dev", "enabled": True}}]}
         pathlib.Path(self.places["patch"]).write_text(json.dumps(patch), encoding="utf-8")
         self.process = self.polkit = None
-        self.vms = []   # processes of the VMs that the rows are about
+        self.vms = []   # that the rows are about
 
     def start(self):
         with open(f"{self.directory}/log", "a", encoding="utf-8") as log:
@@ -84,7 +86,7 @@ class Service:
             for words in scene.strip().splitlines():
                 must(words)
                 if words.startswith(("create vm ", "create guest")):
-                    self.vms.append(self.newest_child())
+                    self.vms.append(words.split()[1])
 
     def fill(self, words):
         """The words with their places filled in; a transaction is begun if one is needed."""
@@ -92,13 +94,20 @@ class Service:
             self.places["id"] = must("begin vm")
         return words.format(**self.places)
 
-    def newest_child(self):
-        pid = self.process.pid
-        return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+    def vm_pid(self, name):
+        """Of the process that listens on the VM's socket."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{self.directory}/run/{name}")
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return struct.unpack("3i", credentials)[0]
 
     def signal_vms(self, number):
         for vm in self.vms:
-            os.kill(vm, number)
+            os.kill(self.vm_pid(vm), number)
+
+    def vms_are_back(self):
+        states = dict(line.split()[:2] for line in must("--no-legend list").splitlines())
+        return all(states[vm] in ("running", "vcpus-lost") for vm in self.vms)
 
     def kill(self):
         self.process.kill()
@@ -279,14 +288,22 @@ def service_dies_later(service, rows):
     return results
 
 
+SENT_AHEAD = 16     # calls; what a VM's process was not sent waits until it is back
+
+
 def vms_die(service, rows):
-    """The VMs hang, and are killed themselves."""
+    """The VMs hang, and are killed themselves, with as many calls as they are sent."""
     def die():
         must("list")    # when that is answered, guestmapd has passed on all that came before
         service.signal_vms(signal.SIGKILL)
 
-    service.signal_vms(signal.SIGSTOP)
-    return deaths(service, rows, is_about_vm, die)
+    results = {}
+    for i in range(0, len(rows), SENT_AHEAD):
+        service.signal_vms(signal.SIGSTOP)
+        results |= deaths(service, rows[i:i + SENT_AHEAD], is_about_vm, die)
+        if not eventually(service.vms_are_back):
+            sys.exit("Bail out! the VMs do not come back")
+    return results
 
 
 UNKNOWN = "no answer came, and whether the call took effect is not known "
