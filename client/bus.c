@@ -11,6 +11,7 @@
 #include "api/names.h"
 #include "client/client.h"
 #include "client/clock.h"
+#include "client/late.h"
 
 /*
  * Longer than sd-bus' 25 seconds: polkit may be asking a person for a password, and a large
@@ -349,9 +350,15 @@ static int call_directly(Client *client, sd_bus_message *request, sd_bus_error *
 
 int client_try(Client *client, sd_bus_message *request, sd_bus_error *error,
                sd_bus_message **ret_reply) {
-        if (client->direct && sd_bus_message_get_bus(request) == client->direct)
-                return call_directly(client, request, error, ret_reply);
-        return sd_bus_call(client->bus, request, 0, error, ret_reply);
+        bool direct = client->direct && sd_bus_message_get_bus(request) == client->direct;
+        int r;
+
+        if (!client->unattended)
+                late_begin(sd_bus_message_get_path(request));
+        r = direct ? call_directly(client, request, error, ret_reply)
+                   : sd_bus_call(client->bus, request, 0, error, ret_reply);
+        late_end();
+        return r;
 }
 
 int client_call(Client *client, sd_bus_message *request, sd_bus_message **ret_reply) {
@@ -409,6 +416,14 @@ int client_find_region(Client *client, const char *vm_path, const char *name, ch
 int client_find_space(Client *client, const char *vm_path, const char *name, char **ret_path) {
         return find_object(client, vm_path, GUESTMAP_INTERFACE_VM, "GetAddressSpace", name,
                            ret_path);
+}
+
+char *client_vm_of(const char *path) {
+        size_t prefix = strlen(GUESTMAP_PATH_VM "/");
+
+        if (strncmp(path, GUESTMAP_PATH_VM "/", prefix) != 0)
+                return NULL;
+        return must(strndup(path, prefix + strcspn(path + prefix, "/")));
 }
 
 /* Ids are counters, which stand in paths as they are. */

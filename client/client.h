@@ -75,6 +75,8 @@ int client_cannot_read(int r);
 int client_find_vm(Client *client, const char *name, char **ret_path);
 int client_find_region(Client *client, const char *vm_path, const char *name, char **ret_path);
 int client_find_space(Client *client, const char *vm_path, const char *name, char **ret_path);
+/* The path of the VM that an object is, or is below, from malloc(); NULL: of none. */
+char *client_vm_of(const char *path);
 /* The path of a transaction by the id that `begin` printed; nobody is asked. */
 int client_transaction_path(const char *vm, const char *id, char **ret_path);
 

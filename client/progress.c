@@ -139,14 +139,6 @@ static int wait_for_reply(Progress *progress) {
         return r;
 }
 
-/* A transaction is below the VM that it is of. */
-static char *vm_of(sd_bus_message *request) {
-        const char *path = sd_bus_message_get_path(request);
-        const char *name = path + strlen(GUESTMAP_PATH_VM "/");
-
-        return must(strndup(path, strlen(GUESTMAP_PATH_VM "/") + strcspn(name, "/")));
-}
-
 static int try(Progress *progress, sd_bus_message *request, sd_bus_error *error) {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
         int r;
@@ -167,7 +159,7 @@ int progress_try(Client *client, sd_bus_message *request, sd_bus_error *error,
         int r;
 
         if (isatty(STDERR_FILENO))
-                progress.vm = vm_of(request);
+                progress.vm = client_vm_of(sd_bus_message_get_path(request));
         r = try(&progress, request, error);
         sd_bus_slot_unref(progress.asking);
         free(progress.vm);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/names.h"
 #include "client/number.h"
@@ -14,10 +13,9 @@ static int get_bytes(const Client *client, const char *vm, sd_bus_error *error, 
 
 int trapped_init(Trapped *trapped, const Client *client, const char *path) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        size_t prefix = strlen(GUESTMAP_PATH_VM "/");
         int r;
 
-        *trapped = (Trapped){.vm = must(strndup(path, prefix + strcspn(path + prefix, "/")))};
+        *trapped = (Trapped){.vm = client_vm_of(path)};
         r = get_bytes(client, trapped->vm, &error, &trapped->before);
         if (r >= 0)
                 return 0;

@@ -85,6 +85,27 @@ print(struct.unpack("3i", credentials)[0])
 ' "$1"
 }
 
+# Who waits for a VM that hangs is told once for which, and gets the answer when it comes.
+test_late() {
+        local pid waiting
+
+        ctl create hung --accelerator=none
+        pid=$(peer "$directory/run/hung")
+        kill -STOP "$pid"
+        "$ctl" --address="$address" flat hung memory >"$directory/late" 2>&1 &
+        waiting=$!
+        is_told() {
+                grep -qx 'guestmapctl: waiting for VM "hung" to answer' "$directory/late"
+        }
+        eventually is_told && verdict "who waits is told for whom" yes ||
+                verdict "who waits is told for whom" no "$(<"$directory/late")"
+        kill -CONT "$pid"
+        wait "$waiting" && [[ $(wc -l <"$directory/late") == 2 ]] &&
+                verdict "and gets the answer" yes ||
+                verdict "and gets the answer" no "$(<"$directory/late")"
+        ctl destroy hung
+}
+
 # A VM whose process hangs is named, and the others are watched.
 test_monitor_hung() {
         local pid monitor
@@ -252,6 +273,7 @@ start_guestmapd
 create_pc
 test_monitor
 test_monitor_unread
+test_late
 test_monitor_hung
 test_changes
 test_monitor_until
