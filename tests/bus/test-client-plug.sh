@@ -173,7 +173,7 @@ print(json.dumps({"guestmap": 1, "regions": [
                 --layout='$layout'" /dev/null </dev/null >/dev/null &
         terminal=$!
         creator() {
-                pgrep -P "$terminal"
+                tr -d " " <"/proc/$terminal/task/$terminal/children"
         }
         keeps_its_end() {
                 keeps "$(creator)" 15
