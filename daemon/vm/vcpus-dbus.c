@@ -184,14 +184,23 @@ int method_list_vcpus(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+/* Both or neither: the file of vCPUs has its room, the facts may find none. */
 static int note_paused(Service *service, bool paused, Detail *detail) {
         VM *vm = service->vm;
         Facts facts = vm->facts;
+        unsigned lost = vm->lost;
         int r;
 
+        r = !paused && has_lost_vcpus(service) ? note(vm, detail) : 0;
+        if (r != 0 || vcpus_are_paused(vm->vcpus) == paused)
+                return r;
         facts.paused = paused;
-        r = vcpus_are_paused(vm->vcpus) != paused ? facts_set(vm, &facts, detail) : 0;
-        return r == 0 && !paused && has_lost_vcpus(service) ? note(vm, detail) : r;
+        r = facts_set(vm, &facts, detail);
+        if (r != 0 && vm->lost != lost) {
+                vm->lost = lost;
+                (void)vcpu_file_note(vm, NULL);
+        }
+        return r;
 }
 
 /* Pausing what is paused, and resuming what runs, is no change. */

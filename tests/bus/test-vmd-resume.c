@@ -4,6 +4,7 @@
  * A guest whose VM's process ends: stopped in order it goes on with the next one
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -192,10 +193,46 @@ static void test_not_noted(void **state) {
         assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0), "/vcpu/0");
 }
 
+/* Resume fails while a directory stands where that file of the VM's is to be written. */
+static void fail_to_resume(Served *served, const char *name) {
+        char path[80], aside[80];
+
+        snprintf(path, sizeof(path), "%s/%s", served->keeper->directory, name);
+        snprintf(aside, sizeof(aside), "%s/aside", served->keeper->directory);
+        assert_true(rename(path, aside) == 0 || errno == ENOENT);
+        assert_int_equal(mkdir(path, 0700), 0);
+        rig_call(served->rig, RIG_VM, "VM.Resume", "");
+        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
+        assert_int_equal(rmdir(path), 0);
+        assert_true(rename(aside, path) == 0 || errno == ENOENT);
+}
+
+/* What failed has had no effect, nor will it have one on the next process. */
+static void test_not_resumed(void **state) {
+        static const char *const names[] = {"vcpus", "facts.new"};
+        Served *served = *state;
+
+        for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+                rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
+                rig_call(served->rig, RIG_VM, "VM.Pause", "");
+                served_restart(served, SIGKILL);
+                fail_to_resume(served, names[i]);
+                assert_string_equal(served_get(served, "State"), "vcpus-lost");
+                served_restart(served, SIGKILL);
+                assert_string_equal(served_get(served, "State"), "vcpus-lost");
+                rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
+                assert_string_equal(served_get(served, "State"), "paused");
+                rig_call(served->rig, RIG_VM, "VM.Resume", "");
+                assert_string_equal(served_get(served, "State"), "running");
+                rig_call(served->rig, RIG_VM, "VM.RemoveVCPU", "ua{sv}", 0, 0);
+        }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(int argc, char **argv) {
-        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(room), TEST(not_noted)};
+        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(room), TEST(not_noted),
+                                           TEST(not_resumed)};
         int r = kvm_probe();
 
         if (argc != 2)
