@@ -191,7 +191,8 @@ static bool read_identity(VM *vm, const char *name, const char *id, uint32_t own
 
 /*
  * A process that has not been set up is of no use to anybody: guestmapd ended before it could do
- * that, or was not there when somebody destroyed the VM.
+ * that, or was not there when somebody destroyed the VM. Nor is memory that it has of a VM of which
+ * nobody was told that it is there.
  */
 static void on_empty(VM *vm, const char *state) {
         if (vm->path && !vm->unmade && strcmp(state, "destroyed") != 0) {
@@ -249,10 +250,10 @@ static void on_description(VM *vm, sd_bus_message *reply, void *userdata) {
         if (sd_bus_message_is_method_error(reply, NULL) ||
             sd_bus_message_read(reply, "ssusst", &name, &id, &owner, NULL, &state, &generation) < 0)
                 crash(vm, "what serves its socket does not say which VM it is");
+        else if (name[0] == '\0' && (vm->unmade || strcmp(state, "crashed") != 0))
+                on_empty(vm, state);
         else if (strcmp(state, "crashed") == 0 && read_salvaged(vm, name, id, owner))
                 read_salvage(vm, reply, generation);
-        else if (name[0] == '\0')
-                on_empty(vm, state);
         else if (!read_identity(vm, name, id, owner))
                 crash(vm, "what serves its socket is another VM");
         else if (vm->unoffered)

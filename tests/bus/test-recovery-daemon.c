@@ -126,6 +126,34 @@ static void test_daemon_ends_within_creation(void **state) {
         }
 }
 
+/* Both daemons ended within its creation: what its memory was kept for was never there. */
+static void test_both_ended_within_creation(void **state) {
+        RecoveryScene *scene = *state;
+        char path[96];
+        FILE *file;
+        pid_t vm;
+
+        create_vm(scene, true);
+        add_region(scene, VM, "a", 0);
+        close_door(scene);
+        kill_vm(scene);
+        snprintf(path, sizeof(path), "%s/state/vm/journal", scene->world.directory);
+        assert_int_equal(unlink(path), 0);
+        open_door(scene);
+        expect_state(scene, "crashed");
+        vm = pid_of_vm(scene);
+        world_stop_daemon(&scene->world, SIGKILL);
+        snprintf(path, sizeof(path), "%s/state/vm.vm", scene->world.directory);
+        file = fopen(path, "r+");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, -1, SEEK_END), 0);
+        assert_true(fputs(" unmade\n", file) >= 0 && fclose(file) == 0);
+        assert_true(world_start_daemon(&scene->world));
+        assert_true(world_process_ends(vm));
+        await_room(scene);
+        must_destroy(scene->client, "vm");
+}
+
 /* It goes on, whether its process has heard of it or not. */
 static void test_daemon_ends_within_destruction(void **state) {
         RecoveryScene *scene = *state;
@@ -234,5 +262,6 @@ static void test_durable_destroyed_without_daemon(void **state) {
 FORWARD_TESTS(RECOVERY_TEST(test_daemon_restarts), RECOVERY_TEST(test_second_daemon),
               RECOVERY_TEST(test_one_after_the_other),
               RECOVERY_TEST(test_daemon_ends_within_creation),
+              RECOVERY_TEST(test_both_ended_within_creation),
               RECOVERY_TEST(test_daemon_ends_within_destruction), RECOVERY_TEST(test_both_die),
               RECOVERY_TEST(test_durable), RECOVERY_TEST(test_durable_destroyed_without_daemon));
