@@ -92,7 +92,7 @@ static void test_quotas(void **state) {
         assert_int_equal(backing_new_memfd(&edit.backing, 1, "ram", 0x2000, NULL, NULL), 0);
         must_edit(map, edit);
         edit.name = "ram2";
-        refused(map, edit, MAP_E_QUOTA_EXCEEDED, "8192|12288");
+        refused(map, edit, MAP_E_QUOTA_EXCEEDED, "8KiB|12KiB");
         must_edit(map, add_region(REGION_MMIO, "device", 0x100, NULL, 0, 0));
         must_edit(map, add_space("memory", "device"));
         refused(map, add_space("io", "device"), MAP_E_QUOTA_EXCEEDED, "AddressSpaces|1");

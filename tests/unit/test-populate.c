@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/memory/map-error.h"
 #include "lib/memory/populate.h"
+#include "lib/util/size-words.h"
 #include "tests/common/huge-pages.h"
 #include "tests/common/unit.h"
 
@@ -154,7 +154,7 @@ static void test_too_much(void **state) {
                 print_message("# the kernel does not say how much memory there is\n");
                 skip();
         }
-        snprintf(begins, sizeof(begins), "memory of \"dimm0\": needs %#" PRIx64 " bytes, ", size);
+        snprintf(begins, sizeof(begins), "memory of \"dimm0\": needs %s, ", size_words(size).text);
         assert_int_equal(backing_populate(backing, "dimm0", NULL, &detail), MAP_E_NO_MEMORY);
         assert_int_equal(strncmp(detail.text, begins, strlen(begins)), 0);
         assert_int_equal(n_calls, 0);
