@@ -55,11 +55,13 @@ void prealloc_settle(Prealloc *list, const Map *map) {
                         item_deinit(&list->items[i]);
         }
         list->n = n;
-        list->bytes = 0;
-        for (size_t i = 0; i < n; i++)
-                list->bytes += list->items[i].backing->size;
         if (n > 0)
                 qsort(list->items, n, sizeof(*list->items), compare_items);
+        list->bytes = 0;
+        for (size_t i = 0; i < n; i++) {
+                list->items[i].before = list->bytes;
+                list->bytes += list->items[i].backing->size;
+        }
 }
 
 static int compare_name(const void *name, const void *item) {
@@ -85,19 +87,19 @@ uint64_t prealloc_item_ready(const PreallocItem *item) {
         return MIN_OF(backing_populated(item->backing), item->backing->size);
 }
 
-/* There may be a million of them: what is counted as they come is not counted again. */
-void prealloc_add_rest(const Prealloc *list, size_t n, uint64_t *ready, uint64_t *bytes) {
-        uint64_t n_ready = counter_get(&list->n_ready), sum = counter_get(&list->bytes_ready);
-        uint64_t first_ready = 0, first_bytes = 0;
+/* There may be a million of them: the one that is being populated says how many bytes are ready. */
+static uint64_t bytes_ready(const Prealloc *list) {
+        uint64_t n_ready = counter_get(&list->n_ready);
+        const PreallocItem *item = &list->items[n_ready];
 
-        if (n_ready < list->n)
-                sum += prealloc_item_ready(&list->items[n_ready]);
-        for (size_t i = 0; i < n; i++) {
-                first_ready += prealloc_item_ready(&list->items[i]);
-                first_bytes += list->items[i].backing->size;
-        }
-        *ready += sum > first_ready ? sum - first_ready : 0;
-        *bytes += list->bytes - first_bytes;
+        return n_ready < list->n ? item->before + prealloc_item_ready(item) : list->bytes;
+}
+
+void prealloc_add_rest(const Prealloc *list, size_t n, uint64_t *ready, uint64_t *bytes) {
+        uint64_t first = list->items[n].before, sum = bytes_ready(list);
+
+        *ready += sum > first ? sum - first : 0;
+        *bytes += list->bytes - first;
 }
 
 int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail) {
@@ -105,8 +107,8 @@ int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail) {
 
         for (size_t i = 0; r == 0 && i < list->n; i++) {
                 r = backing_populate(list->items[i].backing, list->items[i].name, cancel, detail);
-                counter_add(&list->n_ready, 1);
-                counter_add(&list->bytes_ready, list->items[i].backing->size);
+                if (r == 0)
+                        counter_add(&list->n_ready, 1);
         }
         for (size_t i = 0; r != 0 && i < list->n; i++)
                 backing_give_back(list->items[i].backing);

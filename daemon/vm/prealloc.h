@@ -20,16 +20,16 @@ typedef struct PreallocItem PreallocItem;
 struct PreallocItem {
         char *name; /* of the region */
         Backing *backing;
-        bool is_given; /* to an edit */
+        uint64_t before; /* bytes of those in front of it, once settled */
+        bool is_given;   /* to an edit */
 };
 
 struct Prealloc {
         PreallocItem *items;
         size_t n;
         size_t allocated;
-        uint64_t bytes;       /* of all items, once settled */
-        uint64_t n_ready;     /* items that are populated; read meanwhile, as is the next */
-        uint64_t bytes_ready; /* of these */
+        uint64_t bytes;   /* of all items, once settled */
+        uint64_t n_ready; /* a counter: items that are populated */
 };
 
 void prealloc_deinit(Prealloc *list);
@@ -51,7 +51,7 @@ void prealloc_give(Prealloc *list, Edit *edit);
 PreallocItem *prealloc_find(const Prealloc *list, const char *name);
 /* How far one has come; at any time, as is the next. */
 uint64_t prealloc_item_ready(const PreallocItem *item);
-/* Adds how far those behind the first `n` have come together, and their sizes. */
+/* Adds how far those behind the first `n` have come together, and their sizes: there are some. */
 void prealloc_add_rest(const Prealloc *list, size_t n, uint64_t *ready, uint64_t *bytes);
 /* Any outcome of backing_populate(). If one fails nothing is left of the others, either. */
 int prealloc_populate(Prealloc *list, const Cancel *cancel, Detail *detail);

@@ -82,7 +82,14 @@ static void populate_some(Prealloc *memory, size_t n) {
                 assert_int_equal(
                         backing_populate(memory->items[i].backing, "dimm0", NULL, &(Detail){}), 0);
         memory->n_ready = n;
-        memory->bytes_ready = n * 4096;
+}
+
+/* What fails is not counted as ready. */
+static void fail_to_populate(Prealloc *memory) {
+        const Cancel cancel = {.requested = true};
+
+        assert_int_not_equal(prealloc_populate(memory, &cancel, &(Detail){}), 0);
+        assert_int_equal(memory->n_ready, 0);
 }
 
 /* However many there are: each gets its memory, and all but the first ones are told of as one. */
@@ -97,6 +104,7 @@ static void test_many(void **state) {
         send_many(rig, n);
         assert_int_equal(first_preparation(rig)->memory.n, n);
         assert_string_equal(preparing(rig), expected);
+        fail_to_populate(&first_preparation(rig)->memory);
         populate_some(&first_preparation(rig)->memory, PREPARATIONS_TOLD_MAX + 2);
         assert_memory_equal(preparing(rig), "[(r00 4096 4096), ", 18);
         assert_non_null(strstr(rig->text, "(r63 4096 4096), ( 8192 24576)]"));
