@@ -70,14 +70,14 @@ static void on_ended(void *userdata) {
 }
 
 /* Where a page cannot be had KVM does not say whose it is. */
-static void explain(void *userdata, Detail *reason) {
+static void explain(void *userdata, int error, Detail *reason) {
         const Reader *reader = &((const Guest *)userdata)->memory.reader;
         Detail why = {};
         const FlatView *view;
 
         rcu_enter();
         view = snapshot_find(map_snapshot(reader->map), reader->space);
-        if (view && access_check_files(view, &why) != 0) {
+        if (view && access_check_files(view, error, &why) != 0) {
                 detail_prefix(&why, "%s: ", reason->text);
                 *reason = why;
         }

@@ -69,12 +69,12 @@ static void count_exit(VCPU *vcpu, unsigned kind) {
         counter_add(&vcpu->exits[kind], 1);
 }
 
-static void end_here(VCPU *vcpu, VCPUState state, const char *reason) {
+static void end_here(VCPU *vcpu, VCPUState state, int error, const char *reason) {
         vcpu->coming.state = state;
         vcpu->coming.address = host_next_instruction(vcpu->fd);
         detail_set(&vcpu->coming.reason, 0, "%s", reason);
         if (state == VCPU_FAILED && vcpu->ops->explain)
-                vcpu->ops->explain(vcpu->userdata, &vcpu->coming.reason);
+                vcpu->ops->explain(vcpu->userdata, error, &vcpu->coming.reason);
 }
 
 /* As soon as the instruction at hand is complete. */
@@ -141,7 +141,7 @@ static bool serve_exit(VCPU *vcpu) {
 
         count_exit(vcpu, kind);
         if (state != VCPU_RUNNING) {
-                end_here(vcpu, state, vcpu_exit_word(kind));
+                end_here(vcpu, state, 0, vcpu_exit_word(kind));
                 return false;
         }
         serve_all(vcpu);
@@ -157,7 +157,7 @@ static bool go_on(VCPU *vcpu) {
         if (!run_gate_is_interrupted(&vcpu->runner))
                 return true;
         if (vcpu->cause != BY_TRAP)
-                end_here(vcpu, VCPU_STOPPED, vcpu->cause == BY_STEPS ? "step" : "stop");
+                end_here(vcpu, VCPU_STOPPED, 0, vcpu->cause == BY_STEPS ? "step" : "stop");
         return false;
 }
 
@@ -171,7 +171,7 @@ static bool run_once(VCPU *vcpu) {
                 return serve_exit(vcpu);
         if (r == -EINTR)
                 return go_on(vcpu);
-        end_here(vcpu, VCPU_FAILED, strerrorname_np(-r));
+        end_here(vcpu, VCPU_FAILED, -r, strerrorname_np(-r));
         return false;
 }
 

@@ -49,9 +49,9 @@ struct VCPUOps {
          * ends, with the reason, and it is called again, but for -ECANCELED: its patience
          * is over. May be NULL. */
         int (*catch_up)(void *userdata, uint64_t *ret_address, Detail *reason);
-        /* The processor or KVM cannot go on, for a reason in one word: says more, if anything is
-         * known. May be NULL. */
-        void (*explain)(void *userdata, Detail *reason);
+        /* The processor or KVM cannot go on, for a reason in one word, and KVM with an errno, which
+         * is 0 otherwise: says more, if anything is known. May be NULL. */
+        void (*explain)(void *userdata, int error, Detail *reason);
 };
 
 struct VCPUEnd {

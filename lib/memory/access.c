@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <search.h>
 #include <string.h>
 
 #include "lib/memory/access.h"
@@ -169,14 +170,28 @@ int access_write_whole(const FlatView *view, Range range, const void *data, cons
         return access_write(view, range, data, ops, userdata, detail);
 }
 
-int access_check_files(const FlatView *view, Detail *detail) {
+static int compare_pointers(const void *a, const void *b) {
+        return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
+}
+
+static void forget(void *backing) {}
+
+/* Each backing once, however many sections it has; without room to remember it, again. */
+int access_check_files(const FlatView *view, int error, Detail *detail) {
+        void *checked = NULL;
         ViewCursor cursor;
         int r = 0;
 
         for (const Section *section = flat_view_first(view, &cursor, 0); r == 0 && section;
-             section = flat_view_next(&cursor))
-                if (section_is_memory(section) && section->region->backing)
-                        r = backing_check_file(section->region->backing, section->region->name,
-                                               detail);
+             section = flat_view_next(&cursor)) {
+                const Region *region = section->region;
+
+                if (!section_is_memory(section) || !region->backing ||
+                    tfind(region->backing, &checked, compare_pointers))
+                        continue;
+                (void)tsearch(region->backing, &checked, compare_pointers);
+                r = backing_check_file(region->backing, region->name, error, detail);
+        }
+        tdestroy(checked, forget);
         return r;
 }

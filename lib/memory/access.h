@@ -83,5 +83,6 @@ int access_write(const FlatView *view, Range range, const void *data, const Acce
 int access_write_whole(const FlatView *view, Range range, const void *data, const AccessOps *ops,
                        void *userdata, Detail *detail);
 
-/* Why a guest may have failed to use memory of the view: the first of backing_check_file(). */
-int access_check_files(const FlatView *view, Detail *detail);
+/* Why a guest may have failed, with that errno or 0, to use memory of the view: the first of
+ * backing_check_file(). */
+int access_check_files(const FlatView *view, int error, Detail *detail);

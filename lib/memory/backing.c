@@ -377,13 +377,15 @@ static int check_room(const Backing *backing, const char *name, Detail *detail) 
                           "memory of \"%s\": the file system of its file is full", name);
 }
 
-int backing_check_file(const Backing *backing, const char *name, Detail *detail) {
+int backing_check_file(const Backing *backing, const char *name, int error, Detail *detail) {
         int r;
 
         if (backing->sealed)
                 return 0;
         r = check_end(backing, name, backing->size, detail);
-        return r != 0 ? r : check_room(backing, name, detail);
+        if (r == 0 && (error == EFAULT || error == ENOSPC))
+                r = check_room(backing, name, detail);
+        return r;
 }
 
 /* Why the kernel could not copy. */
@@ -391,7 +393,7 @@ static int explain(int error, const Backing *backing, const char *name, uint64_t
                    Detail *detail) {
         int r;
 
-        r = backing_check_file(backing, name, detail);
+        r = backing_check_file(backing, name, error, detail);
         if (r != 0)
                 return r;
         return detail_set(detail, MAP_E_NO_MEMORY,

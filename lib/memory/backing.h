@@ -115,8 +115,12 @@ int backing_read(const Backing *backing, const char *name, uint64_t offset, void
 int backing_write(const Backing *backing, const char *name, uint64_t offset, const void *data,
                   size_t size, Detail *detail);
 
-/* Whether the file is as long as it was and can grow pages. MAP_E_NO_MEMORY. */
-int backing_check_file(const Backing *backing, const char *name, Detail *detail);
+/*
+ * Whether it is the file's fault that its memory could not be used, which failed with that errno,
+ * or without one: it is not as long as it was; if there was no page to be had, it cannot grow any.
+ * MAP_E_NO_MEMORY.
+ */
+int backing_check_file(const Backing *backing, const char *name, int error, Detail *detail);
 
 /*
  * Bytes of host memory, or of its disk, that the file takes: of pages that somebody has touched. Of

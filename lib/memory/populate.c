@@ -64,7 +64,7 @@ static int populate_range(const Backing *backing, uint64_t first, uint64_t size)
 static int no_page(const Population *population, int r, Detail *detail) {
         const Backing *backing = population->backing;
 
-        if (backing_check_file(backing, population->name, detail) != 0)
+        if (backing_check_file(backing, population->name, -r, detail) != 0)
                 return MAP_E_NO_MEMORY;
         /* Where touching it would be a SIGBUS. */
         if (r == -EFAULT || r == -ENOSPC)

@@ -4,10 +4,13 @@
  * Reading and writing through a view: pieces, what traps, and that a refused write writes nothing
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/memory/access.h"
 #include "tests/common/memory.h"
@@ -422,9 +425,58 @@ static void test_aligned_words_are_whole(void **state) {
         map_free(swing.map);
 }
 
-UNIT_TESTS(cmocka_unit_test(test_memory), cmocka_unit_test(test_read_pieces),
-           cmocka_unit_test(test_write_pieces), cmocka_unit_test(test_trapped_kinds),
-           cmocka_unit_test(test_answer_ends), cmocka_unit_test(test_write_whole),
-           cmocka_unit_test(test_limits), cmocka_unit_test(test_empty_view),
-           cmocka_unit_test(test_tiny_sections), cmocka_unit_test(test_holes_stay_holes),
-           cmocka_unit_test(test_random_fields), cmocka_unit_test(test_aligned_words_are_whole));
+static unsigned n_looks; /* at a file */
+int __real_fstat64(int fd, struct stat *status);
+int __wrap_fstat64(int fd, struct stat *status);
+
+int __wrap_fstat64(int fd, struct stat *status) {
+        n_looks++;
+        return __real_fstat64(fd, status);
+}
+
+/* As RAM of a page behind 200 aliases, on a file that others can cut off. */
+static Map *make_map_on_file(const char *name, int fd) {
+        _cleanup_(backing_unrefp) Backing *backing = NULL;
+        const PassedFD passed = {.fd = fd};
+        Edit edit = add_region(REGION_RAM, name, 0x1000, NULL, 0, 0);
+        Map *map = make_map();
+        char alias[16];
+
+        assert_int_equal(backing_new_passed(&backing, 1, name, 0x1000, NULL, &passed, NULL), 0);
+        edit.backing = backing;
+        must_edit(map, edit);
+        for (unsigned i = 0; i < 200; i++) {
+                snprintf(alias, sizeof(alias), "alias%u", i);
+                must_edit(map, add_alias(alias, name, 0, 0x1000, "system",
+                                         UINT64_C(0x100000) + i * UINT64_C(0x2000), 0));
+        }
+        must_commit(map);
+        return map;
+}
+
+/* Each file is looked at once, in however many places it is used. */
+static void test_check_files(void **state) {
+        int fd = memfd_create("file", MFD_CLOEXEC);
+        Detail detail = {};
+        Map *map;
+
+        assert_int_equal(ftruncate(fd, 0x1000), 0);
+        map = make_map_on_file("file", fd);
+        n_looks = 0;
+        assert_int_equal(access_check_files(scene_published(map, "memory"), EFAULT, NULL), 0);
+        assert_int_equal(n_looks, 1);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(access_check_files(scene_published(map, "memory"), 0, &detail),
+                         MAP_E_NO_MEMORY);
+        assert_non_null(strstr(detail.text, "memory of \"file\": the file has 0"));
+        map_free(map);
+        close(fd);
+}
+
+UNIT_TESTS(cmocka_unit_test(test_check_files), cmocka_unit_test(test_memory),
+           cmocka_unit_test(test_read_pieces), cmocka_unit_test(test_write_pieces),
+           cmocka_unit_test(test_trapped_kinds), cmocka_unit_test(test_answer_ends),
+           cmocka_unit_test(test_write_whole), cmocka_unit_test(test_limits),
+           cmocka_unit_test(test_empty_view), cmocka_unit_test(test_tiny_sections),
+           cmocka_unit_test(test_holes_stay_holes), cmocka_unit_test(test_random_fields),
+           cmocka_unit_test(test_aligned_words_are_whole));

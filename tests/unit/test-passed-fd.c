@@ -233,14 +233,14 @@ static void use_and_cut_off(int fd) {
         assert_int_equal(pwrite(fd, "abc", 3, 0x2fff), 3);
         assert_int_equal(backing_read(backing, "dimm", 0x1fff, bytes, 4, NULL), 0);
         assert_memory_equal(bytes, "abcx", 4);
-        assert_int_equal(backing_check_file(backing, "dimm", NULL), 0);
+        assert_int_equal(backing_check_file(backing, "dimm", EFAULT, NULL), 0);
 
         assert_int_equal(ftruncate(fd, 0x1100), 0);
         assert_int_equal(backing_read(backing, "dimm", 0xf8, bytes, 8, NULL), 0);
         assert_fails(backing, 0xf9, 8, CUT_OFF);   /* the rest of a page */
         assert_fails(backing, 0x1000, 1, CUT_OFF); /* a page */
         assert_fails(backing, 0, 0x3000, CUT_OFF);
-        assert_int_equal(backing_check_file(backing, "dimm", &detail), MAP_E_NO_MEMORY);
+        assert_int_equal(backing_check_file(backing, "dimm", 0, &detail), MAP_E_NO_MEMORY);
         assert_string_equal(detail.text, CUT_OFF);
         assert_int_equal(size_of(fd), 0x1100);
 
@@ -299,6 +299,9 @@ static int in_full_file_system(const char *directory) {
                 return 3;
         if (strcmp(detail.text, "memory of \"dimm\": the file system of its file is full") != 0)
                 return 4;
+        if (backing_check_file(backing, "dimm", EINVAL, NULL) != 0 ||
+            backing_check_file(backing, "dimm", EFAULT, NULL) != MAP_E_NO_MEMORY)
+                return 6;
         return backing_write(backing, "dimm", 0x1000, "cd", 2, NULL) == 0 ? 0 : 5;
 }
 
