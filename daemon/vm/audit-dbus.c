@@ -10,14 +10,20 @@
 #include "daemon/vm/service-dbus.h"
 
 struct AuditedCall {
-        struct cds_list_head link; /* in Service.audited, oldest first */
+        struct cds_list_head link; /* in Audit.calls */
         sd_bus_message *m;
         AuditSubject *subject;
         uint32_t uid;
         bool waits; /* for answer() */
 };
 
-static void audited_call_free(AuditedCall *call) {
+/* Of a call that sd-bus has answered by itself. */
+static const sd_bus_error not_dispatched = SD_BUS_ERROR_MAKE_CONST(
+        SD_BUS_ERROR_FAILED, "refused, without any effect: no such object, member or arguments");
+
+static void audited_call_free(Audit *audit, AuditedCall *call) {
+        if (audit->dispatched == call)
+                audit->dispatched = NULL;
         cds_list_del(&call->link);
         sd_bus_message_unref(call->m);
         audit_subject_free(call->subject);
@@ -27,7 +33,7 @@ static void audited_call_free(AuditedCall *call) {
 static AuditedCall *find(const Service *service, sd_bus_message *m) {
         AuditedCall *call;
 
-        cds_list_for_each_entry(call, &service->audited, link)
+        cds_list_for_each_entry(call, &service->audit.calls, link)
                 if (call->m == m)
                         return call;
         return NULL;
@@ -41,8 +47,8 @@ static void end(Service *service, AuditedCall *call, sd_bus_message *reply,
                 .uid = call->uid,
         };
 
-        audit_log(&service->audit_limit, &who, call->m, call->subject, reply, error);
-        audited_call_free(call);
+        audit_log(&service->audit.limit, &who, call->m, call->subject, reply, error);
+        audited_call_free(&service->audit, call);
 }
 
 int audit_begin(Service *service, sd_bus_message *m) {
@@ -57,10 +63,59 @@ int audit_begin(Service *service, sd_bus_message *m) {
                 call->m = sd_bus_message_ref(m);
                 call->subject = audit_subject_new(m);
                 call->uid = service_caller_uid(service, m);
-                cds_list_add_tail(&call->link, &service->audited);
+                cds_list_add_tail(&call->link, &service->audit.calls);
         }
         call->waits = false;
         return 0;
+}
+
+static void end_dispatched(Service *service) {
+        if (service->audit.dispatched)
+                end(service, service->audit.dispatched, NULL, &not_dispatched);
+}
+
+static int on_processed(sd_event_source *source, void *userdata) {
+        end_dispatched(userdata);
+        return 0;
+}
+
+/* One message is processed after another. */
+void audit_dispatch(Service *service, sd_bus_message *m) {
+        Audit *audit = &service->audit;
+
+        end_dispatched(service);
+        audit->dispatched = find(service, m);
+        if (audit->dispatched)
+                (void)sd_event_source_set_enabled(audit->processed, SD_EVENT_ONESHOT);
+}
+
+static bool is_dispatched(const Service *service, sd_bus_message *m) {
+        return service->audit.dispatched && service->audit.dispatched->m == m;
+}
+
+void audit_not_found(Service *service, sd_bus_message *m, const sd_bus_error *error) {
+        if (is_dispatched(service, m))
+                end(service, service->audit.dispatched, NULL, error);
+}
+
+void audit_handled(Service *service, sd_bus_message *m) {
+        if (is_dispatched(service, m))
+                service->audit.dispatched = NULL;
+}
+
+int audit_init(Service *service) {
+        Audit *audit = &service->audit;
+        int r;
+
+        CDS_INIT_LIST_HEAD(&audit->calls);
+        audit_limit_init(&audit->limit, service->event);
+        r = sd_event_add_defer(service->event, &audit->processed, on_processed, service);
+        return r < 0 ? r : sd_event_source_set_enabled(audit->processed, SD_EVENT_OFF);
+}
+
+void audit_deinit(Service *service) {
+        sd_event_source_disable_unref(service->audit.processed);
+        audit_limit_deinit(&service->audit.limit);
 }
 
 void audit_wait(Service *service, sd_bus_message *m) {
@@ -80,7 +135,7 @@ void audit_returned(Service *service, sd_bus_message *m, const sd_bus_error *err
 void audit_disconnect(Service *service, sd_bus *bus) {
         AuditedCall *call, *next;
 
-        cds_list_for_each_entry_safe(call, next, &service->audited, link)
+        cds_list_for_each_entry_safe(call, next, &service->audit.calls, link)
                 if (sd_bus_message_get_bus(call->m) == bus)
                         end(service, call, NULL, &audit_caller_left);
 }

@@ -10,20 +10,40 @@
  *   at once   the handler's return value (dispatch-dbus.h), unless it has said audit_wait()
  *   later     answer() and answer_error(), which do for any call
  *
+ * sd-bus answers what no handler is for, and tells nobody with which error: such a call had no
+ * effect, and that is what its entry says.
+ *
  * I1: a call that is remembered has its entry when it is answered, or when its connection ends: one
  *     in all.
  */
 
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 #include <urcu/list.h>
 
+#include "daemon/common/audit-limit.h"
 #include "lib/util/detail.h"
 
+typedef struct Audit Audit;
 typedef struct AuditedCall AuditedCall;
 typedef struct Service Service;
 
+struct Audit {
+        AuditLimit limit;
+        struct cds_list_head calls; /* of AuditedCall.link, oldest first */
+        AuditedCall *dispatched;    /* sd-bus looks for its handler; NULL: it has one */
+        sd_event_source *processed; /* on while that is so: then sd-bus has found none */
+};
+
+int audit_init(Service *service);
+void audit_deinit(Service *service);
+
 /* A call has come, or has come again, and is to be answered at once. -ENOMEM. */
 int audit_begin(Service *service, sd_bus_message *call);
+/* sd-bus has it from here on: it finds no object, which is an error, or a handler, or neither. */
+void audit_dispatch(Service *service, sd_bus_message *call);
+void audit_not_found(Service *service, sd_bus_message *call, const sd_bus_error *error);
+void audit_handled(Service *service, sd_bus_message *call);
 /* It is going to be answered later. */
 void audit_wait(Service *service, sd_bus_message *call);
 /* It was handled, with an error if that is set. */

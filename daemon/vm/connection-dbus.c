@@ -7,7 +7,6 @@
 #include <systemd/sd-id128.h>
 
 #include "api/private.h"
-#include "daemon/common/audit-dbus.h"
 #include "daemon/common/load-dbus.h"
 #include "daemon/common/log.h"
 #include "daemon/common/rights.h"
@@ -177,7 +176,7 @@ static int check_own(const Connection *connection, sd_bus_message *m, Detail *de
 static void give_up(Connection *connection) {
         const Backlog *backlog = &connection->backlog;
 
-        if (audit_limit_pass(&connection->service->audit_limit, connection->uid))
+        if (audit_limit_pass(&connection->service->audit.limit, connection->uid))
                 log_warning("uid %" PRIu32 ": disconnected: %zu calls of %zu bytes and %zu "
                             "descriptors wait for it to read its answers",
                             connection->uid, backlog->n_line, backlog->load.bytes,
@@ -229,16 +228,6 @@ static int admit(Service *service, const Connection *own, sd_bus_message *m, sd_
         return held;
 }
 
-/* Of what the audit has an entry of sd-bus would tell nobody how it ends. */
-static int handle_own(Service *service, sd_bus_message *m, sd_bus_error *error) {
-        int r;
-
-        r = region_take_set(service, m, error);
-        if (r != 0 || !audit_wants(m) || driver_is_called(m))
-                return r;
-        return dispatch(service, m, error);
-}
-
 static int take_own(Connection *own, sd_bus_message *m, sd_bus_error *error) {
         Service *service = own->service;
         bool held;
@@ -254,10 +243,13 @@ static int take_own(Connection *own, sd_bus_message *m, sd_bus_error *error) {
         if (r > 0)
                 return r;
         if (r == 0)
-                r = handle_own(service, m, error);
+                r = region_take_set(service, m, error);
         if (r < 0 && !sd_bus_error_is_set(error))
                 r = sd_bus_error_set_errno(error, r);
-        audit_returned(service, m, error);
+        if (r != 0)
+                audit_returned(service, m, error);
+        else
+                audit_dispatch(service, m);
         return r;
 }
 

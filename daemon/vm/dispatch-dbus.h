@@ -2,22 +2,20 @@
 #pragma once
 
 /*
- * Dispatch: which handler a call is for
+ * Dispatch: what sd-bus knows of our objects
  *
- * One table of what is where. sd-bus gets it for each connection, and finds the handlers of calls
- * by it. Of those it tells nobody how they end: where that is to be known, for the audit, the same
- * table is looked at here.
+ * One table of what is where. sd-bus finds the handler of each call by it, and refuses what is
+ * none, but tells nobody how a call ends. So it does not get our vtables themselves but copies, in
+ * which one handler stands for all: it calls the one that was meant, and the audit hears what came
+ * of it (audit-dbus.h).
  */
 
 #include <systemd/sd-bus.h>
 
 typedef struct Service Service;
+typedef struct VtableCopy VtableCopy;
 
 /* Puts the VM object and all below it, or what is left of a VM, on a connection. */
 int dispatch_add(Service *service, sd_bus *bus);
-
-/*
- * Calls the handler of a method, from a filter whose userdata is the service. Returns what that
- * does, or an error, as sd-bus has it, where there is none.
- */
-int dispatch(Service *service, sd_bus_message *m, sd_bus_error *error);
+/* No connection is left. */
+void dispatch_forget(Service *service);

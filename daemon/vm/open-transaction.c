@@ -43,7 +43,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
                 r = open_transaction_touch(open);
                 return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }
-        if (audit_limit_pass(&open->service->audit_limit, open->uid))
+        if (audit_limit_pass(&open->service->audit.limit, open->uid))
                 log_entry(LOG_INFO, &(const LogFields){.message_id = MESSAGE_TRANSACTION_EXPIRED},
                           "transaction %" PRIu64 " was idle too long, rolled back", open->id);
         open_transaction_abort(open, ABORT_IDLE);

@@ -68,11 +68,11 @@ int service_new(Service **ret, sd_event *event) {
         RB_INIT(&service->watches);
         CDS_INIT_LIST_HEAD(&service->watches_due);
         CDS_INIT_LIST_HEAD(&service->dumps);
-        CDS_INIT_LIST_HEAD(&service->audited);
-        audit_limit_init(&service->audit_limit, event);
         CDS_INIT_LIST_HEAD(&service->vcpu_calls);
         history_init(&service->history, 0, HISTORY_BYTES_MAX);
-        r = ration_asker_init(&service->ration, service);
+        r = audit_init(service);
+        if (r >= 0)
+                r = ration_asker_init(&service->ration, service);
         if (r >= 0)
                 r = status_init(&service->status, event, print_status, service);
         if (r < 0) {
@@ -117,11 +117,12 @@ Service *service_free(Service *service) {
         history_deinit(&service->history);
         sd_event_source_disable_unref(service->vcpu_ended);
         access_teller_deinit(&service->access_teller);
-        audit_limit_deinit(&service->audit_limit);
+        audit_deinit(service);
         log_set_vm(NULL);
         vm_free(service->vm);
         salvage_free(service->salvage);
         ration_asker_deinit(&service->ration);
+        dispatch_forget(service);
         free(service->vcpu_prefix);
         free(service->region_prefix);
         free(service->space_prefix);

@@ -20,10 +20,10 @@
 #include <systemd/sd-event.h>
 #include <urcu/list.h>
 
-#include "daemon/common/audit-limit.h"
 #include "daemon/common/status.h"
 #include "daemon/vm/access-teller-dbus.h"
 #include "daemon/vm/announcer-dbus.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/caller.h"
 #include "daemon/vm/change.h"
 #include "daemon/vm/connection-dbus.h"
@@ -41,6 +41,7 @@
 
 typedef struct OpenTransaction OpenTransaction;
 typedef struct Service Service;
+typedef struct VtableCopy VtableCopy;
 
 struct Service {
         sd_event *event;
@@ -80,8 +81,8 @@ struct Service {
         size_t n_watches;
         struct cds_list_head dumps; /* of DumpCall.link */
         size_t n_dumps;
-        struct cds_list_head audited; /* of AuditedCall.link, oldest first */
-        AuditLimit audit_limit;
+        VtableCopy *vtables; /* that connections have */
+        Audit audit;
         struct cds_list_head vcpu_calls; /* of VCPUCall.link, oldest first */
         sd_event_source *vcpu_ended;
         AccessTeller access_teller;

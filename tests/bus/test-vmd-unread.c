@@ -120,7 +120,7 @@ static void test_the_journal_hears_of_it_so_often(void **state) {
 
         rig_add_many(rig, "r", REGIONS, 0);
         caught_journal_begin(&journal);
-        rig->service->audit_limit.entries_max = 2;
+        rig->service->audit.limit.entries_max = 2;
         for (unsigned i = 0; i < 4; i++)
                 ask_until_disconnected(rig);
         assert_int_equal(rig_n_connections(rig), 1);

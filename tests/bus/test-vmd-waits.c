@@ -100,7 +100,7 @@ static void assert_request(const World *world, uint64_t offset, uint64_t data) {
         assert_int_equal(request[3], data);
 }
 
-static void answer(const World *world, uint64_t value) {
+static void give_value(const World *world, uint64_t value) {
         const uint64_t reply[4] = {value};
 
         assert_int_equal(send(world->peer, reply, RECORD, MSG_NOSIGNAL), RECORD);
@@ -123,10 +123,10 @@ static void test_stop(void **state) {
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
         assert_stopped(rig, TOLD_TO_STOP, "268435968");
         free(rig_log(rig));
-        answer(world, 1);
+        give_value(world, 1);
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Start", ""), "");
         assert_request(world, 0x204, 0);
-        answer(world, 2);
+        give_value(world, 2);
         await_stop(rig);
         assert_string_equal(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "StopReason"), "hlt");
         rig_call(rig, VCPU_0, "VCPU.GetRegisters", "");
@@ -208,7 +208,7 @@ static void test_commit(void **state) {
                  0);
         assert_false(sd_bus_message_is_method_error(rig->reply, NULL));
         assert_request(world, 0x10c, 0x1234);
-        answer(world, 0);
+        give_value(world, 0);
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
         assert_string_equal(rig_get(rig, VCPU_0, "org.guestmap1.VCPU", "StopReason"), "stop");
         assert_string_equal(rig_get(rig, OTHER, "org.guestmap1.Region", "HandlerWrites"), "0");
@@ -224,7 +224,7 @@ static void test_next_handler(void **state) {
         rig_call(rig, RIG_VM, "Map.SetHandler", "ssa{sv}", "device", "latch", 0);
         assert_false(sd_bus_message_is_method_error(rig->reply, NULL));
         assert_request(world, 0x10c, 0x1234);
-        answer(world, 0);
+        give_value(world, 0);
         assert_string_equal(rig_call(rig, VCPU_0, "VCPU.Stop", ""), "");
         assert_string_equal(rig_get(rig, DEVICE, "org.guestmap1.Region", "HandlerWrites"), "0");
 }
@@ -235,7 +235,7 @@ static void test_clear(void **state) {
         start_write_on(world);
         rig_call(world->rig, RIG_VM, "Map.ClearCoalesced", "sa{sv}", "device", 0);
         assert_request(world, 0x10c, 0x1234);
-        answer(world, 0);
+        give_value(world, 0);
         assert_string_equal(rig_call(world->rig, VCPU_0, "VCPU.Stop", ""), "");
 }
 
