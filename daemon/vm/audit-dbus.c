@@ -10,10 +10,8 @@
 #include "daemon/vm/service-dbus.h"
 
 struct AuditedCall {
-        struct cds_list_head link; /* in Audit.calls */
+        struct cds_list_head link; /* in Connection.audited */
         sd_bus_message *m;
-        AuditSubject *subject;
-        uint32_t uid;
         bool waits; /* for answer() */
 };
 
@@ -21,49 +19,59 @@ struct AuditedCall {
 static const sd_bus_error not_dispatched = SD_BUS_ERROR_MAKE_CONST(
         SD_BUS_ERROR_FAILED, "refused, without any effect: no such object, member or arguments");
 
-static void audited_call_free(Audit *audit, AuditedCall *call) {
-        if (audit->dispatched == call)
-                audit->dispatched = NULL;
+static void audited_call_free(Service *service, AuditedCall *call) {
+        if (service->audit.dispatched == call)
+                service->audit.dispatched = NULL;
         cds_list_del(&call->link);
         sd_bus_message_unref(call->m);
-        audit_subject_free(call->subject);
         free(call);
 }
 
 static AuditedCall *find(const Service *service, sd_bus_message *m) {
+        const Connection *connection = connection_find(service, sd_bus_message_get_bus(m));
         AuditedCall *call;
 
-        cds_list_for_each_entry(call, &service->audit.calls, link)
+        if (!connection)
+                return NULL;
+        cds_list_for_each_entry(call, &connection->audited, link)
                 if (call->m == m)
                         return call;
         return NULL;
 }
 
-static void end(Service *service, AuditedCall *call, sd_bus_message *reply,
-                const sd_bus_error *error) {
-        const LogFields who = {
-                .caller = sender_of(service, call->m),
-                .has_uid = true,
-                .uid = call->uid,
-        };
+static bool is_audited(const Service *service, sd_bus_message *m) {
+        return connection_of(service, m) && audit_wants(m) && !driver_is_called(m);
+}
 
-        audit_log(&service->audit.limit, &who, call->m, call->subject, reply, error);
-        audited_call_free(&service->audit, call);
+/* A call was answered: what is not remembered was not its turn yet. */
+static void note(Service *service, sd_bus_message *m, sd_bus_message *reply,
+                 const sd_bus_error *error) {
+        _cleanup_(audit_subject_freep) AuditSubject *subject = NULL;
+        AuditedCall *call = find(service, m);
+        LogFields who = {.has_uid = true};
+
+        if (!call && !is_audited(service, m))
+                return;
+        who.caller = sender_of(service, m);
+        who.uid = connection_find(service, sd_bus_message_get_bus(m))->uid;
+        subject = audit_subject_new(m);
+        audit_log(&service->audit.limit, &who, m, subject, reply, error);
+        if (call)
+                audited_call_free(service, call);
 }
 
 int audit_begin(Service *service, sd_bus_message *m) {
-        AuditedCall *call = find(service, m);
+        AuditedCall *call;
 
-        if (!audit_wants(m) || driver_is_called(m))
+        if (!is_audited(service, m))
                 return 0;
+        call = find(service, m);
         if (!call) {
-                call = calloc(1, sizeof(*call));
+                call = malloc(sizeof(*call));
                 if (!call)
                         return -ENOMEM;
                 call->m = sd_bus_message_ref(m);
-                call->subject = audit_subject_new(m);
-                call->uid = service_caller_uid(service, m);
-                cds_list_add_tail(&call->link, &service->audit.calls);
+                cds_list_add_tail(&call->link, &connection_of(service, m)->audited);
         }
         call->waits = false;
         return 0;
@@ -71,7 +79,7 @@ int audit_begin(Service *service, sd_bus_message *m) {
 
 static void end_dispatched(Service *service) {
         if (service->audit.dispatched)
-                end(service, service->audit.dispatched, NULL, &not_dispatched);
+                note(service, service->audit.dispatched->m, NULL, &not_dispatched);
 }
 
 static int on_processed(sd_event_source *source, void *userdata) {
@@ -95,7 +103,7 @@ static bool is_dispatched(const Service *service, sd_bus_message *m) {
 
 void audit_not_found(Service *service, sd_bus_message *m, const sd_bus_error *error) {
         if (is_dispatched(service, m))
-                end(service, service->audit.dispatched, NULL, error);
+                note(service, m, NULL, error);
 }
 
 void audit_handled(Service *service, sd_bus_message *m) {
@@ -107,7 +115,6 @@ int audit_init(Service *service) {
         Audit *audit = &service->audit;
         int r;
 
-        CDS_INIT_LIST_HEAD(&audit->calls);
         audit_limit_init(&audit->limit, service->event);
         r = sd_event_add_defer(service->event, &audit->processed, on_processed, service);
         return r < 0 ? r : sd_event_source_set_enabled(audit->processed, SD_EVENT_OFF);
@@ -126,26 +133,19 @@ void audit_wait(Service *service, sd_bus_message *m) {
 }
 
 void audit_returned(Service *service, sd_bus_message *m, const sd_bus_error *error) {
-        AuditedCall *call = find(service, m);
+        const AuditedCall *call = find(service, m);
 
-        if (call && (sd_bus_error_is_set(error) || !call->waits))
-                end(service, call, NULL, sd_bus_error_is_set(error) ? error : NULL);
+        if (sd_bus_error_is_set(error))
+                note(service, m, NULL, error);
+        else if (call && !call->waits)
+                note(service, m, NULL, NULL);
 }
 
-void audit_disconnect(Service *service, sd_bus *bus) {
+void audit_disconnect(Connection *connection) {
         AuditedCall *call, *next;
 
-        cds_list_for_each_entry_safe(call, next, &service->audit.calls, link)
-                if (sd_bus_message_get_bus(call->m) == bus)
-                        end(service, call, NULL, &audit_caller_left);
-}
-
-static void note(Service *service, sd_bus_message *m, sd_bus_message *reply,
-                 const sd_bus_error *error) {
-        AuditedCall *call = find(service, m);
-
-        if (call)
-                end(service, call, reply, error);
+        cds_list_for_each_entry_safe(call, next, &connection->audited, link)
+                note(connection->service, call->m, NULL, &audit_caller_left);
 }
 
 static int send_reply(sd_bus_message *call, sd_bus_message **ret, const char *types,
@@ -182,4 +182,9 @@ void answer_error(Service *service, sd_bus_message *call, int outcome, const Det
                 (void)sd_bus_error_set_errno(&error, r);
         (void)sd_bus_reply_method_error(call, &error);
         note(service, call, NULL, &error);
+}
+
+void answer_caller_left(Service *service, sd_bus_message *call) {
+        (void)sd_bus_reply_method_error(call, &audit_caller_left);
+        note(service, call, NULL, &audit_caller_left);
 }

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/backlog-dbus.h"
+#include "daemon/vm/service-dbus.h"
 
 typedef struct Waiting Waiting;
 
@@ -52,7 +54,7 @@ static void play(Backlog *backlog, Waiting *waiting) {
         waiting->is_on_its_way = r >= 0;
         if (r >= 0)
                 return;
-        (void)sd_bus_reply_method_errno(waiting->m, r, NULL);
+        answer_error(backlog->service, waiting->m, r, NULL);
         waiting_free(backlog, waiting);
 }
 
@@ -127,12 +129,13 @@ int backlog_hold(Backlog *backlog, sd_bus_message *m, bool *ret_held) {
         return r;
 }
 
-int backlog_init(Backlog *backlog, sd_bus *bus, sd_event *event) {
+int backlog_init(Backlog *backlog, Service *service, sd_bus *bus) {
         int r;
 
+        backlog->service = service;
         backlog->bus = bus;
         CDS_INIT_LIST_HEAD(&backlog->line);
-        r = sd_event_add_post(event, &backlog->awakening, on_awakening, backlog);
+        r = sd_event_add_post(service->event, &backlog->awakening, on_awakening, backlog);
         return r < 0 ? r : sd_event_source_set_enabled(backlog->awakening, SD_EVENT_OFF);
 }
 
@@ -142,6 +145,8 @@ void backlog_deinit(Backlog *backlog) {
         sd_event_source_disable_unref(backlog->awakening);
         if (!backlog->bus)
                 return;
-        cds_list_for_each_entry_safe(waiting, next, &backlog->line, link)
+        cds_list_for_each_entry_safe(waiting, next, &backlog->line, link) {
+                answer_caller_left(backlog->service, waiting->m);
                 waiting_free(backlog, waiting);
+        }
 }

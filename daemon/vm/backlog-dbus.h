@@ -23,6 +23,7 @@
 #include "daemon/common/load-dbus.h"
 
 typedef struct Backlog Backlog;
+typedef struct Service Service;
 
 enum { BACKLOG_E_FULL = 1 };
 
@@ -34,6 +35,7 @@ enum {
 };
 
 struct Backlog {
+        Service *service;           /* borrowed */
         sd_bus *bus;                /* borrowed */
         sd_event_source *awakening; /* on while calls wait */
         struct cds_list_head line;  /* of those, in order */
@@ -41,7 +43,8 @@ struct Backlog {
         Load load; /* of all in line */
 };
 
-int backlog_init(Backlog *backlog, sd_bus *bus, sd_event *event);
+int backlog_init(Backlog *backlog, Service *service, sd_bus *bus);
+/* The connection ends, and those who have called there are gone. */
 void backlog_deinit(Backlog *backlog);
 
 /* A call has come in, or has come again: *ret_held if it has to wait. BACKLOG_E_FULL. */

@@ -72,15 +72,16 @@ Connection *connection_of(const Service *service, sd_bus_message *m) {
 Connection *connection_free(Connection *connection) {
         if (!connection)
                 return NULL;
+        backlog_deinit(&connection->backlog);
         if (connection->link.next) {
                 if (is_of_guestmapd(connection))
                         (void)sd_bus_flush(connection->bus);
-                cds_list_del(&connection->link);
                 service_connection_gone(connection->service, connection->bus,
                                         name_of(connection->bus));
+                audit_disconnect(connection);
+                cds_list_del(&connection->link);
         }
         sd_event_source_disable_unref(connection->rest);
-        backlog_deinit(&connection->backlog);
         sd_bus_close_unref(connection->bus);
         free(connection);
         return NULL;
@@ -191,8 +192,10 @@ static int wait_for_reading(Connection *connection, sd_bus_message *m, bool *ret
         r = backlog_hold(&connection->backlog, m, ret_held);
         if (*ret_held)
                 gate_forget(&connection->service->gate, m);
-        if (r == BACKLOG_E_FULL)
+        if (r == BACKLOG_E_FULL) {
+                answer_caller_left(connection->service, m);
                 give_up(connection);
+        }
         return r;
 }
 
@@ -233,15 +236,14 @@ static int take_own(Connection *own, sd_bus_message *m, sd_bus_error *error) {
         bool held;
         int r;
 
-        r = audit_begin(service, m);
-        if (r < 0)
-                return r;
         r = wait_for_reading(own, m, &held);
         if (r > 0 || held)
                 return 1;
         r = r < 0 ? refuse_waiting(service, m, error, r, NULL) : admit(service, own, m, error);
         if (r > 0)
                 return r;
+        if (r == 0)
+                r = audit_begin(service, m);
         if (r == 0)
                 r = region_take_set(service, m, error);
         if (r < 0 && !sd_bus_error_is_set(error))
@@ -349,7 +351,7 @@ static int start(Connection *connection, int fd) {
         if (r < 0)
                 return r;
         TAKE_FD(owned);
-        r = backlog_init(&connection->backlog, connection->bus, connection->service->event);
+        r = backlog_init(&connection->backlog, connection->service, connection->bus);
         if (r < 0)
                 return r;
         r = prepare(connection);
@@ -373,6 +375,7 @@ static int connection_new(Connection **ret, const Connection *from, int fd) {
                 return -ENOMEM;
         }
         *connection = *from;
+        CDS_INIT_LIST_HEAD(&connection->audited);
         r = start(connection, fd);
         if (r < 0)
                 return r;

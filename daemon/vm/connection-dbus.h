@@ -43,9 +43,10 @@ enum {
 struct Connection {
         Service *service;
         sd_bus *bus;
-        sd_event_source *rest;     /* of what came with the greeting; NULL until that is over */
-        Backlog backlog;           /* unused while it is guestmapd's */
-        struct cds_list_head link; /* in Service.connections */
+        sd_event_source *rest;        /* of what came with the greeting; NULL until that is over */
+        Backlog backlog;              /* unused while it is guestmapd's */
+        struct cds_list_head link;    /* in Service.connections */
+        struct cds_list_head audited; /* of AuditedCall.link, oldest first */
         uint32_t uid;
         uint32_t rights;     /* GUESTMAP_RIGHT_* */
         bool is_from_socket; /* may become guestmapd's */

@@ -316,8 +316,10 @@ void gate_disconnect(Gate *gate, const char *caller) {
         Waiting *waiting, *next;
 
         cds_list_for_each_entry_safe(waiting, next, &gate->line, link)
-                if (sender_is(gate->service, waiting->m, caller))
+                if (sender_is(gate->service, waiting->m, caller)) {
+                        answer_caller_left(gate->service, waiting->m);
                         waiting_free(gate, waiting);
+                }
         open_transactions_abandon(gate->service, caller);
         if (!gate->is_lent)
                 open_transactions_drop(gate->service);

@@ -154,7 +154,6 @@ static void drop_calls(Service *service, const char *sender) {
 
 void service_connection_gone(Service *service, sd_bus *bus, const char *name) {
         drop_calls(service, name);
-        audit_disconnect(service, bus);
         if (service->bus != bus)
                 return;
         drop_calls(service, NULL);

@@ -47,15 +47,15 @@ struct Service {
         sd_event *event;
         struct cds_list_head connections; /* of Connection.link, oldest first */
         uint64_t last_connection;
-        sd_bus *bus; /* guestmapd's connection; NULL: it is not connected */
-        VM *vm;      /* NULL until Setup is done */
+        sd_bus *bus;      /* guestmapd's connection; NULL: it is not connected */
+        VM *vm;           /* NULL until Setup is done */
         Salvage *salvage; /* in place of a VM that could not be recovered; else NULL */
         Status status;
         bool is_setting_up;
         bool is_destroyed;  /* the VM ends with the process, for good */
         bool was_destroyed; /* with an earlier process */
-        Places places;     /* borrowed; set before a VM is */
-        FDStore *store;    /* of the VM; borrowed, set before there is one; NULL: there is none */
+        Places places;      /* borrowed; set before a VM is */
+        FDStore *store;     /* of the VM; borrowed, set before there is one; NULL: there is none */
         RationAsker ration;
         Jobs jobs;
         Jobs preparing;                    /* jobs that take long, and no part of the tree */

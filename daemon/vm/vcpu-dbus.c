@@ -140,14 +140,13 @@ static void answer_calls(Service *service, uint32_t index) {
         }
 }
 
-/* guestmapd waits for the answer, for its audit. */
 void vcpu_calls_drop(Service *service, const char *caller) {
         VCPUCall *call, *next;
 
         cds_list_for_each_entry_safe(call, next, &service->vcpu_calls, link) {
                 if (!sender_is(service, call->m, caller))
                         continue;
-                (void)sd_bus_reply_method_error(call->m, &audit_caller_left);
+                answer_caller_left(service, call->m);
                 call_free(call);
         }
 }

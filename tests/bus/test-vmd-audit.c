@@ -457,9 +457,9 @@ static void test_the_caller_leaves(void **state) {
         send_begin(rig);
         assert_no_entry(scene);
         leave(scene);
+        expect(scene, "Begin: " DBUS("Disconnected"));
         expect(scene, "AddRegion slow: " DBUS("Disconnected"));
         expect(scene, "ApplyFD: " DBUS("Disconnected"));
-        expect(scene, "Begin: " DBUS("Disconnected"));
         slow_jobs_end();
         rig_settle(rig);
         while (gate_is_busy(&rig->service->gate))

@@ -13,6 +13,7 @@
 
 enum {
         REGIONS = 5000,
+        N_ENTRIES = 8, /* that a journal takes which nobody reads */
         N_CALLS = 100, /* whose answers are more than a socket's buffer takes */
 };
 
@@ -156,6 +157,38 @@ static void test_what_waits_is_bounded_in_bytes(void **state) {
         rig_free(rig);
 }
 
+static size_t n_entries(CaughtJournal *journal, const char *result) {
+        size_t n = 0;
+
+        while (caught_journal_take(journal))
+                n += strcmp(caught_journal_field(journal, "GUESTMAP_RESULT") ?: "", result) == 0;
+        return n;
+}
+
+/* Calls that wait cost nobody else time, and have their entries all the same. */
+static void test_what_waits_is_remembered_once(void **state) {
+        CaughtJournal journal;
+        Rig *rig = rig_new_vm();
+        sd_bus *own;
+
+        caught_journal_begin(&journal);
+        rig_add_many(rig, "r", REGIONS, 0);
+        own = connect_and_read_nothing(rig);
+        for (; n_unread(rig) == 0; rig_settle(rig))
+                ask_view(own);
+        for (int i = 0; i < N_ENTRIES; i++)
+                ask(own, RIG_VM, "org.guestmap1.VM", "Destroy", NULL);
+        rig_settle(rig);
+        assert_int_equal(last_connection(rig)->backlog.n_line, N_ENTRIES);
+        assert_ptr_equal(last_connection(rig)->audited.next, &last_connection(rig)->audited);
+        assert_int_equal(n_entries(&journal, SD_BUS_ERROR_DISCONNECTED), 0);
+        rig_leave(rig, own);
+        assert_int_equal(rig_n_connections(rig), 1);
+        assert_int_equal(n_entries(&journal, SD_BUS_ERROR_DISCONNECTED), N_ENTRIES);
+        rig_free(rig);
+        caught_journal_end(&journal);
+}
+
 /* Nobody is refused who only reads late. */
 static void test_who_reads_late_gets_all_in_order(void **state) {
         Rig *rig = rig_new_vm();
@@ -208,6 +241,7 @@ int main(void) {
                 cmocka_unit_test(test_who_reads_nothing_is_left),
                 cmocka_unit_test(test_the_journal_hears_of_it_so_often),
                 cmocka_unit_test(test_what_waits_is_bounded_in_bytes),
+                cmocka_unit_test(test_what_waits_is_remembered_once),
                 cmocka_unit_test(test_who_reads_late_gets_all_in_order),
                 cmocka_unit_test(test_who_reads_nothing_leaves_the_line),
         };
