@@ -281,6 +281,7 @@ static bool find_view(MtreeImport *import, const MtreeSpace *space, size_t *ret)
         const MtreeFlat *flat = &import->flat;
         size_t n = 0;
 
+        *ret = 0;
         for (size_t i = 0; i < flat->n_spaces; i++) {
                 if (strcmp(flat->spaces[i].name, space->name) != 0)
                         continue;

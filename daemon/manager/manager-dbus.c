@@ -21,7 +21,7 @@ static int read_vm(Manager *manager, sd_bus_message *m, bool stopped_too, VM **r
         r = sd_bus_message_read(m, "s", &name);
         if (r < 0)
                 return r;
-        vm = registry_find(&manager->registry, name);
+        *ret = vm = registry_find(&manager->registry, name);
         there = vm && (vm_is_visible(vm) || (stopped_too && vm->phase == VM_STOPPED));
         if (!there && manager->n_awaited > 0)
                 return error_set(error, GUESTMAP_ERROR_VM_GONE,
@@ -30,7 +30,6 @@ static int read_vm(Manager *manager, sd_bus_message *m, bool stopped_too, VM **r
         if (!there)
                 return error_set(error, GUESTMAP_ERROR_NO_SUCH_VM, "no VM \"%.*s\"",
                                  error_quotable(name), name);
-        *ret = vm;
         return 0;
 }
 

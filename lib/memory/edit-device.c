@@ -8,31 +8,27 @@
 
 /* The region of an edit about registers: doorbells, who answers. */
 static int find_device(Map *map, const Edit *edit, Region **ret, Detail *detail) {
-        Region *region;
         int r;
 
-        r = edit_find_region(map, edit->name, &region, detail);
-        if (r != 0)
+        r = edit_find_region(map, edit->name, ret, detail);
+        if (r != 0 || region_kind_has_registers((*ret)->kind))
                 return r;
-        if (!region_kind_has_registers(region->kind))
-                return detail_set(detail, MAP_E_INVALID_KIND,
-                                  "region \"%s\": this is for mmio and romd, not for %s",
-                                  region->name,
-                                  region_kind_to_string(region_reported_kind(region)));
-        *ret = region;
-        return 0;
+        return detail_set(detail, MAP_E_INVALID_KIND,
+                          "region \"%s\": this is for mmio and romd, not for %s", (*ret)->name,
+                          region_kind_to_string(region_reported_kind(*ret)));
 }
 
 /* The same, and that `size` bytes at `offset` are inside it. */
 static int find_registers(Map *map, const Edit *edit, uint64_t offset, uint64_t size, Region **ret,
                           Detail *detail) {
         Range extent, range;
-        Region *region;
+        const Region *region;
         int r;
 
-        r = find_device(map, edit, &region, detail);
+        r = find_device(map, edit, ret, detail);
         if (r != 0)
                 return r;
+        region = *ret;
         if (size == 0)
                 return detail_set(detail, MAP_E_INVALID_RANGE,
                                   "region \"%s\": a zone of size 0 is empty", region->name);
@@ -42,7 +38,6 @@ static int find_registers(Map *map, const Edit *edit, uint64_t offset, uint64_t 
                                   "region \"%s\": 0x%" PRIx64 " bytes at offset 0x%" PRIx64
                                   " lie beyond its size 0x%" PRIx64,
                                   region->name, size, offset, region->state.size);
-        *ret = region;
         return 0;
 }
 

@@ -127,21 +127,17 @@ static int check_state(const char *name, RegionKind kind, const Backing *backing
 
 /* The parent that an edit names ("" and NULL: none), which must be able to have children. */
 static int find_parent(Map *map, const Edit *edit, Region **ret, Detail *detail) {
-        Region *parent = NULL;
         int r;
 
-        if (edit->parent && edit->parent[0]) {
-                r = edit_find_region(map, edit->parent, &parent, detail);
-                if (r != 0)
-                        return r;
-                if (parent->kind == REGION_ALIAS)
-                        return detail_set(
-                                detail, MAP_E_INVALID_KIND,
-                                "region \"%s\": parent \"%s\" is an alias, which has no children",
-                                edit->name, parent->name);
-        }
-        *ret = parent;
-        return 0;
+        *ret = NULL;
+        if (!edit->parent || !edit->parent[0])
+                return 0;
+        r = edit_find_region(map, edit->parent, ret, detail);
+        if (r != 0 || (*ret)->kind != REGION_ALIAS)
+                return r;
+        return detail_set(detail, MAP_E_INVALID_KIND,
+                          "region \"%s\": parent \"%s\" is an alias, which has no children",
+                          edit->name, (*ret)->name);
 }
 
 static int check_flags(const char *name, RegionKind kind, uint32_t flags, Detail *detail) {
