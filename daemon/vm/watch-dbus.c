@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "daemon/vm/audit-dbus.h"
 #include "daemon/vm/error-dbus.h"
 #include "daemon/vm/section-dbus.h"
 #include "daemon/vm/service-dbus.h"
@@ -140,30 +141,19 @@ static bool has_news(const Service *service, const AddressSpace *space, uint64_t
         return space->generation > since || since > service->vm->map->generation;
 }
 
-static void watch_answer_error(Watch *watch) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        Detail detail;
-        int r;
-
-        r = detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,
-                       "address space \"%s\" was removed from VM \"%s\"", watch->space,
-                       watch->service->vm->name);
-        (void)error_from_outcome(&error, r, &detail);
-        (void)sd_bus_reply_method_error(watch->m, &error);
-}
-
 /* Answers and frees. An answer that cannot be sent is lost with its connection. */
 static void watch_answer(Watch *watch) {
         Service *service = watch->service;
         const AddressSpace *space = find_space(service, watch->space);
+        Detail detail = {};
         int r;
 
-        if (space) {
-                r = changes_reply(service, watch->m, space, watch->since);
-                if (r < 0)
-                        (void)sd_bus_reply_method_errno(watch->m, r, NULL);
-        } else
-                watch_answer_error(watch);
+        r = space ? changes_reply(service, watch->m, space, watch->since)
+                  : detail_set(&detail, MAP_E_NO_SUCH_ADDRESS_SPACE,
+                               "address space \"%s\" was removed from VM \"%s\"", watch->space,
+                               service->vm->name);
+        if (!space || r < 0)
+                answer_error(service, watch->m, r, &detail);
         watch_free(watch);
 }
 

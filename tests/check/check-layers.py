@@ -9,7 +9,7 @@ Who may include whom, and who sees which library.
 
 Only the folders named may be included from; what the static libraries leave undefined shows that
 they know neither D-Bus nor JSON, do not log and do not end the process; their sections, that they
-have no state beside what callers hold.
+have no state beside what callers hold. Errors are answered by whoever tells the audit.
 """
 
 import fnmatch
@@ -47,6 +47,10 @@ MAY_SEE = {
 FORBIDDEN_SYMBOLS = re.compile(r"sd_|json_|(exit|_exit|_Exit|quick_exit|syslog|perror|stderr)$")
 FORBIDDEN_CALLS = re.compile(r"\b(abort|assert|exit|_exit)\s*\(")
 
+# The audit hears of errors that handlers return, and of those that are answered there.
+ERROR_REPLIES = re.compile(r"\bsd_bus_reply_method_err")
+ANSWERS_ERRORS = "daemon/vm/audit-dbus.c"
+
 
 def folder_of(path):
     return next((folder for folder in MAY_INCLUDE if str(path).startswith(folder + "/")), None)
@@ -83,6 +87,13 @@ def check_calls(root):
                 yield f"{path}:{number}: {line.strip()}"
 
 
+def check_answers(root):
+    for path in sources.files(root, ".c", ".h", folders=("daemon/vm",)):
+        for number, line in enumerate(sources.lines(root, path), 1):
+            if ERROR_REPLIES.search(line) and str(path) != ANSWERS_ERRORS:
+                yield f"{path}:{number}: {line.strip()}"
+
+
 def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -108,7 +119,8 @@ def main(root, *archives):
              for folder in MAY_INCLUDE]
             + [(f"<{header}> is seen only where it may be", lambda h=header: check_library(root, h))
                for header in MAY_SEE]
-            + [("the libraries never end the process", lambda: check_calls(root))]
+            + [("the libraries never end the process", lambda: check_calls(root)),
+               ("a VM's process answers no error past the audit", lambda: check_answers(root))]
             + [(f"{archive.split('/')[-1]} needs no bus, no JSON, no log, no exit",
                 lambda a=archive: check_symbols(a)) for archive in archives]
             + [(f"{archive.split('/')[-1]} has no variables", lambda a=archive: check_state(a))
