@@ -259,6 +259,15 @@ bool preparations_are_at(const Service *service, const char *path) {
         return false;
 }
 
+/* Of one that is forwarded the call comes again, and is refused: by then it has its answer. */
+static void drop_done(Preparation *preparation) {
+        Service *service = preparation->service;
+
+        if (!preparation->handed_out && !connection_of(service, preparation->m))
+                answer_caller_left(service, preparation->m);
+        preparation_free(preparation);
+}
+
 void preparations_drop(Service *service, const char *caller) {
         Preparation *preparation, *next;
 
@@ -268,6 +277,6 @@ void preparations_drop(Service *service, const char *caller) {
                 if (preparation->job)
                         end(preparation);
                 else
-                        preparation_free(preparation);
+                        drop_done(preparation);
         }
 }

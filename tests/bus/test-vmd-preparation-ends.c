@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "api/private.h"
+#include "daemon/common/audit-dbus.h"
 #include "lib/util/rcu.h"
 #include "tests/bus/preparation-rig.h"
 #include "tests/common/unit.h"
@@ -91,6 +92,7 @@ static void test_caller_leaves_late(void **state) {
 
         service_caller_gone(rig->service, CALLER);
         assert_int_equal(n_preparations(rig), 0);
+        assert_string_equal(rig_wait(rig), audit_caller_left.message);
         rig_settle(rig);
         assert_int_equal(n_preparations(rig), 0);
         rig->sender = NULL;
