@@ -2,7 +2,7 @@
 
 /*
  * Calls that no handler is for: the errors are sd-bus's, on a connection of somebody's own as on
- * guestmapd's, and nothing has changed
+ * guestmapd's, nothing has changed, and the audit has an entry
  */
 
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include "api/names.h"
 #include "daemon/common/rights.h"
 #include "tests/bus/rig-own.h"
+#include "tests/common/caught-journal.h"
 #include "tests/common/unit.h"
 
 #define RAM            RIG_VM "/region/ram"
@@ -26,7 +27,21 @@ typedef struct Scene Scene;
 struct Scene {
         Rig *rig;
         sd_bus *own;
+        CaughtJournal journal;
 };
+
+/* Of what sd-bus refuses by itself it does not say why. */
+static void check_entry(Scene *scene, const char *member, const char *error) {
+        bool is_ours = strncmp(error, GUESTMAP(""), strlen(GUESTMAP(""))) == 0;
+
+        rig_settle(scene->rig);
+        if (!caught_journal_take(&scene->journal))
+                fail_msg("%s: %s: no entry", member, error);
+        assert_string_equal(caught_journal_field(&scene->journal, "GUESTMAP_MEMBER"), member);
+        assert_string_equal(caught_journal_field(&scene->journal, "GUESTMAP_RESULT"),
+                            is_ours ? error : DBUS("Failed"));
+        assert_false(caught_journal_take(&scene->journal));
+}
 
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         char **name = userdata;
@@ -47,8 +62,8 @@ static char *call(const Scene *scene, sd_bus *bus, sd_bus_message *m) {
 }
 
 /* Without an interface if that is NULL. */
-static void expect(const Scene *scene, const char *expected, const char *path,
-                   const char *interface, const char *member, const char *types, ...) {
+static void expect(Scene *scene, const char *expected, const char *path, const char *interface,
+                   const char *member, const char *types, ...) {
         sd_bus *const buses[] = {scene->rig->bus, scene->own};
 
         for (size_t i = 0; i < ELEMENTS_OF(buses); i++) {
@@ -67,9 +82,10 @@ static void expect(const Scene *scene, const char *expected, const char *path,
                                  member, types, i == 0 ? "guestmapd's" : "its own", name, expected);
                 free(name);
         }
+        check_entry(scene, member, expected);
 }
 
-static void call_methods(const Scene *scene) {
+static void call_methods(Scene *scene) {
         expect(scene, DBUS("UnknownObject"), OTHER, GUESTMAP_INTERFACE_VM, "Pause", "");
         expect(scene, DBUS("UnknownMethod"), RIG_VM, GUESTMAP_INTERFACE_VM, "Unheard", "");
         expect(scene, DBUS("UnknownMethod"), RIG_VM, "org.example.Unheard", "Pause", "");
@@ -81,7 +97,7 @@ static void call_methods(const Scene *scene) {
         expect(scene, DBUS("UnknownObject"), RIG_VM, NULL, "EnableRegion", "sba{sv}", "ram", 0, 0);
 }
 
-static void call_set(const Scene *scene) {
+static void call_set(Scene *scene) {
         const char *region = GUESTMAP_INTERFACE_REGION;
 
         expect(scene, DBUS("InvalidArgs"), RAM, PROPERTIES, "Set", "ssv", region, "Enabled", "s",
@@ -106,10 +122,12 @@ static void test_errors_are_the_same_everywhere(void **state) {
         rig_add(scene.rig, RIG_VM, "ram", "ram", PAGE, "system", 0);
         scene.own = rig_connect_as(scene.rig, STRANGER, GUESTMAP_RIGHTS_ALL);
         before = rig_state(scene.rig);
+        caught_journal_begin(&scene.journal);
         call_methods(&scene);
         call_set(&scene);
         assert_text(rig_state(scene.rig), before);
         free(before);
+        caught_journal_end(&scene.journal);
         rig_leave(scene.rig, scene.own);
         rig_free(scene.rig);
 }
