@@ -231,6 +231,7 @@ static void test_batches(void **state) {
         }
         assert_int_equal(fd_store_settle(store, NULL), 0);
         assert_true(fd_store_is_settled(store));
+        keeper_await_barriers(scene->keeper, 3);
         assert_int_equal(scene->keeper->n_barriers, 3);
         assert_int_equal(scene->keeper->n, ELEMENTS_OF(kept));
         for (unsigned i = 0; i < ELEMENTS_OF(kept); i++)
