@@ -32,16 +32,10 @@ static mode_t mode_of_new(void) {
         return DEFFILEMODE & ~mask;
 }
 
-/* So that nobody may read or write what he could not before, and everybody what he could. */
 static int be_like(int fd, const struct stat *replaced) {
-        struct stat st;
-
         if (!replaced)
                 return fchmod(fd, mode_of_new());
-        if (fstat(fd, &st) < 0)
-                return -1;
-        if ((st.st_uid != replaced->st_uid || st.st_gid != replaced->st_gid) &&
-            fchown(fd, replaced->st_uid, replaced->st_gid) < 0)
+        if (fchown(fd, (uid_t)-1, replaced->st_gid) < 0)
                 return -1;
         return fchmod(fd, replaced->st_mode & ACCESSPERMS);
 }
@@ -60,7 +54,7 @@ static int open_beside(char *template, const struct stat *replaced) {
 static int replace(const char *path, const struct stat *replaced, OutFilePrint print,
                    void *userdata) {
         _cleanup_(freep) char *new_path = NULL;
-        _cleanup_(fclosep) FILE *out = NULL;
+        FILE *out;
         int fd, r;
 
         if (asprintf(&new_path, "%s.XXXXXX", path) < 0)
@@ -70,6 +64,8 @@ static int replace(const char *path, const struct stat *replaced, OutFilePrint p
                 return write_through(path, print, userdata);
         out = must(fdopen(fd, "w"));
         r = print_into(out, new_path, print, userdata);
+        if (fclose(out) != 0 && r == 0)
+                r = fail_errno(-errno, "cannot write %s", new_path);
         if (r == 0 && rename(new_path, path) < 0)
                 r = fail_errno(-errno, "cannot replace %s", path);
         if (r < 0)
@@ -77,17 +73,18 @@ static int replace(const char *path, const struct stat *replaced, OutFilePrint p
         return r;
 }
 
+/* What others have put there, a link above all, is for the kernel to follow, or to refuse. */
+static bool is_own(const struct stat *st) {
+        return S_ISREG(st->st_mode) && st->st_uid == geteuid();
+}
+
 int out_file_write(const char *path, OutFilePrint print, void *userdata) {
-        _cleanup_(freep) char *target = NULL;
         struct stat st;
 
         if (strcmp(path, "-") == 0)
                 return print_into(stdout, "standard output", print, userdata);
-        target = realpath(path, NULL);
-        if (target && stat(target, &st) == 0 && S_ISREG(st.st_mode))
-                return replace(target, &st, print, userdata);
-        /* A link that leads nowhere yet is followed, too. */
-        if (target || lstat(path, &st) == 0)
-                return write_through(path, print, userdata);
-        return replace(path, NULL, print, userdata);
+        if (lstat(path, &st) < 0)
+                return replace(path, NULL, print, userdata);
+        return is_own(&st) ? replace(path, &st, print, userdata)
+                           : write_through(path, print, userdata);
 }

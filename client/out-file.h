@@ -4,10 +4,9 @@
 /*
  * A file that a verb writes
  *
- * What is there is replaced when all is written, by a file of the same owner, group and mode:
- * whoever reads it meanwhile has the whole one before. A link stays, what it leads to is replaced.
- * A pipe, a terminal, a device is written to, and a file beside which none like it can be made.
- * "-" is standard output.
+ * The caller's own file is replaced when all is written, by one of the same group and mode: whoever
+ * reads it meanwhile has the whole one before. All else that is there already is written to: a link,
+ * a pipe, a device, somebody else's file. "-" is standard output.
  */
 
 #include <stdio.h>
