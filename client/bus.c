@@ -387,6 +387,29 @@ int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
         return client_call(client, request, ret_reply);
 }
 
+int client_try_property(const Client *client, const char *path, const char *interface,
+                        const char *property, sd_bus_error *error, char type, void *ret) {
+        int r;
+
+        if (!client->unattended)
+                late_begin(path);
+        r = type == 's' ? sd_bus_get_property_string(client->bus, GUESTMAP_SERVICE, path, interface,
+                                                     property, error, ret)
+                        : sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, path,
+                                                      interface, property, error, type, ret);
+        late_end();
+        return r;
+}
+
+int client_property(const Client *client, const char *path, const char *interface,
+                    const char *property, char type, void *ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_try_property(client, path, interface, property, &error, type, ret);
+        return r < 0 ? client_print_error(client, &error, r) : 0;
+}
+
 /* Calls a method that takes a name and returns the path of the object of that name. */
 static int find_object(Client *client, const char *path, const char *interface, const char *member,
                        const char *name, char **ret_path) {

@@ -65,6 +65,13 @@ int client_try(Client *client, sd_bus_message *request, sd_bus_error *error,
 int client_method(Client *client, sd_bus_message **ret_reply, const char *path,
                   const char *interface, const char *member, const char *types, ...);
 
+/* A property: `type` is s, which the caller frees, or a basic one; not those of `direct`. */
+int client_property(const Client *client, const char *path, const char *interface,
+                    const char *property, char type, void *ret);
+/* Like client_property(), but leaves it to the caller to print `error`. */
+int client_try_property(const Client *client, const char *path, const char *interface,
+                        const char *property, sd_bus_error *error, char type, void *ret);
+
 /* Prints what the service said; it begins with the error's token. Returns a negative errno. */
 int client_print_error(const Client *client, const sd_bus_error *error, int r);
 /* For an r < 0 of sd_bus_message_append() and of sd_bus_message_read(). */

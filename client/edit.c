@@ -218,14 +218,10 @@ int edit_make(Client *client, const char *vm, const char *member, const char *ty
 }
 
 int edit_get_generation(Client *client, const char *vm, uint64_t *ret) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
 
         r = client_find_vm(client, vm, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, path, GUESTMAP_INTERFACE_VM,
-                                        "Generation", &error, 't', ret);
-        return r < 0 ? client_print_error(client, &error, r) : 0;
+        return r < 0 ? r
+                     : client_property(client, path, GUESTMAP_INTERFACE_VM, "Generation", 't', ret);
 }

@@ -4,9 +4,10 @@
 /*
  * Late answers: whoever waits for a VM that hangs is told so
  *
- * A call may take minutes, to make memory or for a large document, and a process that was stopped
- * never answers. Once in a run, when a call has taken some seconds, it is said on stderr which VM
- * is waited for: by the thread of a timer, since a signal would end sd_bus_call().
+ * A process that was stopped never answers. Once in a run, when a call or the question for a
+ * property has taken some seconds, it is said on stderr which VM is waited for: by the thread of a
+ * timer, since a signal would end sd_bus_call(). Not of calls that make memory, which may take
+ * minutes: they have a bar; but a question goes before them.
  */
 
 /* A call to that object is under way; of those to guestmapd itself nothing is said. */

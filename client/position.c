@@ -22,21 +22,7 @@ static void node_deinit(Node *node) {
 }
 
 static int get(Client *client, const char *path, const char *property, char type, void *ret) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r;
-
-        r = sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, path,
-                                        GUESTMAP_INTERFACE_REGION, property, &error, type, ret);
-        return r < 0 ? client_print_error(client, &error, r) : 0;
-}
-
-static int get_parent(Client *client, const char *path, char **ret) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r;
-
-        r = sd_bus_get_property_string(client->bus, GUESTMAP_SERVICE, path,
-                                       GUESTMAP_INTERFACE_REGION, "Parent", &error, ret);
-        return r < 0 ? client_print_error(client, &error, r) : 0;
+        return client_property(client, path, GUESTMAP_INTERFACE_REGION, property, type, ret);
 }
 
 static int node_read(Client *client, const char *vm_path, const char *region, Node *node) {
@@ -45,7 +31,7 @@ static int node_read(Client *client, const char *vm_path, const char *region, No
 
         r = client_find_region(client, vm_path, region, &path);
         if (r == 0)
-                r = get_parent(client, path, &node->parent);
+                r = get(client, path, "Parent", 's', &node->parent);
         if (r == 0)
                 r = get(client, path, "Offset", 't', &node->offset);
         if (r == 0)

@@ -7,8 +7,8 @@
 #include "client/trapped.h"
 
 static int get_bytes(const Client *client, const char *vm, sd_bus_error *error, uint64_t *ret) {
-        return sd_bus_get_property_trivial(client->bus, GUESTMAP_SERVICE, vm, GUESTMAP_INTERFACE_VM,
-                                           "TrappedBytes", error, 't', ret);
+        return client_try_property(client, vm, GUESTMAP_INTERFACE_VM, "TrappedBytes", error, 't',
+                                   ret);
 }
 
 int trapped_init(Trapped *trapped, const Client *client, const char *path) {

@@ -82,7 +82,7 @@ static int parse_window(const char *word, Range *ret) {
 }
 
 /*
- * Of whole pages, which are as large on a host that is far away, and within the guest's reach: so
+ * Of whole pages, taken to be as large on a host that is far away, and within the guest's reach: so
  * all of it has a slot. Whether the alignment is a power of two is checked where room is found.
  */
 static int check_pages(const Plug *plug) {
@@ -114,29 +114,27 @@ static int parse_options(Plug *plug) {
 }
 
 static int find_reach(Plug *plug) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         uint32_t bits;
         int r;
 
-        r = sd_bus_get_property_trivial(plug->client->bus, GUESTMAP_SERVICE, plug->vm_path,
-                                        GUESTMAP_INTERFACE_VM, "AddressBits", &error, 'u', &bits);
+        r = client_property(plug->client, plug->vm_path, GUESTMAP_INTERFACE_VM, "AddressBits", 'u',
+                            &bits);
         if (r < 0)
-                return client_print_error(plug->client, &error, r);
+                return r;
+        if (bits == 0 || bits > 64)
+                return client_cannot_read(-EBADMSG);
         plug->reach = (Range){0, UINT64_MAX >> (64 - bits)};
         return 0;
 }
 
 static int find_root(const Plug *plug, char **ret) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
 
         r = client_find_space(plug->client, plug->vm_path, plug->space, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_get_property_string(plug->client->bus, GUESTMAP_SERVICE, path,
-                                       GUESTMAP_INTERFACE_ADDRESS_SPACE, "Root", &error, ret);
-        return r < 0 ? client_print_error(plug->client, &error, r) : 0;
+        return r < 0 ? r
+                     : client_property(plug->client, path, GUESTMAP_INTERFACE_ADDRESS_SPACE, "Root",
+                                       's', ret);
 }
 
 static int find_free(Plug *plug, Range window) {
@@ -331,12 +329,7 @@ int verb_plug(Client *client, char **arguments) {
 /* unplug */
 
 static int get_text(Client *client, const char *path, const char *property, char **ret) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r;
-
-        r = sd_bus_get_property_string(client->bus, GUESTMAP_SERVICE, path,
-                                       GUESTMAP_INTERFACE_REGION, property, &error, ret);
-        return r < 0 ? client_print_error(client, &error, r) : 0;
+        return client_property(client, path, GUESTMAP_INTERFACE_REGION, property, 's', ret);
 }
 
 /* RAM that the guest finds by an alias, as firmware and low memory often are, was never plugged. */
