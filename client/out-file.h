@@ -4,9 +4,9 @@
 /*
  * A file that a verb writes
  *
- * The caller's own file is replaced when all is written, by one of the same group and mode: whoever
- * reads it meanwhile has the whole one before. All else that is there already is written to: a link,
- * a pipe, a device, somebody else's file. "-" is standard output.
+ * The caller's own file is replaced when all is written, by one of the same group and mode:
+ * whoever reads it meanwhile has the whole one before. All else that is there already is written
+ * to: a link, a pipe, a device, somebody else's file. "-" is standard output.
  */
 
 #include <stdio.h>

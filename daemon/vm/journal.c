@@ -256,11 +256,14 @@ int journal_read(const char *directory, const char *file, char **ret, size_t *re
         size_t at = 0;
         int r;
 
-        r = journal_make(&journal, AT_FDCWD, directory, false, file, O_RDONLY);
+        /* A pipe that lies there would be waited for. */
+        r = journal_make(&journal, AT_FDCWD, directory, false, file, O_RDONLY | O_NONBLOCK);
         if (r < 0)
                 return r;
         if (fstat(journal->fd, &status) < 0)
                 return -errno;
+        if (!S_ISREG(status.st_mode))
+                return -EINVAL;
         text = malloc((size_t)status.st_size + 1);
         if (!text)
                 return -ENOMEM;

@@ -179,7 +179,8 @@ static bool is_whole(const uint8_t *bytes, size_t size) {
 
 /* -ENOENT: there is none. -EBADMSG: it is not as it was written. */
 static int read_file(int directory, uint8_t **ret, size_t *ret_size) {
-        _cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_(closep) int fd =
+                openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         _cleanup_(freep) uint8_t *bytes = NULL;
         struct stat status;
         size_t size;

@@ -142,6 +142,9 @@ END
         cp -r "$directory/run/pc.d" "$directory/hurt"
         printf X | dd of="$directory/hurt/facts" bs=1 seek=60 conv=notrunc status=none
         would "fsck of nothing" 3 "$directory/none/journal: unreadable: *" fsck "$directory/none"
+        mkdir "$directory/pipe"
+        mkfifo "$directory/pipe/journal"
+        would "fsck of a pipe" 3 "$directory/pipe/journal: unreadable: *" fsck "$directory/pipe"
         would "fsck of damaged facts" 2 "$directory/hurt/facts: damaged: it is not one whole record"*'VM "pc"'* fsck "$directory/hurt"
         json "fsck of damaged facts as JSON" 'd["file"] == "facts" and d["status"] == "damaged"' fsck "$directory/hurt"
         prints "slots" slots pc <<'END'

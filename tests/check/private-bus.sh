@@ -87,8 +87,9 @@ start_bus() {
         trap 'exit 1' HUP INT PIPE TERM
         mkdir -m 0700 "$directory/run"
         XDG_RUNTIME_DIR=$directory/run
+        XDG_STATE_HOME=$directory/state
         DBUS_SESSION_BUS_ADDRESS=unix:path=$directory/bus
-        export XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS
+        export XDG_RUNTIME_DIR XDG_STATE_HOME DBUS_SESSION_BUS_ADDRESS
         # These two write elsewhere, and are in sessions of their own: Ctrl-C is not for them. guestmapd
         # would end by it, and leave its VMs.
         write_bus_configuration
