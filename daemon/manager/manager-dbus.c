@@ -97,7 +97,6 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(m, "as", 0);
 }
 
-/* A service's sandbox hides the device from guestmapd, not from VMs: all it sees is its node. */
 /*
  * As a unit the VM's process is in the group kvm, which guestmapd is not. Whose file it is cannot
  * be seen from its user namespace: that the group is that one is taken for granted.
