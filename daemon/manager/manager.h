@@ -53,6 +53,7 @@ struct Manager {
         uint64_t start_usec; /* when it began; CLOCK_REALTIME */
 
         sd_bus *bus;            /* NULL while there is none */
+        bool owner;             /* no other guestmapd has the VMs, service-dbus.h */
         uint64_t n_buses;       /* how many it has had */
         bool named;             /* the name was had once: losing the bus is no reason to end */
         sd_event_source *drain; /* armed while signals are folded, relay-dbus.h */

@@ -298,7 +298,7 @@ static bool nobody_listens(int r) {
 static void look_for_process(VM *vm) {
         int r;
 
-        r = connect_and_ask(vm);
+        r = vm->manager->owner ? connect_and_ask(vm) : -ENOTCONN;
         if (nobody_listens(r) && !vm->process && !vm->manager->settings.units)
                 r = run_again(vm);
         if (r < 0)
@@ -333,7 +333,7 @@ static void on_unit(VM *vm, const char *state) {
 
 /* To connect to a unit's socket is to start the unit: first look whether it is to run. */
 static void look(VM *vm) {
-        if (!vm->manager->settings.units)
+        if (!vm->manager->settings.units || !vm->manager->owner)
                 look_for_process(vm);
         else if (unit_look(vm, on_unit) < 0)
                 look_later(vm);

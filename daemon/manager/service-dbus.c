@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
+#include <unistd.h>
 
 #include "api/names.h"
 #include "daemon/common/log.h"
@@ -58,39 +60,73 @@ static void give_up_or_retry(Manager *manager, int r, const char *what) {
         (void)sd_event_exit(manager->event, r);
 }
 
-/* 1: it is ours now. Without queueing all else means that it is another's. */
-static bool is_ours(Manager *manager, sd_bus_message *reply) {
+/* 0: it is ours now. Without queueing all else than 1 means that it is another's. */
+static int read_ownership(sd_bus_message *reply) {
         uint32_t result;
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 log_error("%s", sd_bus_message_get_error(reply)->message);
-                give_up_or_retry(manager, -sd_bus_message_get_errno(reply),
-                                 "can't get the name " GUESTMAP_SERVICE);
-                return false;
+                return -sd_bus_message_get_errno(reply);
         }
-        if (sd_bus_message_read(reply, "u", &result) >= 0 && result == 1)
-                return true;
-        give_up_or_retry(manager, -EEXIST, "another owns " GUESTMAP_SERVICE);
-        return false;
+        return sd_bus_message_read(reply, "u", &result) >= 0 && result == 1 ? 0 : -EADDRINUSE;
+}
+
+/* What another does with the VMs, since this one had lost its bus, is not to be meddled with. */
+static void leave_to_another(Manager *manager, uint32_t pid) {
+        log_error("another guestmapd has the VMs, process %" PRIu32, pid);
+        service_close(manager);
+        (void)sd_event_exit(manager->event, -EADDRINUSE);
+}
+
+/* A bus that is slow to see that a connection was closed still takes it for the owner. */
+static int on_rival(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Manager *manager = userdata;
+        uint32_t pid;
+
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "u", &pid) < 0 || pid == (uint32_t)getpid())
+                give_up_or_retry(manager, -EADDRINUSE, "can't get the name " OWNER);
+        else
+                leave_to_another(manager, pid);
+        return 1;
+}
+
+static int ask_who_owns(Manager *manager) {
+        return sd_bus_call_method_async(manager->bus, NULL, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                        "GetConnectionUnixProcessID", on_rival, manager, "s",
+                                        OWNER);
+}
+
+static int begin(Manager *manager) {
+        manager->owner = true;
+        return manager->settled ? service_serve(manager) : manager_find(manager);
 }
 
 static int on_owner(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Manager *manager = userdata;
         int r;
 
-        if (!is_ours(manager, reply))
-                return 1;
-        r = manager->settled ? service_serve(manager) : manager_find(manager);
+        r = read_ownership(reply);
+        if (r == 0)
+                r = begin(manager);
+        else if (r == -EADDRINUSE && manager->named)
+                r = ask_who_owns(manager);
         if (r < 0)
-                give_up_or_retry(manager, r, "can't begin");
+                give_up_or_retry(manager, r,
+                                 manager->owner ? "can't begin" : "can't get the name " OWNER);
         return 1;
 }
 
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Manager *manager = userdata;
+        int r;
 
-        if (!is_ours(manager, reply))
+        r = read_ownership(reply);
+        if (r < 0) {
+                give_up_or_retry(manager, r, "can't get the name " GUESTMAP_SERVICE);
                 return 1;
+        }
         log_info("serving %zu VMs", manager->registry.n);
         manager->named = true;
         status_say(&manager->status, "READY=1");
@@ -214,6 +250,7 @@ void service_close(Manager *manager) {
         sd_bus *bus = manager->bus;
 
         manager->bus = NULL;
+        manager->owner = false;
         stall_end(manager);
         callers_clear(manager);
         questions_clear(&manager->questions);

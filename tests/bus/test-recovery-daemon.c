@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "api/names.h"
@@ -69,6 +70,61 @@ static void test_second_daemon(void **state) {
         assert_string_equal(asked.error, "");
         assert_int_equal(scene->n_changes, changes);
         must_destroy(scene->client, "vm");
+}
+
+/* On the bus that comes back after one that the first daemon had: until then that one sleeps. */
+static pid_t become_second(RecoveryScene *scene) {
+        pid_t first = scene->world.daemon;
+
+        assert_int_equal(kill(first, SIGSTOP), 0);
+        scene->client = sd_bus_close_unref(scene->client);
+        world_stop_bus(&scene->world);
+        assert_true(world_start_bus(&scene->world) && world_start_daemon(&scene->world));
+        scene->client = world_connect(&scene->world);
+        assert_non_null(scene->client);
+        return first;
+}
+
+static void expect_failure(pid_t daemon) {
+        int status = 0;
+
+        for (unsigned waited = 0; waitpid(daemon, &status, WNOHANG) != daemon; waited += STEP) {
+                assert_true(waited < PATIENCE);
+                usleep(STEP);
+        }
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE);
+}
+
+/* What it had before it lost the bus is another's now: it neither takes that nor makes it anew. */
+static void test_first_daemon_comes_back(void **state) {
+        RecoveryScene *scene = *state;
+        uint64_t before;
+        pid_t first, vm;
+        char path[96];
+        Ask asked;
+
+        create_vm(scene, false);
+        vm = pid_of_vm(scene);
+        before = generation_of_vm(scene);
+        first = become_second(scene);
+        ask(scene, &asked, MEMORY, GUESTMAP_INTERFACE_ADDRESS_SPACE, "WaitChanges", "tt", before,
+            UINT64_C(60000000));
+        assert_int_equal(generation_of_vm(scene), before);
+        assert_int_equal(kill(first, SIGCONT), 0);
+        expect_failure(first);
+        assert_int_equal(kill(vm, 0), 0);
+        assert_int_equal(add_region(scene, VM, "a", 0), before + 1);
+        await(scene, &asked);
+        assert_string_equal(asked.error, "");
+
+        first = become_second(scene);
+        assert_int_equal(count_vms(scene), 1);
+        must_destroy(scene->client, "vm");
+        assert_int_equal(kill(first, SIGCONT), 0);
+        expect_failure(first);
+        assert_int_equal(count_vms(scene), 0);
+        snprintf(path, sizeof(path), "%s/run/vm", scene->world.directory);
+        assert_int_not_equal(access(path, F_OK), 0);
 }
 
 /* A new guestmapd is given what the old one kept, before anybody else can need it. */
@@ -260,7 +316,7 @@ static void test_durable_destroyed_without_daemon(void **state) {
 }
 
 FORWARD_TESTS(RECOVERY_TEST(test_daemon_restarts), RECOVERY_TEST(test_second_daemon),
-              RECOVERY_TEST(test_one_after_the_other),
+              RECOVERY_TEST(test_first_daemon_comes_back), RECOVERY_TEST(test_one_after_the_other),
               RECOVERY_TEST(test_daemon_ends_within_creation),
               RECOVERY_TEST(test_both_ended_within_creation),
               RECOVERY_TEST(test_daemon_ends_within_destruction), RECOVERY_TEST(test_both_die),
