@@ -150,11 +150,9 @@ static bool read_generation(sd_bus_message *call, sd_bus_message *reply, uint64_
 
 static void log_fields(int level, const LogFields *fields, const char *outcome) {
         const char *arguments = fields->arguments ?: "", *part = part_of_vm(fields->object);
-        char who[32] = "uid unknown";
+        const AuditUser who = audit_user(fields->has_uid ? fields->uid : AUDIT_NOBODY);
 
-        if (fields->has_uid)
-                snprintf(who, sizeof(who), "uid %" PRIu32, fields->uid);
-        log_entry(level, fields, "%s: %s%s%s%s%.256s: %s", who, fields->member,
+        log_entry(level, fields, "%s: %s%s%s%s%.256s: %s", who.text, fields->member,
                   arguments[0] ? " " : "", arguments, part ? " on " : "", part ?: "", outcome);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/common/audit-limit.h"
@@ -24,6 +25,14 @@ static int compare_uids(const AuditSpan *a, const AuditSpan *b) {
 
 RB_GENERATE_STATIC(AuditSpans, AuditSpan, by_uid, compare_uids);
 
+AuditUser audit_user(uint32_t uid) {
+        AuditUser user = {"uid unknown"};
+
+        if (uid != AUDIT_NOBODY)
+                snprintf(user.text, sizeof(user.text), "uid %" PRIu32, uid);
+        return user;
+}
+
 static AuditSpan *span_free(AuditSpan *span) {
         RB_REMOVE(AuditSpans, &span->limit->spans, span);
         sd_event_source_disable_unref(span->end);
@@ -35,11 +44,10 @@ static void span_finish(AuditSpan *span) {
         if (span->n_left_out > 0)
                 log_entry(LOG_WARNING,
                           &(const LogFields){.message_id = MESSAGE_CALLS_UNLOGGED,
-                                             .has_uid = true,
+                                             .has_uid = span->uid != AUDIT_NOBODY,
                                              .uid = span->uid},
-                          "uid %" PRIu32 ": %" PRIu64 " entries left out, beyond %u in %" PRIu64
-                          " s",
-                          span->uid, span->n_left_out, span->n_entries,
+                          "%s: %" PRIu64 " entries left out, beyond %u in %" PRIu64 " s",
+                          audit_user(span->uid).text, span->n_left_out, span->n_entries,
                           span->limit->span_usec / 1000000);
         span_free(span);
 }

@@ -6,8 +6,8 @@
  *
  * The journal limits a service as a whole: whoever makes enough noise silences the entries of all
  * others. So it is told not to (the units' LogRateLimitIntervalSec=), and each uid has a limit of
- * its own: so many entries from the first one on until some time is over. Calls beyond it have no
- * entry, but when the time is over one entry says how many these were.
+ * its own, in each process: so many entries from the first one on until some time is over. Calls
+ * beyond it have no entry, but when the time is over one entry says how many these were.
  */
 
 #include <stdbool.h>
@@ -16,9 +16,12 @@
 
 #include "lib/util/tree.h"
 
+#define AUDIT_NOBODY UINT32_MAX /* the uid of whoever the bus does not know */
+
 typedef struct AuditLimit AuditLimit;
 typedef struct AuditSpan AuditSpan;
 typedef struct AuditSpans AuditSpans;
+typedef struct AuditUser AuditUser;
 
 RB_HEAD(AuditSpans, AuditSpan);
 
@@ -28,6 +31,12 @@ struct AuditLimit {
         unsigned entries_max;    /* what guestmapd(8) says; tests have less */
         uint64_t span_usec;
 };
+
+struct AuditUser {
+        char text[16]; /* "uid 1000", "uid unknown" */
+};
+
+AuditUser audit_user(uint32_t uid);
 
 void audit_limit_init(AuditLimit *limit, sd_event *event);
 /* Says what is left to be said. */

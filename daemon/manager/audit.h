@@ -10,8 +10,6 @@
 #include "daemon/common/audit-dbus.h"
 #include "daemon/manager/manager.h"
 
-#define AUDIT_NOBODY UINT32_MAX /* the uid of whoever the bus does not know */
-
 /*
  * A call of `uid` was answered, by `reply` if that is not NULL, else with the error, which is NULL
  * when it was done. Of the call only header fields are looked at. `vm` is a name, NULL where the

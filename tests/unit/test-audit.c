@@ -59,7 +59,10 @@ static const char *field(Scene *scene, const char *key) {
 
 static void log_call(Scene *scene, sd_bus_message *call, const sd_bus_error *error) {
         _cleanup_(audit_subject_freep) AuditSubject *subject = NULL;
-        const LogFields who = {.vm = "vm1", .caller = ":1.7", .has_uid = true, .uid = scene->uid};
+        const LogFields who = {.vm = "vm1",
+                               .caller = ":1.7",
+                               .has_uid = scene->uid != AUDIT_NOBODY,
+                               .uid = scene->uid};
 
         assert_true(sd_bus_message_seal(call, 1, 0) >= 0);
         subject = audit_subject_new(call);
@@ -220,12 +223,31 @@ static void test_noise_until_the_end(void **state) {
         expect_entry(scene, "uid 7: 1 entries left out, beyond 10000 in 30 s");
 }
 
+/* Callers whom the bus did not know share one limit, and have no uid that could be anybody's. */
+static void test_noise_of_nobody(void **state) {
+        Scene *scene = *state;
+
+        scene->limit.entries_max = 1;
+        for (unsigned i = 0; i < 3; i++)
+                remove_as(scene, AUDIT_NOBODY);
+        expect_entry(scene, "VM \"vm1\": uid unknown: RemoveRegion \"a\": done");
+        assert_null(caught_journal_field(&scene->journal, "GUESTMAP_CALLER_UID"));
+        audit_limit_deinit(&scene->limit);
+        expect_entry(scene, "uid unknown: 2 entries left out, beyond 1 in 30 s");
+        assert_null(caught_journal_field(&scene->journal, "GUESTMAP_CALLER_UID"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_what),        TEST(test_long_words), TEST(test_forged_lines),
-                TEST(test_other_types), TEST(test_noise),      TEST(test_noise_until_the_end),
+                TEST(test_what),
+                TEST(test_long_words),
+                TEST(test_forged_lines),
+                TEST(test_other_types),
+                TEST(test_noise),
+                TEST(test_noise_until_the_end),
+                TEST(test_noise_of_nobody),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
