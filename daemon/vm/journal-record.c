@@ -74,10 +74,13 @@ int record_cut(Record *record) {
 }
 
 int file_failed(int r, const VM *vm, const char *file, Detail *detail) {
-        if (r != -ENOSPC && r != -EDQUOT && r != -EFBIG)
+        bool full = r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
+
+        if (r >= 0 || r == -ENOMEM)
                 return r;
-        return detail_set(detail, VM_E_NO_SPACE, "VM \"%s\": its file \"%s\" cannot be written: %s",
-                          vm->name, file, strerror(-r));
+        return detail_set(detail, full ? VM_E_NO_SPACE : r,
+                          "VM \"%s\": its file \"%s\" cannot be written: %s", vm->name, file,
+                          strerror(-r));
 }
 
 int record_failed(int r, const VM *vm, Detail *detail) {

@@ -51,7 +51,7 @@ int record_cut(Record *record);
 
 /*
  * The outcome for what failed with -errno: VM_E_NO_SPACE if that is why, or a journal that is
- * broken. Others stay, so does 0.
+ * broken. Others stay, with words if they are no -ENOMEM; so does 0.
  */
 int record_failed(int r, const VM *vm, Detail *detail);
 /* The same of another file of the VM's. */

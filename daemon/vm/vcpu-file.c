@@ -58,10 +58,13 @@ static int write_all(int fd, const char *bytes, size_t size) {
         return 0;
 }
 
-/* Over what was there, for which there is room already: nothing can do without that at the end. */
+/*
+ * Over what was there, for which there is room already: nothing can do without that at the end.
+ * Where the file system has no fallocate(), the C library reads and writes to get that room.
+ */
 static int write_over(int directory, const char *bytes, size_t size, size_t room) {
         _cleanup_(closep) int fd =
-                openat(directory, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         int r;
 
         if (fd < 0)

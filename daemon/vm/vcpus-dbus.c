@@ -125,12 +125,14 @@ static int remove_vcpu(Service *service, sd_bus_message *m, uint32_t *ret_index,
         r = options_read_none(m, detail);
         if (r == 0)
                 r = vcpus_remove(service->vm->vcpus, index, detail);
-        if (r == 0)
-                r = vcpu_file_note(service->vm, detail);
         if (r != 0)
                 return r;
-        *ret_index = index;
-        return 0;
+        r = vcpu_file_note(service->vm, detail);
+        if (r != 0)
+                vcpus_undo_remove(service->vm->vcpus, index);
+        else
+                *ret_index = index;
+        return r;
 }
 
 int method_remove_vcpu(sd_bus_message *m, void *userdata, sd_bus_error *error) {

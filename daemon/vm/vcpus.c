@@ -319,6 +319,10 @@ int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail) {
         return 0;
 }
 
+void vcpus_undo_remove(VCPUs *vcpus, uint32_t index) {
+        find_entry(vcpus, index)->present = true;
+}
+
 static bool take_ends(VCPUs *vcpus, bool *ran) {
         bool all = true;
 

@@ -43,6 +43,8 @@ int vcpus_check_supported(const VCPUs *vcpus, Detail *detail);
 int vcpus_add(VCPUs *vcpus, uint32_t index, const VCPUSetup *setup, Detail *detail);
 /* VM_E_NO_SUCH_VCPU, MAP_E_IN_USE: it is running. */
 int vcpus_remove(VCPUs *vcpus, uint32_t index, Detail *detail);
+/* It is there again, as it was. */
+void vcpus_undo_remove(VCPUs *vcpus, uint32_t index);
 
 /*
  * Makes one of an index that there was in another process, stopped, as vcpu_restore() does. Any

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/kvm/accelerator.h"
 #include "tests/bus/served.h"
@@ -179,32 +182,95 @@ static void test_room(void **state) {
         assert_int_equal(status_of(served, "vcpus").st_blocks, before.st_blocks);
 }
 
-/* A vCPU that the next process would not miss is refused. */
-static void test_not_noted(void **state) {
-        Served *served = *state;
-        char path[80];
-
-        snprintf(path, sizeof(path), "%s/vcpus", served->keeper->directory);
-        assert_int_equal(mkdir(path, 0700), 0);
-        rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0);
-        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
-        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
-        assert_int_equal(rmdir(path), 0);
-        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0), "/vcpu/0");
-}
-
-/* Resume fails while a directory stands where that file of the VM's is to be written. */
-static void fail_to_resume(Served *served, const char *name) {
+/* A directory stands where that file of the VM's is to be written. */
+static void obstruct(const Served *served, const char *name) {
         char path[80], aside[80];
 
         snprintf(path, sizeof(path), "%s/%s", served->keeper->directory, name);
         snprintf(aside, sizeof(aside), "%s/aside", served->keeper->directory);
         assert_true(rename(path, aside) == 0 || errno == ENOENT);
         assert_int_equal(mkdir(path, 0700), 0);
-        rig_call(served->rig, RIG_VM, "VM.Resume", "");
-        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
+}
+
+static void clear(const Served *served, const char *name) {
+        char path[80], aside[80];
+
+        snprintf(path, sizeof(path), "%s/%s", served->keeper->directory, name);
+        snprintf(aside, sizeof(aside), "%s/aside", served->keeper->directory);
         assert_int_equal(rmdir(path), 0);
         assert_true(rename(aside, path) == 0 || errno == ENOENT);
+}
+
+static void assert_not_written(const Served *served, const char *text) {
+        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
+        assert_non_null(strstr(text, "VM \"test\": its file \"vcpus\" cannot be written: Is a"));
+}
+
+/* Of what the next process would not know nothing is done. */
+static void test_not_noted(void **state) {
+        Served *served = *state;
+
+        obstruct(served, "vcpus");
+        assert_not_written(served, rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0));
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+        clear(served, "vcpus");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0), "/vcpu/0");
+        obstruct(served, "vcpus");
+        assert_not_written(served, rig_call(served->rig, RIG_VM, "VM.RemoveVCPU", "ua{sv}", 0, 0));
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""),
+                            "[(0 /vcpu/0 stopped)]");
+        clear(served, "vcpus");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.RemoveVCPU", "ua{sv}", 0, 0), "");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""), "[]");
+}
+
+/* For this test, and the processes that it starts from now on. */
+static bool mount_ramfs(const char *directory) {
+        return unshare(CLONE_NEWNS) == 0 &&
+               mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+               mount("none", directory, "ramfs", 0, NULL) == 0;
+}
+
+static void make_empty(const char *path) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        close(fd);
+}
+
+/* Some file systems have no fallocate(): a ramfs, and NFS before 4.2. */
+static void test_no_fallocate(void **state) {
+        char directory[] = "/tmp/guestmap-ramfs-XXXXXX", file[40], path[80];
+        Served *served = *state;
+
+        assert_non_null(mkdtemp(directory));
+        if (!mount_ramfs(directory)) {
+                rmdir(directory);
+                print_message("# no file system can be mounted here\n");
+                skip();
+        }
+        served_restart(served, SIGTERM);
+        snprintf(file, sizeof(file), "%s/vcpus", directory);
+        make_empty(file);
+        snprintf(path, sizeof(path), "%s/vcpus", served->keeper->directory);
+        make_empty(path);
+        assert_int_equal(mount(file, path, NULL, MS_BIND, NULL), 0);
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.AddVCPU", "ua{sv}", 0, 0), "/vcpu/0");
+        served_restart(served, SIGTERM);
+        assert_string_equal(served_get(served, "Lost"), "[]");
+        assert_string_equal(rig_call(served->rig, RIG_VM, "VM.ListVCPUs", ""),
+                            "[(0 /vcpu/0 stopped)]");
+        assert_int_equal(umount2(path, MNT_DETACH), 0);
+        assert_int_equal(umount2(directory, MNT_DETACH), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
+/* Resume fails for that file of the VM's. */
+static void fail_to_resume(Served *served, const char *name) {
+        obstruct(served, name);
+        rig_call(served->rig, RIG_VM, "VM.Resume", "");
+        assert_true(sd_bus_message_is_method_error(served->rig->reply, NULL));
+        clear(served, name);
 }
 
 /* What failed has had no effect, nor will it have one on the next process. */
@@ -231,8 +297,8 @@ static void test_not_resumed(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(int argc, char **argv) {
-        const struct CMUnitTest tests[] = {TEST(goes_on), TEST(lost), TEST(room), TEST(not_noted),
-                                           TEST(not_resumed)};
+        const struct CMUnitTest tests[] = {TEST(goes_on),   TEST(lost),        TEST(room),
+                                           TEST(not_noted), TEST(not_resumed), TEST(no_fallocate)};
         int r = kvm_probe();
 
         if (argc != 2)
