@@ -27,6 +27,10 @@ static int on_driver_call(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return sd_bus_reply_method_return(m, NULL);
         if (!sd_bus_message_is_method_call(m, "org.freedesktop.DBus", "RequestName"))
                 return 0;
+        if (own->n_refusals > 0) {
+                own->n_refusals--;
+                return sd_bus_reply_method_return(m, "u", 3);
+        }
         own->named = true;
         return sd_bus_reply_method_return(m, "u", 1);
 }
@@ -96,6 +100,16 @@ int own_bus_listen(OwnBus *own, const char *config) {
         assert_non_null(mkdtemp(own->directory));
         snprintf(path, sizeof(path), "%s/bus", own->directory);
         write_config(own, config);
+        return listen_at(path);
+}
+
+int own_bus_listen_again(OwnBus *own) {
+        char path[96];
+
+        own->bus = sd_bus_close_unref(own->bus);
+        own->named = false;
+        snprintf(path, sizeof(path), "%s/bus", own->directory);
+        assert_int_equal(unlink(path), 0);
         return listen_at(path);
 }
 

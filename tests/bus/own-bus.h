@@ -18,7 +18,8 @@ struct OwnBus {
         char directory[64];
         pid_t daemon; /* 0: the test */
         sd_bus *bus;
-        bool named; /* guestmapd has its name */
+        bool named;          /* guestmapd has its name */
+        unsigned n_refusals; /* of the names that it asks for next: another has them */
 };
 
 /*
@@ -36,6 +37,9 @@ void own_bus_open(OwnBus *own, const char *guestmapd, const char *config,
  */
 int own_bus_listen(OwnBus *own, const char *config);
 void own_bus_accept(OwnBus *own, int listener, sd_bus_message_handler_t handler);
+
+/* For the next connection of that guestmapd, which has lost this one then. */
+int own_bus_listen_again(OwnBus *own);
 
 /* Whether guestmapd ended well, and left nothing behind. */
 bool own_bus_close(OwnBus *own);

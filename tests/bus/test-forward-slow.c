@@ -30,6 +30,7 @@
 static const char *program;
 static OwnBus own;
 static bool answered;
+static bool asked_rival;    /* who has the name that was refused */
 static uint64_t generation; /* the last that a reply or a signal has told */
 static unsigned n_committed, n_truncated, n_gaps;
 
@@ -40,6 +41,11 @@ static int answer_who(sd_bus_message *m) {
         if (strcmp(unique, NOBODY) == 0)
                 return sd_bus_reply_method_return(m, "s", "nobody");
         return sd_bus_reply_method_return(m, "u", 0);
+}
+
+static int answer_rival(sd_bus_message *m) {
+        asked_rival = true;
+        return sd_bus_reply_method_return(m, "u", (uint32_t)own.daemon);
 }
 
 static void read_committed(sd_bus_message *m) {
@@ -63,6 +69,8 @@ static void read_committed(sd_bus_message *m) {
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", "GetConnectionUnixUser"))
                 return answer_who(m);
+        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", "GetConnectionUnixProcessID"))
+                return answer_rival(m);
         if (sd_bus_message_is_signal(m, GUESTMAP_INTERFACE_VM, "Committed"))
                 read_committed(m);
         return sd_bus_message_is_signal(m, NULL, NULL);
@@ -216,6 +224,17 @@ static void test_nobody_is_refused(void **state) {
         call(new_call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "ListVMs"));
 }
 
+/* It still has the connection that guestmapd has left for another: it is no other guestmapd. */
+static void test_late_bus(void **state) {
+        own_bus_accept(&own, own_bus_listen_again(&own), on_message);
+        own.n_refusals = 1;
+        own_bus_run_until(&own, &asked_rival);
+        assert_true(sd_bus_flush(own.bus) >= 0);
+        own_bus_accept(&own, own_bus_listen_again(&own), on_message);
+        own_bus_run_until(&own, &own.named);
+        call(new_call(GUESTMAP_PATH, GUESTMAP_INTERFACE_MANAGER, "ListVMs"));
+}
+
 static int tear_down(void **state) {
         return own_bus_close(&own) ? 0 : -1;
 }
@@ -224,6 +243,7 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_nobody_is_refused),
                 cmocka_unit_test(test_commits_are_folded),
+                cmocka_unit_test(test_late_bus),
         };
 
         if (argc != 2)
