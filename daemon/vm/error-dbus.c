@@ -64,7 +64,7 @@ int error_from_outcome(sd_bus_error *error, int outcome, const Detail *detail) {
         if (outcome == -ENOMEM)
                 return error_set(error, GUESTMAP_ERROR_PREFIX, GUESTMAP_ERROR_NO_MEMORY,
                                  &out_of_memory);
-        if (outcome < 0 && detail->text[0])
+        if (outcome < 0 && detail && detail->text[0])
                 return sd_bus_error_set_errnof(error, outcome, "%s", detail->text);
         if (outcome <= 0)
                 return outcome;

@@ -73,12 +73,14 @@ int record_cut(Record *record) {
         return journal_cut(record->journal);
 }
 
-int file_failed(int r, const VM *vm, const char *file, Detail *detail) {
-        bool full = r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
+static bool is_full(int r) {
+        return r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
+}
 
+int file_failed(int r, const VM *vm, const char *file, Detail *detail) {
         if (r >= 0 || r == -ENOMEM)
                 return r;
-        return detail_set(detail, full ? VM_E_NO_SPACE : r,
+        return detail_set(detail, is_full(r) ? VM_E_NO_SPACE : r,
                           "VM \"%s\": its file \"%s\" cannot be written: %s", vm->name, file,
                           strerror(-r));
 }
@@ -90,7 +92,7 @@ int record_failed(int r, const VM *vm, Detail *detail) {
                                   "has been written anew, because one that failed could not be "
                                   "taken out of it: %s",
                                   vm->name, strerror(-vm->record->journal->broken));
-        return file_failed(r, vm, JOURNAL_NAME, detail);
+        return is_full(r) ? file_failed(r, vm, JOURNAL_NAME, detail) : r;
 }
 
 /* Edits */

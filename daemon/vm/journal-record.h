@@ -51,10 +51,10 @@ int record_cut(Record *record);
 
 /*
  * The outcome for what failed with -errno: VM_E_NO_SPACE if that is why, or a journal that is
- * broken. Others stay, with words if they are no -ENOMEM; so does 0.
+ * broken. Others stay, so does 0.
  */
 int record_failed(int r, const VM *vm, Detail *detail);
-/* The same of another file of the VM's. */
+/* The same of another file of the VM's; those that stay have words, too, but -ENOMEM. */
 int file_failed(int r, const VM *vm, const char *file, Detail *detail);
 
 /* A record of its own each: the VM as it was set up, and all of its map as it is. -errno. */
