@@ -263,7 +263,7 @@ int journal_read(const char *directory, const char *file, char **ret, size_t *re
         if (fstat(journal->fd, &status) < 0)
                 return -errno;
         if (!S_ISREG(status.st_mode))
-                return -EINVAL;
+                return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
         text = malloc((size_t)status.st_size + 1);
         if (!text)
                 return -ENOMEM;
