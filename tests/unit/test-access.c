@@ -437,7 +437,7 @@ int __wrap_fstat64(int fd, struct stat *status) {
 /* As RAM of a page behind 200 aliases, on a file that others can cut off. */
 static Map *make_map_on_file(const char *name, int fd) {
         _cleanup_(backing_unrefp) Backing *backing = NULL;
-        const PassedFD passed = {.fd = fd};
+        PassedFD passed = {.fd = fd};
         Edit edit = add_region(REGION_RAM, name, 0x1000, NULL, 0, 0);
         Map *map = make_map();
         char alias[16];
