@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * One entry in the journal for each call on a connection of somebody's own that asks for more than
- * to look: who, what, with which result
+ * One entry for each call on an own connection that does more than look: who, what, which result
  */
 
 #include <stdio.h>
@@ -447,13 +446,14 @@ static void leave(Scene *scene) {
 /* In line, in preparation, in a job: nothing is known of what becomes of it, but that it was. */
 static void test_the_caller_leaves(void **state) {
         Scene *scene = scene_new("none", GUESTMAP_RIGHTS_ALL);
+        _cleanup_(closep) int patch = memfd_create("patch", MFD_CLOEXEC);
         Rig *rig = scene->rig;
 
         slow_jobs_begin(&rig->service->preparing);
         slow_jobs_begin(&rig->service->jobs);
         rig_send(rig, RIG_VM, "Map.AddRegion", "sststia{sv}", "slow", "ram", PAGE, "system",
                  100 * PAGE, 0, 1, "prealloc", "b", 1);
-        rig_send(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", memfd_create("patch", MFD_CLOEXEC), 0);
+        rig_send(rig, RIG_VM, "Map.ApplyFD", "ha{sv}", patch, 0);
         send_begin(rig);
         assert_no_entry(scene);
         leave(scene);

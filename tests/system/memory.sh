@@ -96,7 +96,7 @@ test_of_huge_pages() {
 
 # Said before any of it is taken: nobody is killed.
 test_more_than_there_is() {
-        refused ' bytes, the host has 0x' x 8TiB --prealloc
+        refused 'needs 8TiB, the host has ' x 8TiB --prealloc
         is_running one
         destroy one
 }
@@ -108,8 +108,8 @@ test_more_than_the_cgroup_has() {
         create one
         cgroup=$(unit one ControlGroup)
         if [ -e "/sys/fs/cgroup$cgroup/memory.max" ]; then
-                refused "cgroup $cgroup has 0x" x 128MiB --prealloc
-                grep -qF ' left of its MemoryMax, 0x4000000' /tmp/error
+                refused "needs 128MiB, cgroup $cgroup has " x 128MiB --prealloc
+                grep -qF ' left of its MemoryMax, 64MiB' /tmp/error
         else
                 echo "MemoryMax=: the kernel does not enforce it here" >&3
         fi
